@@ -1,0 +1,96 @@
+//! Files, and what is done to them.
+
+use super::Bytes;
+
+/// A file as the kernel knows it, with the name it had at that moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct File {
+    /// Absolute, as seen from the container's root. Bytes: the image chose them.
+    pub path: Bytes,
+    /// True: the path was read from the kernel's own file. False: it is the string that the program
+    /// passed, joined to its working directory, and another thread may have changed it meanwhile.
+    pub verified: bool,
+    pub inode: Option<Inode>,
+    pub kind: FileKind,
+    pub origin: Origin,
+}
+
+/// What makes a file the same file, whatever it is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Inode {
+    /// The superblock's device number, as the kernel holds it (`s_dev`).
+    pub device: u32,
+    pub number: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    Regular,
+    Directory,
+    Link,
+    Socket,
+    Fifo,
+    CharDevice,
+    BlockDevice,
+    Unknown,
+}
+
+/// Where a file came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// It stands unchanged as this layer of the image has it, counted from 0 at the bottom.
+    Layer(u16),
+    /// It was made or changed during the run.
+    Written,
+    /// It lives in memory only (memfd_create(2)).
+    Memfd,
+    /// The sandbox supplied it: /etc/hosts, /etc/hostname, /etc/resolv.conf.
+    Supplied,
+    /// A kernel file system: /proc, /sys, /dev.
+    Kernel,
+    Unknown,
+}
+
+/// What was done to a file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FileAct {
+    Open {
+        file: File,
+        mode: OpenMode,
+    },
+    Rename {
+        from: File,
+        to: File,
+    },
+    Link {
+        from: File,
+        to: File,
+    },
+    /// `target` is the text of the new symbolic link.
+    Symlink {
+        target: Bytes,
+        file: File,
+    },
+    Unlink {
+        file: File,
+    },
+    Mkdir {
+        file: File,
+    },
+    /// `mode` are the permission bits asked for, with set-id and sticky (07777).
+    Chmod {
+        file: File,
+        mode: u32,
+    },
+}
+
+/// How a file was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OpenMode {
+    pub read: bool,
+    pub write: bool,
+    pub append: bool,
+    pub truncate: bool,
+    /// The file did not exist before (the kernel's `FMODE_CREATED`).
+    pub created: bool,
+}

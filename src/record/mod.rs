@@ -1,0 +1,208 @@
+//! Turns ring-buffer bytes into [`Record`]s.
+//!
+//! The bytes were written by our own probes, but about a hostile program, so every length and every
+//! kind is checked. Decoding never fails the run: what cannot be read becomes
+//! [`Body::Unreadable`] and is counted, because a trace with holes must not look clean.
+//!
+//! Not here: names, parents, layers. See [`crate::normalise`].
+
+/// One thing a probe saw, decoded and complete (pieces of a long argument vector are joined), in the
+/// order of its time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// `CLOCK_BOOTTIME` nanoseconds at which the probe saw it.
+    pub time: u64,
+    pub task: Task,
+    pub body: Body,
+    /// A string in it was longer than the probe's bound.
+    pub cut: bool,
+    /// How many identical acts this record stands for; at least 1.
+    pub count: u64,
+}
+
+/// The task that acted, as the kernel knows it. Ids are those of the initial namespaces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Task {
+    /// Thread-group id.
+    pub pid: u32,
+    pub tid: u32,
+    /// `start_boottime` of the thread-group leader, nanoseconds.
+    pub start: u64,
+    /// Thread-group id in the innermost pid namespace of the task.
+    pub inner_pid: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub euid: u32,
+    pub egid: u32,
+}
+
+/// A `struct file` of the kernel.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KernelFile {
+    /// Absolute path from the root of the *sandbox* (not of a later chroot), without trailing slash.
+    /// For files without a name: what the dentry says (`memfd:x`, `pipe:`).
+    pub path: Vec<u8>,
+    /// `s_dev` of the superblock.
+    pub device: u32,
+    pub inode: u64,
+    /// `i_mode`: file type and permissions.
+    pub mode: u16,
+    /// `s_magic` of the superblock: tells proc, sysfs, tmpfs, overlay apart.
+    pub magic: u64,
+    /// Link count of the inode is 0: deleted, or never linked.
+    pub unlinked: bool,
+    /// The overlay holds it in its upper layer; `None` where the kernel's types do not tell.
+    pub upper: Option<bool>,
+}
+
+/// A socket of the kernel. Addresses are in wire form: family in host order, port in network order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct KernelSocket {
+    pub family: u16,
+    /// `SOCK_STREAM`, `SOCK_DGRAM`, …
+    pub kind: u16,
+    /// `IPPROTO_*`; 0 where the family has none.
+    pub protocol: u16,
+}
+
+/// A `struct sockaddr` of any family, in the bytes that were passed; may be empty.
+pub type Sockaddr = Vec<u8>;
+
+/// What the task did. `result` is the system call's return value: negative errno where it failed.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Body {
+    /// A program began to run.
+    Exec {
+        /// The file that runs (`mm->exe_file`): an interpreter, for scripts.
+        exe: KernelFile,
+        /// `bprm->filename`: the name passed to execve(2); `/dev/fd/N` forms for execveat(2).
+        asked: Vec<u8>,
+        /// `bprm->interp` where it differs from `asked`: the interpreter of a script.
+        interpreter: Vec<u8>,
+        /// From `mm->arg_start`: NUL-separated.
+        argv: Vec<u8>,
+        /// From `mm->env_start`: NUL-separated.
+        env: Vec<u8>,
+        cwd: Vec<u8>,
+        comm: Vec<u8>,
+        tty: bool,
+    },
+    /// An execve(2) or execveat(2) that failed; the name is the program's string, unverified.
+    ExecFailed {
+        asked: Vec<u8>,
+        result: i64,
+    },
+    /// A new process (not a thread). `child` is what `sched_process_fork` shows of it.
+    Fork {
+        child: Task,
+    },
+    /// The last thread of a process ended. `status` is `task->exit_code`, as in wait(2).
+    Exit {
+        status: u32,
+    },
+    /// open(2), openat(2), openat2(2), creat(2), also through io_uring, that succeeded.
+    Open {
+        file: KernelFile,
+        flags: u32,
+        created: bool,
+    },
+    /// One that failed; the path is the program's string, unverified.
+    OpenFailed {
+        path: PathArgument,
+        flags: u32,
+        result: i64,
+    },
+    Rename {
+        from: PathArgument,
+        to: PathArgument,
+        result: i64,
+    },
+    Link {
+        from: PathArgument,
+        to: PathArgument,
+        result: i64,
+    },
+    Symlink {
+        target: Vec<u8>,
+        path: PathArgument,
+        result: i64,
+    },
+    /// unlink(2), unlinkat(2), rmdir(2).
+    Unlink {
+        path: PathArgument,
+        result: i64,
+    },
+    Mkdir {
+        path: PathArgument,
+        result: i64,
+    },
+    /// chmod(2), fchmodat(2) by name.
+    Chmod {
+        path: PathArgument,
+        mode: u32,
+        result: i64,
+    },
+    /// fchmod(2): the kernel's own file.
+    FileChmod {
+        file: KernelFile,
+        mode: u32,
+        result: i64,
+    },
+    Connect {
+        socket: KernelSocket,
+        remote: Sockaddr,
+        result: i64,
+    },
+    Bind {
+        socket: KernelSocket,
+        local: Sockaddr,
+        result: i64,
+    },
+    Listen {
+        socket: KernelSocket,
+        local: Sockaddr,
+        result: i64,
+    },
+    /// A datagram to an address of its own.
+    Send {
+        socket: KernelSocket,
+        remote: Sockaddr,
+        result: i64,
+    },
+    /// A descriptor was copied onto 0, 1 or 2 (dup2, dup3, fcntl(F_DUPFD), or dup and open reusing
+    /// the number).
+    Dup {
+        onto: u32,
+        source: DupSource,
+    },
+    /// A call that failed with EPERM, EACCES or ENOSYS and has no record kind of its own.
+    Denied {
+        number: u32,
+        compat: bool,
+        args: [u64; 6],
+        result: i64,
+    },
+    /// Bytes that are no record: an unknown kind, a length that does not fit.
+    Unreadable {
+        kind: u16,
+        reason: &'static str,
+    },
+}
+
+/// A path argument of a system call: a string of the program's, and what it is relative to.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PathArgument {
+    /// The string as it was passed; may be relative, or empty (AT_EMPTY_PATH).
+    pub text: Vec<u8>,
+    /// The directory that a relative string starts from, by the kernel's own dentry; empty where
+    /// `text` is absolute.
+    pub base: Vec<u8>,
+    /// The string could not be read (its page was not present).
+    pub unreadable: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum DupSource {
+    Socket { socket: KernelSocket, remote: Sockaddr },
+    File(KernelFile),
+}
