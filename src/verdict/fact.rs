@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::event::Family;
 
 /// Everything about one run that a policy may look at.
@@ -68,6 +70,8 @@ impl Sight {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunFacts {
+    /// When it took place; a verdict is valid from then on, however often it is reached again.
+    pub recorded: Timestamp,
     pub end: End,
     /// The image's own program ran past its loader or interpreter.
     pub entrypoint_ran: bool,

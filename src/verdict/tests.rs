@@ -40,6 +40,7 @@ fn calm() -> Case {
         findings: Vec::new(),
         coverage: Family::ALL.map(seen).into(),
         run: RunFacts {
+            recorded: "2026-05-31T12:00:00Z".parse().unwrap(),
             end: End::Deadline,
             entrypoint_ran: true,
             time: Duration::from_secs(60),
@@ -215,7 +216,7 @@ fn clauses_name_their_findings_and_stand_worst_first() {
     ];
     assert_eq!(said, expected);
     assert!(verdict.next_step.unwrap().contains("quarantine"));
-    assert_eq!(verdict.valid_until, "2026-07-01T12:00:00Z".parse().unwrap());
+    assert_eq!(verdict.valid_until, "2026-06-30T12:00:00Z".parse().unwrap());
 }
 
 #[test]
