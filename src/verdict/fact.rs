@@ -1,0 +1,163 @@
+//! The facts that a verdict is reached on. They come from a run or from its report.
+
+use std::time::Duration;
+
+use crate::event::Family;
+
+/// Everything about one run that a policy may look at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    pub subject: SubjectFacts,
+    pub findings: Vec<FindingFacts>,
+    /// A family that is missing here was not seen at all.
+    pub coverage: Vec<FamilyFacts>,
+    pub run: RunFacts,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SubjectFacts {
+    /// As the user wrote it, with its transport.
+    pub reference: String,
+    /// Manifest digest, or the configuration's where there is no manifest: `sha256:…`.
+    pub digest: String,
+    /// The image was the same before and after; `None` where it was not measured.
+    pub unchanged: Option<bool>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FindingFacts {
+    pub id: String,
+    pub rule: String,
+    pub level: Level,
+    pub class: Class,
+    pub confidence: Confidence,
+    /// ATT&CK ids: `T1059.004`.
+    pub techniques: Vec<String>,
+    /// How many times it was found.
+    pub count: u64,
+    /// Text of the evidence that was kept, which may be less than `count`.
+    pub evidence: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct FamilyFacts {
+    pub family: Family,
+    pub sight: Sight,
+    pub reason: String,
+}
+
+/// How well a family was seen, from worst to best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sight {
+    None,
+    Partial,
+    Full,
+}
+
+impl Sight {
+    pub const ALL: [Sight; 3] = [Sight::None, Sight::Partial, Sight::Full];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Sight::None => "none",
+            Sight::Partial => "partial",
+            Sight::Full => "full",
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunFacts {
+    pub end: End,
+    /// The image's own program ran past its loader or interpreter.
+    pub entrypoint_ran: bool,
+    /// From the first exec to the end, without the time that was held.
+    pub time: Duration,
+    /// Records that the kernel could not hand over.
+    pub lost: u64,
+    pub limits_hit: Vec<String>,
+    /// The event log holds everything that was judged.
+    pub recording_complete: bool,
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    Exited,
+    Deadline,
+    Limit,
+    Stopped,
+    Killed,
+}
+
+impl End {
+    pub const ALL: [End; 5] = [End::Exited, End::Deadline, End::Limit, End::Stopped, End::Killed];
+}
+
+/// How much a finding weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    Informational,
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+impl Level {
+    pub const ALL: [Level; 5] =
+        [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Informational => "informational",
+            Level::Low => "low",
+            Level::Medium => "medium",
+            Level::High => "high",
+            Level::Critical => "critical",
+        }
+    }
+}
+
+/// How sure a rule is of what it found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Confidence {
+    Low,
+    Medium,
+    High,
+}
+
+impl Confidence {
+    pub const ALL: [Confidence; 3] = [Confidence::Low, Confidence::Medium, Confidence::High];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Confidence::Low => "low",
+            Confidence::Medium => "medium",
+            Confidence::High => "high",
+        }
+    }
+}
+
+/// What a finding says about the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Nothing well-meant does it.
+    Malicious,
+    /// Well-meant software does it too, but should not.
+    Risky,
+    /// Unusual.
+    Anomalous,
+}
+
+impl Class {
+    pub const ALL: [Class; 3] = [Class::Malicious, Class::Risky, Class::Anomalous];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Class::Malicious => "malicious",
+            Class::Risky => "risky",
+            Class::Anomalous => "anomalous",
+        }
+    }
+}
