@@ -73,8 +73,8 @@ fn floor_boundary(text: &str, at: usize) -> usize {
 }
 
 /// Makes text safe to print on one line of a terminal: what moves the cursor, changes colours,
-/// reorders, hides or looks like a space is written as an escape (`\n`, `\x1b`, `\u{202e}`), and so
-/// is the backslash itself. Escaped bytes of [`text`] become `\xff`.
+/// reorders, hides or looks like a space is written as an escape (`\n`, `\x1b`, `\u{202e}`). For eyes
+/// only: a backslash of the text itself looks the same. Escaped bytes of [`text`] become `\xff`.
 pub fn terminal(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     let mut rest = text.chars();
@@ -88,7 +88,6 @@ pub fn terminal(text: &str) -> String {
                 }
                 None => safe.push(LEAD),
             },
-            '\\' => safe.push_str("\\\\"),
             plain if is_plain(plain) => safe.push(plain),
             other => push_escape(&mut safe, other),
         }
@@ -219,7 +218,7 @@ mod tests {
             r"\u{2028}\u{200b}\u{feff}\u{a0}\u{3164}\u{e0041}",
         );
         check("e\u{301}", r"e\u{301}");
-        check(r"C:\n", r"C:\\n");
+        check(r"C:\n", r"C:\n");
         check("\u{fffd}ff\u{fffd}1b", r"\xff\x1b");
         check("caf\u{e9} \u{4e2d}", "caf\u{e9} \u{4e2d}");
     }
@@ -240,10 +239,7 @@ mod tests {
         let short = cut(&long, 100);
         assert!(short.len() <= 100 && short.starts_with("aaaa") && short.ends_with("zzzz"), "{short}");
         let kept = short.matches(['a', 'z']).count();
-        assert!(
-            short.contains(&format!("…[{} bytes]…", 1000 - kept + 1)),
-            "{short}: y of bytes counted once"
-        );
+        assert!(short.contains(&format!("…[{} bytes]…", 1000 - kept)), "{short}");
         assert_eq!(cut("short", 64), "short");
     }
 

@@ -6,9 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Decision;
 use super::exception::{Exception, agrees, repository};
-use super::fact::{Case, Class, End, FindingFacts, Level, Sight};
+use super::fact::{Case, End, FindingFacts, Sight};
 use super::policy::{Policy, Thresholds};
 use crate::event::Family;
+use crate::rule::{Class, Level, Word};
 
 /// What a policy says of a run, and why.
 #[derive(Clone, Debug, PartialEq)]
