@@ -22,6 +22,8 @@ pub mod quarantine;
 #[cfg(test)]
 pub(crate) mod sample;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 pub use assemble::{Material, assemble, publish};
 pub use failure::{Failure, FailureKind};
