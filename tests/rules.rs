@@ -52,3 +52,30 @@ fn every_shipped_rule_passes_its_recordings() {
     let outcome = rules::test(&[], &below_root("fixtures/rules"), Expected::Compare, None, &mut out);
     assert_eq!(outcome.unwrap(), Outcome::Good, "{}", String::from_utf8_lossy(&out));
 }
+
+/// Writes the expected findings anew, to be looked over: `LAZARET_BLESS=1 cargo test --test rules`.
+#[test]
+fn expected_findings_are_written_on_demand() {
+    if std::env::var_os("LAZARET_BLESS").is_some() {
+        rules::test(&[], &below_root("fixtures/rules"), Expected::Write, None, &mut std::io::sink()).unwrap();
+    }
+}
+
+/// Quiet recordings show ordinary images, so that nothing grave may be found in them, by any rule.
+#[test]
+fn no_rule_of_level_high_matches_an_ordinary_recording() {
+    let mut seen = 0;
+    for folder in std::fs::read_dir(below_root("fixtures/rules")).unwrap() {
+        for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if name.starts_with("quiet-") && name.ends_with(".findings") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let grave = text.lines().find(|line| line.contains(" high ") || line.contains(" critical "));
+                assert_eq!(grave, None, "{path:?}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 40, "only {seen} quiet recordings");
+}
