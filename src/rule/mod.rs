@@ -28,7 +28,10 @@ mod metadata;
 mod parse;
 mod selection;
 mod set;
+mod shipped;
 mod subject;
+#[cfg(test)]
+mod tests;
 pub mod yaml;
 
 pub(crate) use error::nearest;
@@ -36,3 +39,4 @@ pub use error::{Problem, RuleError};
 pub use finding::{EVIDENCE_FIRST, Evidence, FINDINGS_MAX, Finding, FindingId, FindingList, Findings};
 pub use metadata::{Class, Confidence, Level, Rule, Status, Word};
 pub use set::{Matcher, RuleMatch, RuleSet};
+pub use shipped::SHIPPED;
