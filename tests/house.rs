@@ -29,7 +29,7 @@ const NARROW: [(&str, &[&str]); 7] = [
     ("event", &[]),
     ("image", &["sys"]),
     ("sandbox", &["sys", "image"]),
-    ("trace", &["sys"]),
+    ("trace", &["sys", "event"]),
     ("record", &[]),
     ("normalise", &["event", "record"]),
 ];

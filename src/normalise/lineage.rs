@@ -8,13 +8,18 @@ use crate::event::{
 };
 use crate::record::Task;
 
+/// The sandbox's own init, as a program.
+const OWN: ProgramId = ProgramId(1);
+
 /// Ids of one run: the container's 0 is the host's `base`.
 pub(super) const ID_RANGE: u32 = 65_536;
 
 /// The processes of a run that are alive, by what the kernel calls them.
 pub(super) struct Lineage {
     id_base: u32,
-    init: ProcessKey,
+    /// Its pid is not used again while the run lasts, so the pid is enough.
+    init_pid: u32,
+    own: Arc<Program>,
     alive: HashMap<ProcessKey, Arc<Program>>,
     last_program: u32,
     /// Processes that acted without a fork or exec of theirs having been seen.
@@ -22,20 +27,17 @@ pub(super) struct Lineage {
 }
 
 impl Lineage {
-    pub(super) fn new(id_base: u32, init: ProcessKey) -> Lineage {
-        let mut lineage = Lineage { id_base, init, alive: HashMap::new(), last_program: 0, strangers: 0 };
-        let program = lineage.unseen_program(b"init");
-        lineage.alive.insert(init, program);
-        lineage
+    pub(super) fn new(id_base: u32, init_pid: u32) -> Lineage {
+        let own = Arc::new(unseen_program(OWN, b"init", Origin::Supplied));
+        Lineage { id_base, init_pid, own, alive: HashMap::new(), last_program: OWN.0, strangers: 0 }
     }
 
     /// The sandbox's own init, or a child of it that has not yet become a program of the image.
     pub(super) fn is_own(&self, task: &Task) -> bool {
-        self.alive.get(&key(task)).is_some_and(|program| program.id == ProgramId(1))
-    }
-
-    pub(super) fn is_init(&self, task: &Task) -> bool {
-        key(task) == self.init
+        match self.alive.get(&key(task)) {
+            Some(program) => program.id == OWN,
+            None => task.pid == self.init_pid,
+        }
     }
 
     /// The process that acted. One that was never introduced is taken in, and counted.
@@ -54,29 +56,25 @@ impl Lineage {
 
     /// Gives the process its new program; the one before becomes the nearest entry of its lineage.
     pub(super) fn executed(&mut self, task: &Task, start: impl FnOnce(ProgramId) -> Program) -> Process {
-        let before = self.alive.get(&key(task)).cloned();
-        if before.is_none() {
-            self.strangers += 1;
-        }
+        let before = self.process(task).program;
         let mut program = start(self.next_id());
-        (program.lineage, program.lineage_cut) = match before {
-            Some(before) => lineage_after(&before),
-            None => (Arc::from([]), true),
-        };
+        (program.lineage, program.lineage_cut) = lineage_after(&before);
         let program = Arc::new(program);
         self.alive.insert(key(task), program.clone());
         Process { key: key(task), pid: task.inner_pid, ids: self.ids(task), program }
     }
 
     pub(super) fn exited(&mut self, task: &Task) {
-        if !self.is_init(task) {
-            self.alive.remove(&key(task));
-        }
+        self.alive.remove(&key(task));
     }
 
     fn take_in(&mut self, task: &Task) -> Arc<Program> {
-        self.strangers += 1;
-        let program = self.unseen_program(b"");
+        let program = if task.pid == self.init_pid {
+            self.own.clone()
+        } else {
+            self.strangers += 1;
+            Arc::new(unseen_program(self.next_id(), b"", Origin::Unknown))
+        };
         self.alive.insert(key(task), program.clone());
         program
     }
@@ -86,33 +84,26 @@ impl Lineage {
         ProgramId(self.last_program)
     }
 
-    /// A program that was running before anything was seen of it.
-    fn unseen_program(&mut self, name: &[u8]) -> Arc<Program> {
-        let id = self.next_id();
-        let empty = || Bytes::from(&b""[..]);
-        let file = File {
-            path: Bytes::from(name),
-            verified: false,
-            inode: None,
-            kind: FileKind::Unknown,
-            origin: if id == ProgramId(1) { Origin::Supplied } else { Origin::Unknown },
-        };
-        Arc::new(Program {
-            id,
-            exe: Arc::new(Executable { file, sha256: None, deleted: false, script: None }),
-            argv: Arc::from([]),
-            argv_cut: false,
-            cwd: empty(),
-            comm: Bytes::from(name),
-            tty: false,
-            lineage: Arc::from([]),
-            lineage_cut: id != ProgramId(1),
-        })
-    }
-
     fn ids(&self, task: &Task) -> Ids {
         let inside = |id| inside(self.id_base, id);
         Ids { uid: inside(task.uid), gid: inside(task.gid), euid: inside(task.euid), egid: inside(task.egid) }
+    }
+}
+
+/// A program that was running before anything was seen of it.
+fn unseen_program(id: ProgramId, name: &[u8], origin: Origin) -> Program {
+    let file =
+        File { path: Bytes::from(name), verified: false, inode: None, kind: FileKind::Unknown, origin };
+    Program {
+        id,
+        exe: Arc::new(Executable { file, sha256: None, deleted: false, script: None }),
+        argv: Arc::from([]),
+        argv_cut: false,
+        cwd: Bytes::from(&b""[..]),
+        comm: Bytes::from(name),
+        tty: false,
+        lineage: Arc::from([]),
+        lineage_cut: origin == Origin::Unknown,
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crate::event::{
     Act, Bytes, Denied, DupSource, Event, EventId, Exec, Executable, File, FileAct, FileKind, NetAct,
-    NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, ProcessKey, Program, SandboxAct,
+    NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, Program, SandboxAct,
 };
 use crate::record::{self, Body, KernelFile, KernelSocket, PathArgument, Record, Task};
 
@@ -55,11 +55,12 @@ pub struct Normaliser<P> {
 }
 
 impl<P: Provenance> Normaliser<P> {
-    /// `id_base`: the host's id for the container's root. `init`: the sandbox's own first process.
-    pub fn new(provenance: P, id_base: u32, init: ProcessKey) -> Normaliser<P> {
+    /// `id_base`: the host's id for the container's root. `init_pid`: the sandbox's own first process, by
+    /// its pid on the host.
+    pub fn new(provenance: P, id_base: u32, init_pid: u32) -> Normaliser<P> {
         Normaliser {
             provenance,
-            lineage: Lineage::new(id_base, init),
+            lineage: Lineage::new(id_base, init_pid),
             origins: Origins::default(),
             zero: None,
             phase: Phase::Setup,

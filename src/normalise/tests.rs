@@ -20,7 +20,7 @@ const INIT: Task =
 
 fn normaliser() -> Normaliser<Image> {
     let image = Image(HashMap::from([(&b"/bin/sh"[..], 0), (&b"/usr/bin/app"[..], 1)]));
-    Normaliser::new(image, BASE, ProcessKey { pid: 10, start: 1 })
+    Normaliser::new(image, BASE, 10)
 }
 
 fn task(pid: u32) -> Task {
