@@ -14,7 +14,6 @@ pub mod sys;
 
 pub mod event;
 
-#[cfg(feature = "live")]
 pub mod image;
 #[cfg(feature = "live")]
 pub mod sandbox;

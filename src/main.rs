@@ -1,3 +1,11 @@
 //! Parses, calls, prints, exits. Everything else is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    #[cfg(feature = "live")]
+    if lazaret::image::is_unpacker() {
+        return lazaret::image::unpacker_main();
+    }
+    ExitCode::SUCCESS
+}
