@@ -1,3 +1,6 @@
 //! Parses, calls, prints, exits. Everything else is in the library.
 
-fn main() {}
+fn main() {
+    #[cfg(feature = "live")]
+    lazaret::sandbox::helper_main_if_asked();
+}
