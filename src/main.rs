@@ -3,9 +3,12 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Before anything else, and before any thread: this may be a process of the sandbox's.
+    #[cfg(feature = "live")]
+    lazaret::sandbox::helper_main_if_asked();
     #[cfg(feature = "live")]
     if lazaret::image::is_unpacker() {
         return lazaret::image::unpacker_main();
     }
-    ExitCode::SUCCESS
+    lazaret::cli::main()
 }
