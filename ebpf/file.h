@@ -100,15 +100,15 @@ CALLED int add_path(struct scratch *s, __u64 dentry, __u64 vfsmount)
 INLINE struct file *file_of(__u32 fd)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct files_struct *files = task->files;
+	struct files_struct *files = READ(task, files);
 	struct file *file = 0;
 
 	if (!files)
 		return 0;
-	struct fdtable *table = files->fdt;
-	if (!table || fd >= table->max_fds)
+	struct fdtable *table = READ(files, fdt);
+	if (!table || fd >= READ(table, max_fds))
 		return 0;
-	bpf_probe_read_kernel(&file, sizeof(file), (void *)((__u64)table->fd + fd * 8ULL));
+	bpf_probe_read_kernel(&file, sizeof(file), (void *)((__u64)READ(table, fd) + fd * 8ULL));
 	return file;
 }
 
@@ -137,9 +137,10 @@ INLINE void fill_file(struct scratch *s, struct lz_file *out, struct file *file)
 
 INLINE int add_cwd(struct scratch *s)
 {
-	struct fs_struct *fs = bpf_get_current_task_btf()->fs;
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct fs_struct *fs = READ(task, fs);
 
-	return fs ? add_path(s, (__u64)fs->pwd.dentry, (__u64)fs->pwd.mnt) : 0;
+	return fs ? add_path(s, (__u64)READ(fs, pwd.dentry), (__u64)READ(fs, pwd.mnt)) : 0;
 }
 
 /* A path argument: the string, and for a relative one the directory it starts from. */

@@ -165,9 +165,10 @@ CALLED __u64 hash_record(struct scratch *s)
 /* Who acts is part of what is identical. */
 INLINE __u64 acting_ids(void)
 {
-	const struct cred *cred = bpf_get_current_task_btf()->cred;
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct cred *cred = READ(task, cred);
 
-	return (__u64)cred->euid.val << 32 | cred->uid.val;
+	return (__u64)READ(cred, euid.val) << 32 | READ(cred, uid.val);
 }
 
 /* Sends the record, or counts it if this thread has just sent the same. */

@@ -31,10 +31,11 @@ int fork(__u64 *ctx)
 	body->pid = child->tgid;
 	body->tid = child->pid;
 	body->inner_pid = inner_pid(child);
-	body->uid = child->cred->uid.val;
-	body->gid = child->cred->gid.val;
-	body->euid = child->cred->euid.val;
-	body->egid = child->cred->egid.val;
+	struct cred *cred = READ(child, cred);
+	body->uid = READ(cred, uid.val);
+	body->gid = READ(cred, gid.val);
+	body->euid = READ(cred, euid.val);
+	body->egid = READ(cred, egid.val);
 	send(s, LZ_FORK, LZ_NO_SLOT);
 	return 0;
 }
@@ -51,13 +52,14 @@ int exit(__u64 *ctx)
 	if (ours)
 		flush(ours);
 	/* do_exit has already taken this thread off the count. */
-	if (task->signal->live.counter != 0)
+	struct signal_struct *signal = READ(task, signal);
+	if (READ(signal, live.counter) != 0)
 		return 0;
 	s = begin(sizeof(struct lz_exit), LZ_PROCESS);
 	if (!s)
 		return 0;
-	s->record.body.exit.status = task->signal->flags & SIGNAL_GROUP_EXIT ?
-					     task->signal->group_exit_code :
+	s->record.body.exit.status = READ(signal, flags) & SIGNAL_GROUP_EXIT ?
+					     READ(signal, group_exit_code) :
 					     task->exit_code;
 	send(s, LZ_EXIT, LZ_NO_SLOT);
 	return 0;
@@ -121,8 +123,10 @@ INLINE void learn_root(struct task_struct *task)
 {
 	if (root.dentry)
 		return;
-	root.mount = (__u64)task->fs->root.mnt - OFFSET(struct mount, mnt);
-	root.dentry = (__u64)task->fs->root.dentry;
+	struct fs_struct *fs = READ(task, fs);
+
+	root.mount = (__u64)READ(fs, root.mnt) - OFFSET(struct mount, mnt);
+	root.dentry = (__u64)READ(fs, root.dentry);
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -131,7 +135,7 @@ int exec(__u64 *ctx)
 	struct task_struct *task = (struct task_struct *)ctx[0];
 	struct linux_binprm *bprm = (struct linux_binprm *)ctx[2];
 	struct ours *ours = find_ours(task);
-	struct mm_struct *mm = task->mm;
+	struct mm_struct *mm = READ(task, mm);
 	struct scratch *s;
 
 	if (!ours && bpf_current_task_under_cgroup(&cage, 0) != 1)
@@ -143,8 +147,8 @@ int exec(__u64 *ctx)
 	}
 	if (!mm)
 		return 0;
-	__u64 argv = mm->arg_start, argv_size = mm->arg_end - argv;
-	__u64 env = mm->env_start, env_size = mm->env_end - env;
+	__u64 argv = READ(mm, arg_start), argv_size = READ(mm, arg_end) - argv;
+	__u64 env = READ(mm, env_start), env_size = READ(mm, env_end) - env;
 	__u64 pieces = bpf_ktime_get_boot_ns() ^ (__u64)task->pid << 40;
 	__u32 argv_sent = send_block(pieces, argv, argv_size, LZ_ARGV_MAX, 0);
 	__u32 env_sent = send_block(pieces, env, env_size, LZ_ENV_MAX, 1);
@@ -160,13 +164,15 @@ int exec(__u64 *ctx)
 	body->env_sent = env_sent;
 	if (argv_size > LZ_ARGV_MAX || env_size > LZ_ENV_MAX)
 		s->flags |= LZ_CUT;
-	body->tty = task->signal->tty != 0;
+	struct signal_struct *signal = READ(task, signal);
+	body->tty = READ(signal, tty) != 0;
 	bpf_probe_read_kernel(body->comm, sizeof(body->comm),
 			      (void *)((__u64)task + OFFSET(struct task_struct, comm)));
-	fill_file(s, &body->exe, mm->exe_file);
-	body->asked = add_kernel_text(s, (__u64)bprm->filename);
-	if (bprm->interp != bprm->filename)
-		body->interpreter = add_kernel_text(s, (__u64)bprm->interp);
+	fill_file(s, &body->exe, READ(mm, exe_file));
+	__u64 asked = (__u64)READ(bprm, filename), interpreter = (__u64)READ(bprm, interp);
+	body->asked = add_kernel_text(s, asked);
+	if (interpreter != asked)
+		body->interpreter = add_kernel_text(s, interpreter);
 	body->cwd = add_cwd(s);
 	send(s, LZ_EXEC, LZ_NO_SLOT);
 	return 0;

@@ -151,12 +151,13 @@ INLINE struct scratch *begin(__u32 body, __u32 family)
 
 INLINE __u32 inner_pid(struct task_struct *task)
 {
-	struct pid *pid = task->group_leader->thread_pid;
+	struct task_struct *leader = READ(task, group_leader);
+	struct pid *pid = READ(leader, thread_pid);
 	struct upid upid = {};
 
 	if (!pid)
 		return 0;
-	__u64 level = pid->level;
+	__u64 level = READ(pid, level);
 	bpf_probe_read_kernel(&upid.nr, sizeof(upid.nr),
 			      (void *)((__u64)pid + OFFSET(struct pid, numbers) +
 				       level * __builtin_preserve_type_info(*(struct upid *)0, 1)));
@@ -167,14 +168,17 @@ CALLED int fill_head(struct lz_head *head)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	head->start = task->group_leader->start_boottime;
+	struct task_struct *leader = READ(task, group_leader);
+	struct cred *cred = READ(task, cred);
+
+	head->start = READ(leader, start_boottime);
 	head->pid = task->tgid;
 	head->tid = task->pid;
 	head->inner_pid = inner_pid(task);
-	head->uid = task->cred->uid.val;
-	head->gid = task->cred->gid.val;
-	head->euid = task->cred->euid.val;
-	head->egid = task->cred->egid.val;
+	head->uid = READ(cred, uid.val);
+	head->gid = READ(cred, gid.val);
+	head->euid = READ(cred, euid.val);
+	head->egid = READ(cred, egid.val);
 	head->cpu = bpf_get_smp_processor_id();
 	return 0;
 }
