@@ -8,6 +8,12 @@
 //! - [`log`]: the event log, `events.jsonl`, from which a replay writes an equal report.
 //! - [`escape`]: bytes → text that a document or a terminal can hold.
 
+pub mod assemble;
+pub mod convert;
 pub mod document;
 pub mod escape;
 pub mod log;
+mod summary;
+
+pub use assemble::{Material, assemble};
+pub use summary::Summary;

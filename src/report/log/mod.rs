@@ -32,6 +32,7 @@ use std::io::{self, BufRead, Write};
 use serde::{Deserialize, Serialize};
 
 pub use read::{Ending, Reader};
+pub(super) use text::digest::hex;
 pub use write::Writer;
 
 use super::document::{Coverage, Environment, Inputs, Request, Run, Subject};
