@@ -66,7 +66,7 @@ probes:
 # Licences, sources, duplicates. The advisory database is no package of a registry: run
 # `cargo deny check advisories` where it can be fetched.
 deny: $(DENY)
-	$(DENY) --offline check bans licenses sources
+	$(DENY) --offline check --hide-inclusion-graph bans licenses sources
 
 $(DENY):
 	cargo install --locked --debug --root target/tools --target-dir target/tools/build cargo-deny@$(DENY_VERSION)
