@@ -8,6 +8,8 @@
 # All share one development build, which takes half the time of a release build. For use:
 # cargo build --release.
 
+SHELL = /bin/bash
+.SHELLFLAGS = -euo pipefail -c
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 
@@ -17,13 +19,13 @@ export LAZARET_LIVE ?= $(if $(filter 0,$(shell id -u)),1,)
 DENY_VERSION = 0.20.2
 DENY = target/tools/bin/cargo-deny
 
-.PHONY: demo test corpus images build format lint core unit rules deny sample
+.PHONY: demo test corpus images build format lint core unit rules deny sample count
 
 demo: build
 	@fixtures/setup images
 	@fixtures/judge --out demo redis malicious
 
-test: format lint core unit rules deny sample
+test: format lint core unit rules deny sample count
 
 corpus: build
 	@fixtures/setup images
@@ -49,12 +51,14 @@ lint:
 # The core needs no privileges, no BPF and no sandbox.
 core:
 	@fixtures/setup build
-	cargo test --locked --no-default-features
+	@mkdir -p target/log
+	cargo test --locked --no-default-features 2>&1 | tee target/log/core
 
 # Also compiles the probes and compares them with the committed object, byte by byte.
 unit:
 	@fixtures/setup build probes images
-	cargo test --locked
+	@mkdir -p target/log
+	cargo test --locked 2>&1 | tee target/log/unit
 
 rules: build
 	target/debug/lazaret rules check
@@ -77,3 +81,9 @@ ifeq ($(LAZARET_LIVE),1)
 else
 	@echo "sample: skipped: needs root and LAZARET_LIVE=1"
 endif
+
+# The last line of `make test`.
+count:
+	@awk '/^test result:/ { passed += $$4; failed += $$6; ignored += $$8 } \
+	    END { printf "make test: %d tests passed, %d failed, %d ignored\n", passed, failed, ignored }' \
+	    target/log/core target/log/unit
