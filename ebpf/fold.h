@@ -171,10 +171,9 @@ INLINE __u64 acting_ids(void)
 	return (__u64)READ(cred, euid.val) << 32 | READ(cred, uid.val);
 }
 
-/* Sends the record, or counts it if this thread has just sent the same. */
-CALLED int send_or_count(struct scratch *s, __u32 kind)
+/* Sends the record, or counts it if this thread has just sent one with the same key. */
+INLINE int send_or_count_by(struct scratch *s, __u32 kind, const __u64 *key)
 {
-	__u64 key[KEY_WORDS] = { hash_record(s), s->at, s->flags, 0, kind, acting_ids() };
 	struct ours *ours = slots_of_current();
 	struct slot *slot;
 	__u32 index;
@@ -189,6 +188,13 @@ CALLED int send_or_count(struct scratch *s, __u32 kind)
 	else
 		s->busy = 0;
 	return 0;
+}
+
+CALLED int send_or_count(struct scratch *s, __u32 kind)
+{
+	__u64 key[KEY_WORDS] = { hash_record(s), s->at, s->flags, 0, kind, acting_ids() };
+
+	return send_or_count_by(s, kind, key);
 }
 
 #endif

@@ -44,7 +44,8 @@ int sys_exit(__u64 *ctx)
 	return 0;
 }
 
-/* A refused call that has no record of its own. */
+/* A refused call that has no record of its own. Two refusals of a call are alike if their first two
+ * arguments are: the registers of arguments that it does not have hold whatever was there before. */
 SEC("tp_btf/sys_exit")
 int denied(__u64 *ctx)
 {
@@ -62,7 +63,9 @@ int denied(__u64 *ctx)
 		body->args[i] = call.args[i];
 	if (call.compat)
 		s->flags |= LZ_COMPAT;
-	send_or_count(s, LZ_DENIED);
+	__u64 key[KEY_WORDS] = { call.args[0], call.args[1], call.number, call.result,
+				 LZ_DENIED | s->flags << 16, acting_ids() };
+	send_or_count_by(s, LZ_DENIED, key);
 	return 0;
 }
 

@@ -11,19 +11,31 @@ use super::{Body, KernelFile, KernelSocket, PathArgument, Task, names, open, pro
 /// What the bytes of one record turned out to be.
 pub enum Message {
     /// Complete by itself.
-    Act { head: Head, body: Body },
+    Act {
+        head: Head,
+        body: Body,
+    },
     /// Its argument vector and environment are in pieces.
-    Exec { head: Head, body: Body, layout: wire::Exec },
-    Piece { piece: wire::Piece, bytes: Vec<u8> },
-    Fold { head: Head, fold: wire::Fold },
+    Exec {
+        head: Head,
+        body: Body,
+        layout: wire::Exec,
+    },
+    Piece {
+        piece: wire::Piece,
+        bytes: Vec<u8>,
+    },
+    Fold {
+        head: Head,
+        fold: wire::Fold,
+    },
 }
 
 /// Why bytes are no record.
 pub type Reason = &'static str;
 
 pub fn decode(bytes: &[u8]) -> Result<Message, (u16, Reason)> {
-    let (head, rest) =
-        Head::read_from_prefix(bytes).map_err(|_| (0, "shorter than the head of a record"))?;
+    let (head, rest) = Head::read_from_prefix(bytes).map_err(|_| (0, "shorter than the head of a record"))?;
     if head.size as usize != bytes.len() {
         return Err((head.kind, "its size is not that of its bytes"));
     }

@@ -13,6 +13,7 @@ mod decode;
 mod names;
 mod open;
 mod process;
+mod show;
 mod socket;
 mod stream;
 #[cfg(test)]

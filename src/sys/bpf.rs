@@ -106,9 +106,8 @@ pub fn pidfd(pid: u32) -> io::Result<OwnedFd> {
 /// SAFETY: `attributes` must be what `command` reads, its addresses valid for the call.
 unsafe fn bpf<T>(command: libc::c_int, attributes: &T) -> io::Result<i32> {
     // SAFETY: as the caller promises; the size is that of the attributes.
-    let result = unsafe {
-        libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attributes), size_of::<T>())
-    };
+    let result =
+        unsafe { libc::syscall(libc::SYS_bpf, command, std::ptr::from_ref(attributes), size_of::<T>()) };
     if result < 0 {
         return Err(io::Error::last_os_error());
     }

@@ -110,9 +110,7 @@ impl Ring {
         // SAFETY: `begin + length` is at most the size, so the range lies in the mapping. The record
         // is committed (its busy bit is clear) and not yet given back, so the kernel does not write
         // to it while the slice lives.
-        unsafe {
-            std::slice::from_raw_parts(self.producer.address.add(offset).as_ptr(), length as usize)
-        }
+        unsafe { std::slice::from_raw_parts(self.producer.address.add(offset).as_ptr(), length as usize) }
     }
 }
 

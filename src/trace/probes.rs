@@ -26,8 +26,7 @@ const PROBES: [(&str, &str); 4] = [
 ];
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
-const HANDLERS: [&str; 7] =
-    ["denied", "exec_failed", "open", "names", "file_chmod", "socket", "dup"];
+const HANDLERS: [&str; 7] = ["denied", "exec_failed", "open", "names", "file_chmod", "socket", "dup"];
 
 /// What may differ from run to run.
 #[derive(Clone, Debug)]
@@ -46,12 +45,7 @@ impl Default for Options {
     /// At about 600,000 records of 200 bytes a second (what two processors can do at most), 100 ms
     /// are 12 MB: they fit above half of the bulk ring.
     fn default() -> Options {
-        Options {
-            btf: PathBuf::from(KERNEL_BTF),
-            critical: 8 << 20,
-            bulk: 32 << 20,
-            wake_at: 256 << 10,
-        }
+        Options { btf: PathBuf::from(KERNEL_BTF), critical: 8 << 20, bulk: 32 << 20, wake_at: 256 << 10 }
     }
 }
 
@@ -148,24 +142,14 @@ fn refusal(source: Box<dyn std::error::Error + Send + Sync>) -> TraceError {
     TraceError::Load { source }
 }
 
-fn load_probe(
-    ebpf: &mut Ebpf,
-    name: &'static str,
-    tracepoint: &str,
-    btf: &Btf,
-) -> Result<(), TraceError> {
+fn load_probe(ebpf: &mut Ebpf, name: &'static str, tracepoint: &str, btf: &Btf) -> Result<(), TraceError> {
     probe(ebpf, name)?
         .load(tracepoint, btf)
         .map_err(|source| TraceError::Refused { probe: name, source: source.into() })
 }
 
-fn probe<'a>(
-    ebpf: &'a mut Ebpf,
-    name: &'static str,
-) -> Result<&'a mut BtfTracePoint, TraceError> {
-    ebpf.program_mut(name)
-        .and_then(|program| program.try_into().ok())
-        .ok_or(TraceError::Missing { name })
+fn probe<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut BtfTracePoint, TraceError> {
+    ebpf.program_mut(name).and_then(|program| program.try_into().ok()).ok_or(TraceError::Missing { name })
 }
 
 fn fill_handlers(ebpf: &mut Ebpf) -> Result<(), TraceError> {
@@ -196,8 +180,7 @@ fn mark(ebpf: &mut Ebpf, target: &Target<'_>) -> Result<(), TraceError> {
         .map_err(|source| TraceError::Mark { what: "its init", source })?;
     let cage = map_fd(ebpf, "cage")?;
     let fd = target.cgroup.as_raw_fd() as u32;
-    bpf::update(cage, 0, &fd.to_ne_bytes())
-        .map_err(|source| TraceError::Mark { what: "its cgroup", source })
+    bpf::update(cage, 0, &fd.to_ne_bytes()).map_err(|source| TraceError::Mark { what: "its cgroup", source })
 }
 
 fn map_fd<'a>(ebpf: &'a Ebpf, name: &'static str) -> Result<BorrowedFd<'a>, TraceError> {

@@ -114,12 +114,7 @@ pub fn survey_with(types: &Path) -> Vec<Answer> {
 
 impl Attempt {
     fn answer(&self, types: &[u8]) -> Answer {
-        Answer {
-            what: self.what,
-            needed: self.needed,
-            refused: self.refusal(types),
-            advice: self.advice,
-        }
+        Answer { what: self.what, needed: self.needed, refused: self.refusal(types), advice: self.advice }
     }
 
     fn refusal(&self, types: &[u8]) -> Option<String> {

@@ -130,10 +130,8 @@ impl Watch {
     pub fn losses(&self) -> Result<Vec<Loss>, TraceError> {
         let mut losses = Vec::new();
         for (index, family) in (0..).zip(FAMILIES) {
-            let counts = self
-                .losses
-                .get(&index, 0)
-                .map_err(|source| TraceError::Load { source: source.into() })?;
+            let counts =
+                self.losses.get(&index, 0).map_err(|source| TraceError::Load { source: source.into() })?;
             for (cpu, &records) in counts.iter().enumerate().filter(|(_, records)| **records > 0) {
                 losses.push(Loss { family, cpu, records });
             }
