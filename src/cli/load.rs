@@ -64,15 +64,20 @@ fn policy(name: &Path) -> Result<(Named, Policy), Failure> {
     Ok((Named { name: policy.name.clone(), digest: digest(&bytes) }, policy))
 }
 
-/// A small regular file, whole. Never waits for a FIFO, never reads more than `bound`.
-pub fn read(path: &Path, bound: u64) -> io::Result<Vec<u8>> {
+/// Opens a regular file for reading. Never waits for a FIFO's other end.
+pub fn regular(path: &Path) -> io::Result<File> {
     const O_NONBLOCK: i32 = 0o4000;
     let file = File::options().read(true).custom_flags(O_NONBLOCK).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
     }
+}
+
+/// A small regular file, whole. Never reads more than `bound`.
+pub fn read(path: &Path, bound: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(bound + 1).read_to_end(&mut bytes)?;
+    regular(path)?.take(bound + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > bound {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("longer than {bound} bytes")));
     }

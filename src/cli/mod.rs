@@ -10,11 +10,15 @@ pub mod failure;
 #[cfg(feature = "live")]
 mod gc;
 mod load;
+mod outdir;
 #[cfg(feature = "live")]
 mod progress;
 #[cfg(feature = "live")]
 mod quarantine;
 mod replay;
+mod rules;
+mod show;
+mod terminal;
 mod verdict;
 
 use std::panic;
@@ -55,6 +59,3 @@ fn run(cli: Cli) -> Result<u8, Failure> {
     }
 }
 
-fn rules(_args: args::Rules) -> Result<u8, Failure> {
-    Ok(0)
-}

@@ -2,15 +2,15 @@
 //!
 //! Needs no privileges and writes nothing, unless `--out` is given.
 
-use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use super::args::{Format, Replay};
+use super::args::Replay;
 use super::failure::{Failure, Kind};
 use super::load::{self, Loaded};
-use super::{terminal, verdict};
+use super::{outdir, show, verdict};
 use crate::pipeline::judge::Judge;
+use crate::report::convert::ConvertError;
 use crate::report::document::Report;
 use crate::report::log::{self, Ending, LogError, Reader};
 
@@ -18,8 +18,11 @@ pub fn run(args: Replay) -> Result<u8, Failure> {
     let loaded = load::load(&args.judging)?;
     let log = log_of(&args.run);
     let report = judge_again(&log, &loaded).map_err(|cause| unreadable(&log, cause))?;
-    let place = write(&report, args.out.as_deref())?;
-    terminal::show(&report, args.judging.format, place.as_deref())?;
+    let place = match &args.out {
+        Some(out) => Some(outdir::write_report(out, &report)?),
+        None => None,
+    };
+    show::print(&report, args.judging.format, place.as_deref())?;
     Ok(verdict::exit_code(report.verdict.result))
 }
 
@@ -33,10 +36,10 @@ fn log_of(run: &Path) -> PathBuf {
     }
 }
 
-fn judge_again(log: &Path, loaded: &Loaded) -> Result<Report, LogError> {
+fn judge_again(log: &Path, loaded: &Loaded) -> Result<Report, ReplayError> {
     let open = |error| LogError::Read { line: 0, source: error };
     let file = load::regular(log).map_err(open)?;
-    let source: Box<dyn std::io::BufRead> = match log.extension().is_some_and(|end| end == "zst") {
+    let source: Box<dyn BufRead> = match log.extension().is_some_and(|end| end == "zst") {
         true => Box::new(BufReader::with_capacity(1 << 18, log::decompress(BufReader::new(file)).map_err(open)?)),
         false => Box::new(BufReader::new(file)),
     };
@@ -51,10 +54,19 @@ fn judge_again(log: &Path, loaded: &Loaded) -> Result<Report, LogError> {
         Some(Ending::Complete(trailer)) => Some((**trailer).clone()),
         Some(Ending::Missing) | None => None,
     };
-    judge.report(&header, trailer, &loaded.judgement)
+    Ok(judge.report(&header, trailer, &loaded.judgement)?)
 }
 
-fn unreadable(log: &Path, cause: LogError) -> Failure {
+/// Why a recording cannot be judged again.
+#[derive(Debug, thiserror::Error)]
+enum ReplayError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Report(#[from] ConvertError),
+}
+
+fn unreadable(log: &Path, cause: ReplayError) -> Failure {
     Failure::new(Kind::Input, format!("cannot replay {}", log.display()))
         .because(cause)
         .hint("name a run directory of lazaret analyze, or the report.json in it")

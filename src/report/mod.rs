@@ -13,6 +13,8 @@ pub mod convert;
 pub mod document;
 pub mod escape;
 pub mod log;
+#[cfg(test)]
+pub(crate) mod sample;
 mod summary;
 
 pub use assemble::{Material, assemble};
