@@ -30,7 +30,6 @@ pub mod verdict;
 
 pub mod report;
 
-#[cfg(feature = "live")]
 pub mod pipeline;
 
 pub mod cli;

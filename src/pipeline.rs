@@ -20,7 +20,6 @@ mod output;
 mod provenance;
 #[cfg(feature = "live")]
 mod recorder;
-#[cfg(feature = "live")]
 pub mod rundir;
 #[cfg(feature = "live")]
 mod watch;

@@ -2,6 +2,9 @@
 //!
 //! One place decides, so that the same cause has the same code wherever it comes up.
 
+#[cfg(feature = "live")]
+mod live;
+
 use std::error::Error;
 use std::fmt;
 
@@ -55,11 +58,13 @@ pub struct Failure {
     pub cause: Option<Box<dyn Error + Send + Sync>>,
     /// What to do next.
     pub hint: Option<String>,
+    /// What went wrong afterwards, while cleaning up.
+    pub after: Vec<String>,
 }
 
 impl Failure {
     pub fn new(kind: Kind, what: impl Into<String>) -> Failure {
-        Failure { kind, what: what.into(), cause: None, hint: None }
+        Failure { kind, what: what.into(), cause: None, hint: None, after: Vec::new() }
     }
 
     pub fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Failure {
@@ -69,6 +74,12 @@ impl Failure {
 
     pub fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what failed afterwards: never told instead of the first failure.
+    pub fn and_then(mut self, after: impl Error) -> Failure {
+        self.after.push(after.to_string());
         self
     }
 
@@ -96,9 +107,12 @@ impl Failure {
 /// `error:`, `caused by:` and `hint:`, each on a line of its own; hostile bytes escaped.
 impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "error: {}", escape::terminal(self.what.as_bytes()))?;
+        write!(out, "error: {}", escape::terminal(&self.what))?;
         for cause in self.causes() {
-            write!(out, "\n  caused by: {}", escape::terminal(cause.as_bytes()))?;
+            write!(out, "\n  caused by: {}", escape::terminal(&cause))?;
+        }
+        for after in &self.after {
+            write!(out, "\n  and then: {}", escape::terminal(after))?;
         }
         match &self.hint {
             Some(hint) => write!(out, "\nhint: {hint}"),

@@ -34,7 +34,7 @@ pub fn load(args: &Judging) -> Result<Loaded, Failure> {
         policy: policies[0].0.clone(),
         profile: "default".into(),
         rules: vec![rules.named],
-        attack_version: crate::rule::attack::version().into(),
+        attack_version: crate::rule::attack::VERSION.into(),
         exceptions: None,
         world: None,
     };

@@ -83,7 +83,7 @@ pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Deto
     let watch = steps.take("arm", |_| arm(probes, &cage.held))?;
 
     let header = header(&job, subject.clone());
-    let recorder = recorder(&job, &rootfs, &cage, &header)?;
+    let recorder = recorder(&job, rootfs, &cage, &header)?;
     let watched = steps.take("run", |tell| run(&job, cage, watch, recorder, tell))?;
 
     let unchanged = steps.take("look again", |_| compare(&image, before))?;
@@ -143,7 +143,7 @@ fn cage(job: &Job<'_>, image: &Image, rootfs: &Rootfs) -> Result<Cage, PipelineE
 fn arm(probes: Probes, held: &HeldSandbox) -> Result<Watch, PipelineError> {
     let target = held.target();
     let cgroup = File::open(target.cgroup()).map_err(PipelineError::io("open the sandbox's cgroup"))?;
-    Ok(probes.attach(trace::Target { init: target.pidfd.as_fd(), cgroup: cgroup.as_fd() })?)
+    Ok(probes.attach(&trace::Target { init: target.pidfd.as_fd(), cgroup: cgroup.as_fd() })?)
 }
 
 /// Proof that probes are attached to this very sandbox.
@@ -160,11 +160,12 @@ impl Watcher for Armed<'_> {
 
 fn recorder<'j>(
     job: &Job<'j>,
-    rootfs: &'j Rootfs,
+    rootfs: Rootfs,
     cage: &Cage,
     header: &Header,
 ) -> Result<Recorder<'j>, PipelineError> {
-    let layers = Layers::new(rootfs, &cage.upper);
+    let layers =
+        Layers::open(rootfs, &cage.upper).map_err(PipelineError::io("open the run's writable layer"))?;
     let normaliser = Normaliser::new(layers, cage.id_base, cage.held.target().pid);
     let file = job.out.create("events.jsonl.zst")?;
     let frame = log::compress(BufWriter::new(file)).map_err(PipelineError::io("begin the event log"))?;

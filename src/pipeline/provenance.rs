@@ -4,14 +4,16 @@
 //! the writable one.
 
 use std::collections::HashMap;
-use std::fs::File as FsFile;
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::event::{File, Inode, Origin};
+use crate::event::{self, Inode, Origin};
 use crate::image::Rootfs;
 use crate::normalise::Provenance;
 use crate::sys::open;
@@ -20,9 +22,9 @@ use crate::sys::open;
 const HASHED_MAX: u64 = 512 << 20;
 
 /// The unpacked image and the run's writable layer.
-pub struct Layers<'r> {
-    rootfs: &'r Rootfs,
-    upper: PathBuf,
+pub struct Layers {
+    rootfs: Rootfs,
+    upper: File,
     digests: HashMap<Version, Option<[u8; 32]>>,
 }
 
@@ -35,13 +37,13 @@ struct Version {
     changed: (i64, i64),
 }
 
-impl<'r> Layers<'r> {
+impl Layers {
     /// `upper`: the overlay's writable directory.
-    pub fn new(rootfs: &'r Rootfs, upper: &Path) -> Layers<'r> {
-        Layers { rootfs, upper: upper.to_owned(), digests: HashMap::new() }
+    pub fn open(rootfs: Rootfs, upper: &Path) -> io::Result<Layers> {
+        Ok(Layers { rootfs, upper: open::directory(upper)?, digests: HashMap::new() })
     }
 
-    fn open(&self, file: &File) -> Option<FsFile> {
+    fn content(&self, file: &event::File) -> Option<File> {
         match file.origin {
             Origin::Layer(_) => Some(self.rootfs.open_file(&file.path)?.1),
             Origin::Written => open_written(&self.upper, &file.path, file.inode?),
@@ -50,13 +52,13 @@ impl<'r> Layers<'r> {
     }
 }
 
-impl Provenance for Layers<'_> {
+impl Provenance for Layers {
     fn layer_of(&mut self, path: &[u8]) -> Option<u16> {
         self.rootfs.layer_of(path)
     }
 
-    fn digest_of(&mut self, file: &File) -> Option<[u8; 32]> {
-        let opened = self.open(file)?;
+    fn digest_of(&mut self, file: &event::File) -> Option<[u8; 32]> {
+        let opened = self.content(file)?;
         let metadata = opened.metadata().ok()?;
         let version = Version {
             inode: metadata.ino(),
@@ -70,13 +72,14 @@ impl Provenance for Layers<'_> {
 
 /// A file of the writable layer, if it is still the one the kernel spoke of: the overlay shows the
 /// inode number of the file that lies in its upper layer (fs/overlayfs/inode.c, `ovl_map_dev_ino`).
-fn open_written(upper: &Path, path: &[u8], inode: Inode) -> Option<FsFile> {
+fn open_written(upper: &File, path: &[u8], inode: Inode) -> Option<File> {
+    let path = Path::new(OsStr::from_bytes(path.strip_prefix(b"/")?));
     let file = open::regular_beneath(upper, path).ok()?;
     (file.metadata().ok()?.ino() == inode.number).then_some(file)
 }
 
 /// `None` where the file is too large, cannot be read, or changes its length under our hands.
-fn sha256(file: FsFile, size: u64) -> Option<[u8; 32]> {
+fn sha256(file: File, size: u64) -> Option<[u8; 32]> {
     if size > HASHED_MAX {
         return None;
     }

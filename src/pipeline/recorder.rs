@@ -21,7 +21,7 @@ pub type LogFile = BufWriter<zstd::Encoder<'static, BufWriter<File>>>;
 /// Takes in bytes of the probes, keeps everything that a verdict needs.
 pub struct Recorder<'r> {
     stream: Stream,
-    normaliser: Normaliser<Layers<'r>>,
+    normaliser: Normaliser<Layers>,
     log: Writer<LogFile>,
     pub judge: Judge<'r>,
     pub losses: Losses,
@@ -43,7 +43,7 @@ struct FirstProgram {
 }
 
 impl<'r> Recorder<'r> {
-    pub fn new(normaliser: Normaliser<Layers<'r>>, log: Writer<LogFile>, judge: Judge<'r>) -> Recorder<'r> {
+    pub fn new(normaliser: Normaliser<Layers>, log: Writer<LogFile>, judge: Judge<'r>) -> Recorder<'r> {
         Recorder {
             stream: Stream::new(),
             normaliser,

@@ -3,6 +3,7 @@
 //! Files are made relative to the open directory and never replace one another by accident; what a
 //! reader may wait for (`report.json`) appears by rename only, complete.
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,7 +13,7 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat, renameat};
 use nix::sys::stat::{Mode, fchmod, fstat};
-use nix::unistd::{geteuid, mkdir};
+use nix::unistd::{UnlinkatFlags, geteuid, mkdir, unlinkat};
 
 /// Why a run directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -76,15 +77,34 @@ impl RunDir {
             .map_err(|errno| self.write_error(name, errno.into()))
     }
 
+    /// Removes the files that were made here. Directories are not looked into: none is made here.
+    pub fn clear(&self) -> Result<(), RunDirError> {
+        let unusable = |errno: Errno| RunDirError::Unusable { path: self.path.clone(), source: errno.into() };
+        for name in names(&self.dir).map_err(unusable)? {
+            unlinkat(&self.dir, name.as_c_str(), UnlinkatFlags::NoRemoveDir).map_err(unusable)?;
+        }
+        Ok(())
+    }
+
+    /// Removes the directory itself, where it is empty.
+    pub fn remove(self) -> Result<(), RunDirError> {
+        std::fs::remove_dir(&self.path).map_err(|source| RunDirError::Unusable { path: self.path, source })
+    }
+
     fn write_error(&self, name: &str, source: io::Error) -> RunDirError {
         RunDirError::Write { path: self.path.clone(), name: name.into(), source }
     }
 }
 
 fn is_empty(dir: &OwnedFd) -> Result<bool, Errno> {
+    names(dir).map(|names| names.is_empty())
+}
+
+fn names(dir: &OwnedFd) -> Result<Vec<CString>, Errno> {
     let mut listing = Dir::openat(dir.as_fd(), ".", OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
-    let names = listing.iter().collect::<Result<Vec<_>, _>>()?;
-    Ok(names.iter().all(|entry| matches!(entry.file_name().to_bytes(), b"." | b"..")))
+    let names = listing.iter().map(|entry| entry.map(|entry| entry.file_name().to_owned()));
+    let names = names.collect::<Result<Vec<_>, _>>()?;
+    Ok(names.into_iter().filter(|name| !matches!(name.to_bytes(), b"." | b"..")).collect())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! waits for the workload without a bound.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use tokio::io::Interest;
@@ -111,8 +111,8 @@ struct Ears {
 
 impl Ears {
     fn open(sandbox: &RunningSandbox, watch: &Watch) -> std::io::Result<Ears> {
-        let ear = |fd: std::os::fd::BorrowedFd<'_>| {
-            AsyncFd::with_interest(fd.try_clone_to_owned()?, Interest::READABLE)
+        let ear = |fd: BorrowedFd<'_>| {
+            AsyncFd::register_with_interest(fd.try_clone_to_owned()?, Interest::READABLE)
         };
         let [critical, bulk] = watch.fds();
         Ok(Ears {
