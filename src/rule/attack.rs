@@ -98,8 +98,9 @@ mod tests {
 
     #[test]
     fn a_technique_has_its_name_and_tactics() {
-        let Lookup::Known(shell) = technique("T1059.004") else { panic!() };
-        assert_eq!((shell.name.as_str(), &shell.tactics[..]), ("Unix Shell", &["execution".to_owned()][..]));
+        let Lookup::Known(cron) = technique("T1053.003") else { panic!("not known") };
+        assert_eq!(cron.name, "Cron");
+        assert_eq!(cron.tactics, ["execution", "persistence", "privilege-escalation"]);
     }
 
     #[test]

@@ -449,7 +449,7 @@ pub static FIELDS: &[Field] = &[
         "the file was made or changed during the run",
     )),
     one_of(
-        &["regular", "directory", "link", "socket", "fifo", "char", "block", "unknown"],
+        &["regular", "directory", "link", "socket", "fifo", "char_device", "block_device", "unknown"],
         event(FILE, "file.kind", Read::Text(|s| Some(file_kind(s.file()?.kind))), "type of the file"),
     ),
     event(
@@ -787,8 +787,8 @@ fn file_kind(kind: FileKind) -> &'static [u8] {
         FileKind::Link => b"link",
         FileKind::Socket => b"socket",
         FileKind::Fifo => b"fifo",
-        FileKind::CharDevice => b"char",
-        FileKind::BlockDevice => b"block",
+        FileKind::CharDevice => b"char_device",
+        FileKind::BlockDevice => b"block_device",
         FileKind::Unknown => b"unknown",
     }
 }

@@ -47,6 +47,9 @@ fn rarity(test: &Test) -> Option<usize> {
         Check::Text(Pattern::Equals(_)) => 40,
         Check::Text(Pattern::Starts(text) | Pattern::Ends(text)) => 2 + 2 * text.len().min(16),
         Check::Text(Pattern::Contains(text)) => 2 + 2 * text.needle().len().min(16),
+        Check::Text(Pattern::Matches { literals, .. }) => {
+            2 + literals.iter().map(|literal| literal.len()).min()?.min(16)
+        }
         Check::Number(Compare::Equal, _) => 10,
         Check::Flag(true) => 6,
         _ => return None,
@@ -118,6 +121,10 @@ impl FieldIndex {
     }
 
     fn add(&mut self, check: &Check, rule: RuleAt) {
+        if let Check::Text(Pattern::Matches { literals, .. }) = check {
+            literals.iter().for_each(|literal| file(self.literal(Place::Anywhere, literal), rule));
+            return;
+        }
         let rules = match check {
             Check::Text(Pattern::Equals(text)) => self.exact.entry(text.clone()).or_default(),
             Check::Text(Pattern::Starts(text)) => self.literal(Place::Start, text),
@@ -127,9 +134,7 @@ impl FieldIndex {
             Check::Flag(flag) => self.numbers.entry(u64::from(*flag)).or_default(),
             _ => unreachable!("rarity() files no other checks"),
         };
-        if rules.last() != Some(&rule) {
-            rules.push(rule);
-        }
+        file(rules, rule);
     }
 
     fn literal(&mut self, place: Place, text: &[u8]) -> &mut Vec<RuleAt> {
@@ -192,5 +197,11 @@ impl FieldIndex {
                 literal.rules.iter().for_each(|&rule| found(rule));
             }
         }
+    }
+}
+
+fn file(rules: &mut Vec<RuleAt>, rule: RuleAt) {
+    if rules.last() != Some(&rule) {
+        rules.push(rule);
     }
 }

@@ -28,6 +28,7 @@ mod metadata;
 mod parse;
 mod selection;
 mod set;
+mod shipped;
 mod subject;
 pub mod yaml;
 
@@ -36,3 +37,4 @@ pub use error::{Problem, RuleError};
 pub use finding::{EVIDENCE_FIRST, Evidence, FINDINGS_MAX, Finding, FindingId, FindingList, Findings};
 pub use metadata::{Class, Confidence, Level, Rule, Status, Word};
 pub use set::{Matcher, RuleMatch, RuleSet};
+pub use shipped::SHIPPED;
