@@ -43,7 +43,8 @@ pub(super) const COMM: &std::ffi::CStr = c"docker-init";
 /// call of `main`, before any thread is started.
 pub fn helper_main_if_asked() {
     let mut args = std::env::args_os();
-    if args.next().as_deref() != Some(OsStr::new(ARGV0)) || args.next().as_deref() != Some(OsStr::new(ARGV1)) {
+    if args.next().as_deref() != Some(OsStr::new(ARGV0)) || args.next().as_deref() != Some(OsStr::new(ARGV1))
+    {
         return;
     }
     if getsockopt(&io::stdin(), sockopt::SockType) != Ok(SockType::SeqPacket) {

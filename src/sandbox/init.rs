@@ -60,6 +60,8 @@ impl Init {
 
     fn run(&self, prepared: &Prepared) -> io::Result<()> {
         process::close_all_but(self.control.as_fd())?;
+        // The language's own handlers too: a signal that PID 1 handles is one that the image can send.
+        process::reset_signals()?;
         process::join_session_keyring()?;
         filter::load(&seccomp::filter())?;
         let (failed, failed_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
@@ -85,7 +87,11 @@ impl Init {
         if let Some(errno) = errno.first_chunk() {
             let errno = i32::from_le_bytes(*errno);
             let reason = if errno == libc::EACCES { Reason::NotExecutable } else { Reason::Exec };
-            self.say(&Message::Refused(Refusal { reason, errno, subject: prepared.path.as_bytes().to_vec() }));
+            self.say(&Message::Refused(Refusal {
+                reason,
+                errno,
+                subject: prepared.path.as_bytes().to_vec(),
+            }));
             return Ok(false);
         }
         let program = process::pidfd(child)?;
@@ -97,7 +103,9 @@ impl Init {
     fn reap(&self, program: Option<Pid>) -> io::Result<()> {
         loop {
             match process::reap() {
-                Ok((pid, code, signal)) if Some(pid) == program => self.say(&Message::Exited { code, signal }),
+                Ok((pid, code, signal)) if Some(pid) == program => {
+                    self.say(&Message::Exited { code, signal })
+                }
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => break,
@@ -154,7 +162,6 @@ impl Executor for Init {
 fn become_program(prepared: &Prepared) -> io::Error {
     let give_up = || -> io::Result<()> {
         setsid()?;
-        process::reset_signals()?;
         let kept = spec::KEPT.iter().fold(0, |bits, (_, number)| bits | 1 << number);
         process::bound_capabilities(kept)?;
         let user = &prepared.user;
@@ -173,8 +180,11 @@ fn become_program(prepared: &Prepared) -> io::Error {
 fn prepare(order: &Order) -> Result<Prepared, Refusal> {
     let passwd = program::read_bounded(Path::new("/etc/passwd"), USERS_MAX);
     let group = program::read_bounded(Path::new("/etc/group"), USERS_MAX);
-    let user = User::find(&order.user, &passwd, &group)
-        .map_err(|part| Refusal { reason: Reason::UnknownUser, errno: 0, subject: part.into_bytes() })?;
+    let user = User::find(&order.user, &passwd, &group).map_err(|part| Refusal {
+        reason: Reason::UnknownUser,
+        errno: 0,
+        subject: part.into_bytes(),
+    })?;
     enter(Path::new(&order.working_dir)).map_err(|error| Refusal {
         reason: Reason::WorkingDir,
         errno: error.raw_os_error().unwrap_or(0),

@@ -114,6 +114,8 @@ pub enum Status {
     ProgramExited { code: u8, signal: u8 },
     /// No task is left.
     Empty,
+    /// Helper or init could not go on: this host, not the image.
+    Failed { step: String, detail: String },
     /// Init is gone. Without [`Status::Empty`] before it: killed.
     Gone,
     /// Bytes that are no status came from init.

@@ -269,18 +269,19 @@ mod tests {
 
     #[test]
     fn argv_follows_entrypoint_and_command() {
-        let check = |image: (&[&str], &[&str]), entrypoint: Option<&str>, command: &[&str], expected: &[&str]| {
-            let options = Options {
-                entrypoint: entrypoint.map(OsString::from),
-                command: texts(command),
-                ..Options::default()
+        let check =
+            |image: (&[&str], &[&str]), entrypoint: Option<&str>, command: &[&str], expected: &[&str]| {
+                let options = Options {
+                    entrypoint: entrypoint.map(OsString::from),
+                    command: texts(command),
+                    ..Options::default()
+                };
+                let plan = Plan::new(&config(image.0, image.1), &options, &run());
+                match expected {
+                    [] => assert_eq!(plan, Err(PlanError::NothingToRun)),
+                    _ => assert_eq!(plan.unwrap().argv, texts(expected)),
+                }
             };
-            let plan = Plan::new(&config(image.0, image.1), &options, &run());
-            match expected {
-                [] => assert_eq!(plan, Err(PlanError::NothingToRun)),
-                _ => assert_eq!(plan.unwrap().argv, texts(expected)),
-            }
-        };
         check((&["/e"], &["a"]), None, &[], &["/e", "a"]);
         check((&["/e"], &["a"]), None, &["b", "c"], &["/e", "b", "c"]);
         check((&["/e"], &["a"]), Some("/x"), &[], &["/x"]);
@@ -334,9 +335,12 @@ mod tests {
 
     #[test]
     fn stop_signal_takes_names_and_numbers() {
-        for (name, expected) in
-            [("", Signal::SIGTERM), ("SIGQUIT", Signal::SIGQUIT), ("int", Signal::SIGINT), ("9", Signal::SIGKILL)]
-        {
+        for (name, expected) in [
+            ("", Signal::SIGTERM),
+            ("SIGQUIT", Signal::SIGQUIT),
+            ("int", Signal::SIGINT),
+            ("9", Signal::SIGKILL),
+        ] {
             assert_eq!(stop_signal(name), Ok(expected), "{name}");
         }
     }

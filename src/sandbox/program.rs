@@ -78,7 +78,8 @@ fn unfit(metadata: &Metadata) -> Option<Reason> {
 /// Whether the kernel would take the file at `path`; complaints name `program`.
 fn check(program: &Path, path: &Path, scripts_left: u32) -> Result<(), Refusal> {
     let complain = |reason| Refusal { reason, errno: 0, subject: bytes(program) };
-    let mut file = open_regular(path).map_err(|error| refusal(Reason::NotExecutable, program.as_os_str(), &error))?;
+    let mut file =
+        open_regular(path).map_err(|error| refusal(Reason::NotExecutable, program.as_os_str(), &error))?;
     let mut head = Vec::new();
     let read = file.by_ref().take(HEAD).read_to_end(&mut head);
     read.map_err(|error| refusal(Reason::NotExecutable, program.as_os_str(), &error))?;
@@ -265,7 +266,8 @@ mod tests {
         write(&directory.path().join("a/x"), &elf(2, EM_X86_64), 0o644);
         write(&directory.path().join("b/x"), &elf(2, EM_X86_64), 0o755);
         write(&directory.path().join("a/y"), &elf(2, EM_X86_64), 0o644);
-        let path = ["a", "b", "c"].map(|name| directory.path().join(name)).map(|path| path.display().to_string());
+        let path =
+            ["a", "b", "c"].map(|name| directory.path().join(name)).map(|path| path.display().to_string());
         let path = std::ffi::OsString::from(path.join(":"));
         assert_eq!(find(OsStr::new("x"), &path).unwrap(), directory.path().join("b/x"));
         assert_eq!(find(OsStr::new("y"), &path).unwrap_err().reason, Reason::NotExecutable);

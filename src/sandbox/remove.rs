@@ -35,7 +35,7 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
             unlinkat(top.as_fd(), name.as_c_str(), UnlinkatFlags::RemoveDir)?;
         }
     }
-    Ok(std::fs::remove_dir(path)?)
+    std::fs::remove_dir(path)
 }
 
 /// Empties the directory `name` of `top`: its directories go up to `top`, under new names.

@@ -148,8 +148,9 @@ fn supply(etc: &OwnedFd, name: &str, text: &str, owner: u32) -> Result<(), Failu
         Ok(stat) if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR => {
             return Err(Failure::Hostile { what: format!("/etc/{name} is a directory") });
         }
-        Ok(_) => unlinkat(etc.as_fd(), name, UnlinkatFlags::NoRemoveDir)
-            .map_err(step("replace a file in /etc"))?,
+        Ok(_) => {
+            unlinkat(etc.as_fd(), name, UnlinkatFlags::NoRemoveDir).map_err(step("replace a file in /etc"))?
+        }
         Err(_) => {}
     }
     let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;

@@ -33,7 +33,15 @@ pub struct RunningSandbox {
 impl RunningSandbox {
     pub(super) fn new(cage: Cage, target: Target, [stdout, stderr]: [OwnedFd; 2], stop: Signal) -> Self {
         let (stdout, stderr) = (Some(stdout), Some(stderr));
-        RunningSandbox { cage, target, stdout, stderr, stop, program: OnceCell::new(), gone: Cell::new(false) }
+        RunningSandbox {
+            cage,
+            target,
+            stdout,
+            stderr,
+            stop,
+            program: OnceCell::new(),
+            gone: Cell::new(false),
+        }
     }
 
     pub fn target(&self) -> &Target {
@@ -75,6 +83,7 @@ impl RunningSandbox {
             Message::Exited { code, signal } => Status::ProgramExited { code, signal },
             Message::Empty => Status::Empty,
             Message::Refused(refusal) => Status::Refused(refusal),
+            Message::Failed { step, detail } => Status::Failed { step, detail },
             _ => Status::Unreadable,
         }))
     }

@@ -21,15 +21,35 @@ use super::calls::{Calls, I386, X86_64};
 const REFUSED: &[&[&str]] = &[
     // Mounts: every wall of the sandbox is one.
     &[
-        "mount", "umount", "umount2", "pivot_root", "open_tree", "open_tree_attr", "move_mount", "fsopen",
-        "fsconfig", "fsmount", "fspick", "mount_setattr",
+        "mount",
+        "umount",
+        "umount2",
+        "pivot_root",
+        "open_tree",
+        "open_tree_attr",
+        "move_mount",
+        "fsopen",
+        "fsconfig",
+        "fsmount",
+        "fspick",
+        "mount_setattr",
     ],
     // Namespaces: the way to capabilities over kernel code that is not made for the hostile.
     &["unshare", "setns", "sethostname", "setdomainname"],
     // Kernel code and its tracing.
     &[
-        "init_module", "finit_module", "delete_module", "create_module", "query_module", "get_kernel_syms",
-        "kexec_load", "kexec_file_load", "bpf", "perf_event_open", "lookup_dcookie", "syslog",
+        "init_module",
+        "finit_module",
+        "delete_module",
+        "create_module",
+        "query_module",
+        "get_kernel_syms",
+        "kexec_load",
+        "kexec_file_load",
+        "bpf",
+        "perf_event_open",
+        "lookup_dcookie",
+        "syslog",
     ],
     // Large or young kernel surfaces that ordinary engines shut as well.
     &["userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register"],
@@ -39,9 +59,27 @@ const REFUSED: &[&[&str]] = &[
     &["kcmp", "pidfd_getfd", "process_madvise", "open_by_handle_at", "fanotify_init"],
     // The whole machine: time, power, swap, quota, accounting, ports, placement of memory.
     &[
-        "settimeofday", "stime", "clock_settime", "clock_settime64", "clock_adjtime", "clock_adjtime64",
-        "reboot", "swapon", "swapoff", "quotactl", "quotactl_fd", "acct", "iopl", "ioperm", "vhangup",
-        "move_pages", "migrate_pages", "mbind", "get_mempolicy", "set_mempolicy", "set_mempolicy_home_node",
+        "settimeofday",
+        "stime",
+        "clock_settime",
+        "clock_settime64",
+        "clock_adjtime",
+        "clock_adjtime64",
+        "reboot",
+        "swapon",
+        "swapoff",
+        "quotactl",
+        "quotactl_fd",
+        "acct",
+        "iopl",
+        "ioperm",
+        "vhangup",
+        "move_pages",
+        "migrate_pages",
+        "mbind",
+        "get_mempolicy",
+        "set_mempolicy",
+        "set_mempolicy_home_node",
     ],
     // Obsolete.
     &["_sysctl", "sysfs", "uselib", "ustat", "nfsservctl", "vm86", "vm86old", "bdflush"],
@@ -248,9 +286,13 @@ mod tests {
 
     #[test]
     fn unknown_numbers_and_architectures_do_not_exist() {
-        for (architecture, number) in
-            [(IS_X86_64, 100_000), (IS_X86_64, 400), (IS_X86_64, 0x4000_0001), (0xc000_00b7, 0), (IS_I386, 500)]
-        {
+        for (architecture, number) in [
+            (IS_X86_64, 100_000),
+            (IS_X86_64, 400),
+            (IS_X86_64, 0x4000_0001),
+            (0xc000_00b7, 0),
+            (IS_I386, 500),
+        ] {
             assert_eq!(run(architecture, number, 0), ENOSYS, "{architecture:x} {number}");
         }
     }

@@ -90,8 +90,7 @@ pub(super) fn spec(order: &Order, root: &Path, open_files_max: u64) -> Result<Sp
 }
 
 fn process(open_files_max: u64) -> Result<Process, OciSpecError> {
-    let set: HashSet<Capability> =
-        KEPT.iter().map(|(capability, _)| *capability).chain(FOR_SET_UP).collect();
+    let set: HashSet<Capability> = KEPT.iter().map(|(capability, _)| *capability).chain(FOR_SET_UP).collect();
     let capabilities = LinuxCapabilitiesBuilder::default()
         .bounding(set.clone())
         .effective(set.clone())
@@ -241,7 +240,9 @@ mod tests {
         assert_eq!((memory.limit(), memory.swap()), (Some(1 << 20), Some(1 << 20)));
         assert_eq!(resources.cpu().as_ref().unwrap().quota(), Some(50_000));
         assert_eq!(resources.pids().as_ref().unwrap().limit(), 9);
-        assert!(of(Limits::default()).linux().as_ref().unwrap().resources().as_ref().unwrap().memory().is_none());
+        assert!(
+            of(Limits::default()).linux().as_ref().unwrap().resources().as_ref().unwrap().memory().is_none()
+        );
     }
 
     #[test]

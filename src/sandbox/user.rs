@@ -10,6 +10,8 @@ use super::state::RANGE;
 pub(super) struct User {
     pub uid: u32,
     pub gid: u32,
+    /// The first is `gid` itself, as engines have it since CVE-2022-36109: a group that is denied something
+    /// must not be left out by becoming primary.
     pub groups: Vec<u32>,
     /// Absolute.
     pub home: Vec<u8>,
@@ -36,10 +38,10 @@ impl User {
             Some(wanted) => find_group(wanted, group).ok_or(wanted)?,
             None => entry.as_ref().map_or(0, |entry| entry.gid),
         };
-        let groups = match (&entry, wanted) {
-            (Some(entry), None) => memberships(&entry.name, group),
-            _ => Vec::new(),
-        };
+        let mut groups = vec![gid];
+        if let (Some(entry), None) = (&entry, wanted) {
+            groups.extend(memberships(&entry.name, group).filter(|more| *more != gid).take(GROUPS_MAX));
+        }
         let home = entry.map(|entry| entry.home).filter(|home| home.starts_with(b"/"));
         Ok(User { uid, gid, groups, home: home.unwrap_or_else(|| b"/".to_vec()) })
     }
@@ -78,12 +80,11 @@ fn find_group(name: &str, group: &[u8]) -> Option<u32> {
     by_name.or_else(|| number(name.as_bytes()))
 }
 
-fn memberships(name: &[u8], group: &[u8]) -> Vec<u32> {
-    let of_name = lines(group).filter_map(|line| {
+fn memberships(name: &[u8], group: &[u8]) -> impl Iterator<Item = u32> {
+    lines(group).filter_map(move |line| {
         let (_, gid, members) = group_entry(line)?;
         members.split(|byte| *byte == b',').any(|member| member == name).then_some(gid)
-    });
-    of_name.take(GROUPS_MAX).collect()
+    })
 }
 
 fn group_entry(line: &[u8]) -> Option<(&[u8], u32, &[u8])> {
@@ -107,7 +108,8 @@ fn number(text: &[u8]) -> Option<u32> {
 mod tests {
     use super::*;
 
-    const PASSWD: &[u8] = b"root:x:0:0:root:/root:/bin/sh\njunk\nredis:x:999:998::/var/lib/redis:/bin/false\n\
+    const PASSWD: &[u8] =
+        b"root:x:0:0:root:/root:/bin/sh\njunk\nredis:x:999:998::/var/lib/redis:/bin/false\n\
         bad:x:nine:1::/:\n12:x:13:13::relative:\nhuge:x:70000:1::/:\n";
     const GROUP: &[u8] = b"root:x:0:\nredis:x:998:\ntls:x:101:redis,other\ndisk:x:6:other,redisx\n";
 
@@ -123,15 +125,15 @@ mod tests {
             });
             assert_eq!(found, expected.map_err(String::from), "{text:?}");
         };
-        check("", Ok((0, 0, &[], "/root")));
-        check("redis", Ok((999, 998, &[101], "/var/lib/redis")));
-        check("999", Ok((999, 998, &[101], "/var/lib/redis")));
-        check("redis:root", Ok((999, 0, &[], "/var/lib/redis")));
-        check("1000:1001", Ok((1000, 1001, &[], "/")));
-        check("1000", Ok((1000, 0, &[], "/")));
-        check(":tls", Ok((0, 101, &[], "/root")));
-        check("redis:", Ok((999, 998, &[101], "/var/lib/redis")));
-        check("12", Ok((13, 13, &[], "/"))); // a name before a number
+        check("", Ok((0, 0, &[0], "/root")));
+        check("redis", Ok((999, 998, &[998, 101], "/var/lib/redis")));
+        check("999", Ok((999, 998, &[998, 101], "/var/lib/redis")));
+        check("redis:root", Ok((999, 0, &[0], "/var/lib/redis")));
+        check("1000:1001", Ok((1000, 1001, &[1001], "/")));
+        check("1000", Ok((1000, 0, &[0], "/")));
+        check(":tls", Ok((0, 101, &[101], "/root")));
+        check("redis:", Ok((999, 998, &[998, 101], "/var/lib/redis")));
+        check("12", Ok((13, 13, &[13], "/"))); // a name before a number
         check("nobody", Err("nobody"));
         check("redis:nogroup", Err("nogroup"));
         check("65536", Err("65536"));

@@ -140,12 +140,15 @@ pub fn reap() -> io::Result<(Pid, u8, u8)> {
     Ok((Pid::from_raw(pid), code as u8, signal as u8))
 }
 
-/// Gives every signal its default action and unblocks all, as a new program expects them.
+/// Gives every signal its default action and unblocks all, as a new program expects them. With the bare
+/// call, since the C library hides two signals that a parent may have left ignored.
 pub fn reset_signals() -> io::Result<()> {
+    /// The kernel's own `struct sigaction` of x86-64: handler, flags, restorer, mask. Zero: the default.
+    const DEFAULT: [u64; 4] = [0; 4];
     for number in 1..=64 {
-        // SAFETY: SIG_DFL installs no handler. Numbers that cannot be set answer an error, which is
-        // their default already (SIGKILL, SIGSTOP, those of the C library).
-        unsafe { libc::signal(number, libc::SIG_DFL) };
+        // SAFETY: the kernel reads one action, which outlives the call, and installs no handler. SIGKILL
+        // and SIGSTOP answer an error, and have their default anyway.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, number, DEFAULT.as_ptr(), 0, size_of::<u64>()) };
     }
     let none = nix::sys::signal::SigSet::empty();
     Ok(none.thread_set_mask()?)

@@ -50,8 +50,7 @@ pub fn receive(
             if let ControlMessageOwned::ScmRights(numbers) = entry {
                 // SAFETY: the kernel has just put these descriptors into our table for this message, and
                 // nothing else knows their numbers.
-                descriptors
-                    .extend(numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }));
+                descriptors.extend(numbers.into_iter().map(|number| unsafe { OwnedFd::from_raw_fd(number) }));
             }
         }
         let cut = message.flags.intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
