@@ -227,7 +227,7 @@ fn log() -> Vec<u8> {
     let full =
         |family: &str| Coverage { family: family.into(), state: CoverageState::Full, reason: String::new() };
     trailer.coverage = ["process", "file", "network"].map(full).into();
-    writer.finish(trailer).unwrap()
+    writer.finish(trailer).unwrap().0
 }
 
 #[test]
