@@ -11,6 +11,7 @@ use crate::event::{
     OpenMode, Origin, Outcome, Phase, Process, ProcessKey, Program, ProgramId, Protocol,
 };
 use crate::report::document::{Coverage, Report};
+use crate::rule::{self, attack};
 use crate::verdict::{Policy, decide, shipped};
 
 fn bytes(text: &str) -> Bytes {
@@ -324,4 +325,43 @@ fn the_names_that_others_rely_on_are_there() {
     }
     assert_eq!(json["schema"], "lazaret.report/v1");
     assert_eq!(json["findings"][2]["process"], serde_json::Value::Null);
+}
+
+#[test]
+fn a_finding_is_published_with_its_process_and_within_its_bounds() {
+    let shell = process(1, "/bin/sh", Origin::Layer(1), &[]);
+    let miner = process(2, "/tmp/miner", Origin::Written, &[&shell]);
+    let attack::Lookup::Known(technique) = attack::technique("T1496") else { panic!("unknown technique") };
+    let evidence =
+        |event| rule::Evidence { event: EventId(event), text: "x".repeat(9000), fields: Vec::new() };
+    let found = rule::Finding {
+        id: rule::FindingId([7; 32]),
+        rule: "miner".into(),
+        title: "A miner".into(),
+        level: rule::Level::High,
+        confidence: rule::Confidence::Medium,
+        class: rule::Class::Malicious,
+        attack: vec![technique],
+        count: 9,
+        first_seen: Duration::from_nanos(1_234_567_891),
+        process: Some(miner),
+        evidence: (1..9).map(evidence).collect(),
+        meaning: "m".into(),
+        advice: "a".into(),
+    };
+    let published = convert::finding(&found, &sample::header().subject.layers);
+    assert_eq!(published.id, "07".repeat(32));
+    assert_eq!((published.level, published.count, published.first_seen), (Level::High, 9, 1.234568));
+    assert_eq!(published.origin.kind, Some(OriginKind::Written));
+    assert_eq!(
+        (published.attack[0].technique.as_str(), &published.attack[0].name),
+        ("T1496", &technique.name)
+    );
+    let process = published.process.unwrap();
+    assert_eq!((process.exe.as_str(), process.lineage[0].exe.as_str()), ("/tmp/miner", "/bin/sh"));
+    assert_eq!(published.evidence.len(), document::EVIDENCE_MAX);
+    assert!(published.evidence.iter().all(|it| it.text.len() <= document::TEXT_MAX));
+    let many = rule::FindingList { findings: vec![found; document::FINDINGS_MAX + 3], omitted: 4 };
+    let (findings, omitted) = convert::findings(&many, &[]);
+    assert_eq!((findings.len(), omitted), (document::FINDINGS_MAX, 7));
 }
