@@ -41,6 +41,7 @@ pub fn render(report: &Report, place: Option<&str>) -> String {
 }
 
 /// Renders one finding in one line, as it comes up while the image still runs.
+#[cfg(any(feature = "live", test))]
 pub fn render_line(finding: &Finding) -> String {
     let mut page = Page::new();
     page.title(level_style(finding.level), finding.level.name(), &finding.title, &techniques(finding));
