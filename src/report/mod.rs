@@ -16,7 +16,7 @@ pub mod completion;
 pub mod convert;
 pub mod document;
 pub mod escape;
-mod failure;
+pub mod failure;
 pub mod log;
 pub mod quarantine;
 #[cfg(test)]
