@@ -74,6 +74,8 @@ pub(super) fn step<E: Display>(step: &'static str) -> impl FnOnce(E) -> Failure 
 fn guard() -> io::Result<()> {
     nix::sys::prctl::set_name(COMM)?;
     process::die_with_parent()?;
+    // Whatever the runner, or whoever started it, left open.
+    process::close_all()?;
     let control = take_standard(StandardStream::Input)?;
     let output = take_standard(StandardStream::Output)?;
     let errors = take_standard(StandardStream::Error)?;

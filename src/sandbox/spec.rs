@@ -115,7 +115,9 @@ fn process(open_files_max: u64) -> Result<Process, OciSpecError> {
 
 fn rlimits(open_files_max: u64) -> Result<Vec<PosixRlimit>, OciSpecError> {
     let open_files = OPEN_FILES.min(open_files_max);
-    [(PosixRlimitType::RlimitCore, 0), (PosixRlimitType::RlimitNofile, open_files)]
+    // One byte, not zero: only this keeps the kernel from handing a crash to a host's core_pattern
+    // program as well (fs/coredump.c, coredump_pipe).
+    [(PosixRlimitType::RlimitCore, 1), (PosixRlimitType::RlimitNofile, open_files)]
         .into_iter()
         .map(|(kind, limit)| PosixRlimitBuilder::default().typ(kind).soft(limit).hard(limit).build())
         .collect()

@@ -113,15 +113,25 @@ pub enum StandardStream {
     Error = 2,
 }
 
-/// Closes every descriptor above 2 except `kept`. Descriptors that owners of this process still hold are
-/// dead afterwards: only for a process that will use none of them again.
+/// Closes every descriptor above 2. Descriptors that owners of this process still hold are dead
+/// afterwards: only for a process that will use none of them again.
+pub fn close_all() -> io::Result<()> {
+    close_range(3, u32::MAX)
+}
+
+/// As [`close_all`], except `kept`.
 pub fn close_all_but(kept: BorrowedFd<'_>) -> io::Result<()> {
     let kept = kept.as_raw_fd() as u32;
-    for (first, last) in [(3, kept.saturating_sub(1)), (kept + 1, u32::MAX)] {
-        // SAFETY: takes three numbers. Use after close is excluded by the caller's promise above.
-        if first <= last && unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
+    if kept > 3 {
+        close_range(3, kept - 1)?;
+    }
+    close_range((kept + 1).max(3), u32::MAX)
+}
+
+fn close_range(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: takes three numbers. Use after close is excluded by what the two callers ask for.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } < 0 {
+        return Err(io::Error::last_os_error());
     }
     Ok(())
 }
