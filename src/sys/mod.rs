@@ -3,6 +3,7 @@
 //!
 //! Not here: policy. Only this module opens `unsafe`.
 
+pub mod event_loop;
 pub mod mount;
 pub mod net;
 pub mod process;

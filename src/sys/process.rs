@@ -20,17 +20,8 @@ pub fn fork(child: impl FnOnce() -> i32) -> io::Result<Pid> {
     if std::fs::read_dir("/proc/self/task")?.count() != 1 {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    fork_unchecked(child)
-}
-
-/// As [`fork`], for where /proc cannot be read: the caller knows that it has one thread.
-pub fn fork_single(child: impl FnOnce() -> i32) -> io::Result<Pid> {
-    fork_unchecked(child)
-}
-
-fn fork_unchecked(child: impl FnOnce() -> i32) -> io::Result<Pid> {
-    // SAFETY: both callers vouch for a single-threaded process, so no lock (the allocator's included) can
-    // be held by a thread that the copy lacks.
+    // SAFETY: the process has one thread, and only that thread could start more, so no lock (the
+    // allocator's included) can be held by a thread that the copy lacks.
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => exit_now(child()),

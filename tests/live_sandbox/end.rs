@@ -254,6 +254,8 @@ fn runner(id: &RunId, state: &Path, word: &str) -> Child {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "end::runner_to_be_killed", "--nocapture"]);
     command.env("LAZARET_TEST_RUN", id.as_str()).env("LAZARET_TEST_STATE", state);
+    // What a killed process cannot remove lies where its parent does.
+    command.env("TMPDIR", state.parent().unwrap());
     if word == "held" {
         command.env_remove("LAZARET_TEST_START");
     } else {
@@ -354,6 +356,54 @@ fn groups_of(id: &RunId) -> Vec<String> {
     let trees = std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten();
     let groups = trees.map(|tree| tree.path().join(format!("c-{id}")));
     groups.filter(|group| group.exists()).map(|group| group.display().to_string()).collect()
+}
+
+#[test]
+fn collectors_and_starting_runs_do_not_meet() {
+    if !live() {
+        return;
+    }
+    let fixture = Fixture::new();
+    let running = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while running.load(std::sync::atomic::Ordering::Relaxed) {
+                    let collected = gc(&fixture.state).unwrap();
+                    assert!(collected.runs.is_empty() && collected.failures.is_empty(), "{collected:?}");
+                }
+            });
+        }
+        for turn in 0..10 {
+            let outcome = fixture.run(&["/bin/true"]);
+            assert_eq!(outcome.code(), Some((0, 0)), "turn {turn}: {outcome:?}");
+        }
+        running.store(false, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn statuses_arrive_in_an_event_loop_of_one_thread() {
+    if !live() {
+        return;
+    }
+    let fixture = Fixture::new();
+    let running = fixture.start(&["/bin/sh", "-c", "exit 4"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let statuses = runtime.block_on(async {
+        let mut statuses = Vec::new();
+        let ready = lazaret::sys::event_loop::watch(running.status_fd()).unwrap();
+        while statuses.last() != Some(&Status::Gone) {
+            let mut guard = ready.readable().await.unwrap();
+            match running.next_status().unwrap() {
+                Some(status) => statuses.push(status),
+                None => guard.clear_ready(),
+            }
+        }
+        statuses
+    });
+    assert!(statuses.contains(&Status::ProgramExited { code: 4, signal: 0 }), "{statuses:?}");
+    running.end().unwrap().remove().unwrap();
 }
 
 #[test]
