@@ -1,5 +1,8 @@
 //! The commands for rule authors, on rules and recordings in a directory of their own.
 
+// Clippy allows `unwrap` in test functions only, not in what they lean on.
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
