@@ -104,7 +104,7 @@ fn check_names_file_line_and_what_was_meant() {
     let author = author("check");
     author.spoil("file.path: /etc", "file.pth: /etc");
     let mut out = Vec::new();
-    let outcome = rules::check(&[author.rules.clone()], &mut out).unwrap();
+    let outcome = rules::check(std::slice::from_ref(&author.rules), &mut out).unwrap();
     let text = String::from_utf8(out).unwrap();
     assert_eq!(outcome, Outcome::Bad);
     let line = "ld-preload-written.yaml:27: unknown field \"file.pth\"; did you mean \"file.path\"?\n";
@@ -115,7 +115,7 @@ fn check_names_file_line_and_what_was_meant() {
 #[test]
 fn a_directory_without_rules_is_an_error() {
     let author = author("empty");
-    let result = rules::check(&[author.fixtures.clone()], &mut std::io::sink());
+    let result = rules::check(std::slice::from_ref(&author.fixtures), &mut std::io::sink());
     assert!(matches!(result, Err(RulesError::NoRules { .. })));
     let result = rules::check(&[author.fixtures.join("nowhere")], &mut std::io::sink());
     assert!(matches!(result, Err(RulesError::Read { .. })));
@@ -127,8 +127,14 @@ fn junit_counts_what_failed() {
     fs::remove_file(author.recording("fires-simulation.jsonl")).unwrap();
     let file = author.fixtures.parent().unwrap().join("junit.xml");
     let junit = Some(file.as_path());
-    rules::test(&[author.rules.clone()], &author.fixtures, Expected::Compare, junit, &mut std::io::sink())
-        .unwrap();
+    rules::test(
+        std::slice::from_ref(&author.rules),
+        &author.fixtures,
+        Expected::Compare,
+        junit,
+        &mut std::io::sink(),
+    )
+    .unwrap();
     let text = fs::read_to_string(file).unwrap();
     assert!(text.contains(r#"<testsuites name="lazaret rules" tests="2" failures="1">"#), "{text}");
 }

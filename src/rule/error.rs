@@ -86,11 +86,12 @@ fn because(hint: &str) -> String {
     if hint.is_empty() { String::new() } else { format!("; {hint}") }
 }
 
-/// The known name that `name` was probably meant to be: at most a third of its letters differ.
-pub(super) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+/// The known name that `name` was probably meant to be: two letters may differ (two that changed
+/// places do), in long names a third.
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let near = |other: &str| distance(name.as_bytes(), other.as_bytes());
     let best = known.into_iter().min_by_key(|other| near(other))?;
-    (near(best) <= name.len().max(3) / 3).then(|| best.to_owned())
+    (near(best) <= (name.len() / 3).max(2)).then(|| best.to_owned())
 }
 
 /// Levenshtein's distance, in bytes.

@@ -34,6 +34,7 @@ mod subject;
 mod tests;
 pub mod yaml;
 
+pub(crate) use error::nearest;
 pub use error::{Problem, RuleError};
 pub use finding::{EVIDENCE_FIRST, Evidence, FINDINGS_MAX, Finding, FindingId, FindingList, Findings};
 pub use metadata::{Class, Confidence, Level, Rule, Status, Word};

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use super::error::{Problem, RuleError};
 use super::field::Category;
 use super::index::{Index, RuleAt, anchors};
@@ -63,6 +65,17 @@ impl RuleSet {
     /// The rules, sorted by name.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// SHA-256 over names and contents of all rules: two sets with equal digests judge alike.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut sum = Sha256::new();
+        for rule in &self.rules {
+            sum.update((rule.name.len() as u64).to_be_bytes());
+            sum.update(&rule.name);
+            sum.update(rule.digest);
+        }
+        sum.finalize().into()
     }
 
     pub fn rule(&self, name: &str) -> Option<&Rule> {
