@@ -8,7 +8,7 @@ mod fixture;
 mod junit;
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::args;
@@ -17,6 +17,7 @@ use crate::report::log::LogError;
 use crate::rule::{
     Rule, RuleError, RuleSet, Word,
     field::{Category, FIELDS, Field},
+    yaml,
 };
 
 pub use coverage::coverage;
@@ -142,8 +143,13 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>, RulesError> {
     Ok(paths)
 }
 
+/// Reads a whole file, and at most one byte more than a rule may have.
 fn read(path: &Path) -> Result<Vec<u8>, RulesError> {
-    fs::read(path).map_err(|source| RulesError::Read { path: path.to_owned(), source })
+    let failed = |source| RulesError::Read { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    let mut bounded = fs::File::open(path).map_err(failed)?.take(yaml::BYTES_MAX as u64 + 1);
+    bounded.read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }
 
 /// `rules check`: tells every problem, each with file, line and what was probably meant.

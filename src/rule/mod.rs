@@ -30,6 +30,8 @@ mod selection;
 mod set;
 mod shipped;
 mod subject;
+#[cfg(test)]
+mod tests;
 pub mod yaml;
 
 pub(crate) use error::nearest;
