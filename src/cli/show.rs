@@ -6,23 +6,21 @@ use std::path::Path;
 use super::args::Format;
 use super::failure::{Failure, Kind};
 use super::terminal;
-use crate::report::document::Report;
+use crate::report::{self, document::Report};
 
 /// The file in a run directory that others wait for.
 pub const REPORT: &str = "report.json";
 
 /// The report as it stands in its file.
 pub fn json(report: &Report) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(report).expect("a report has string keys and finite numbers");
-    bytes.push(b'\n');
-    bytes
+    report::to_json(report).into_bytes()
 }
 
 /// Prints the report. A reader that went away is no failure.
 pub fn print(report: &Report, format: Format, place: Option<&Path>) -> Result<(), Failure> {
     let text = match format {
         Format::Human => terminal::render(report, place.map(|place| place.to_string_lossy()).as_deref()),
-        Format::Json => String::from_utf8(json(report)).expect("JSON is UTF-8"),
+        Format::Json => report::to_json(report),
     };
     let written = anstream::stdout().write_all(text.as_bytes());
     match written {

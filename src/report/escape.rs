@@ -95,6 +95,22 @@ pub fn terminal(text: &str) -> String {
     safe
 }
 
+/// Makes JSON safe to print: an equal document in which what [`terminal`] would escape is written as
+/// `\uXXXX`. Outside strings JSON has nothing to escape but line breaks, which stay.
+pub fn json(document: &str) -> String {
+    let mut safe = String::with_capacity(document.len());
+    for character in document.chars() {
+        if character == '\n' || character == LEAD || is_plain(character) {
+            safe.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(safe, "\\u{unit:04x}");
+            }
+        }
+    }
+    safe
+}
+
 /// Columns that a text takes on a terminal, once [`terminal`] has made it safe.
 pub fn columns(safe: &str) -> usize {
     safe.width()
@@ -221,6 +237,17 @@ mod tests {
         check(r"C:\n", r"C:\n");
         check("\u{fffd}ff\u{fffd}1b", r"\xff\x1b");
         check("caf\u{e9} \u{4e2d}", "caf\u{e9} \u{4e2d}");
+    }
+
+    #[test]
+    fn json_stays_equal_and_prints_safely() {
+        let hostile = "\u{9b}2J\u{7f}\u{202e}\u{e0041}\u{1b}\n\t\u{fffd}ff caf\u{e9} \u{1f980} \u{301}";
+        let document = serde_json::to_string_pretty(&serde_json::json!({ hostile: [hostile, 1.5] })).unwrap();
+        let safe = json(&document);
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        assert_eq!(value(&safe), value(&document));
+        assert!(!safe.chars().any(|c| c != '\n' && (c.is_control() || is_reordering(c))), "{safe}");
+        assert!(safe.contains("caf\u{e9} \u{1f980}"), "what shows itself stays");
     }
 
     #[test]

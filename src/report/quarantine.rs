@@ -300,3 +300,173 @@ impl<'de> Deserialize<'de> for Fields {
         from.deserialize_map(FieldsVisitor)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::report::failure::FailureKind;
+    use crate::report::sample;
+
+    fn now() -> Timestamp {
+        "2026-11-26T00:00:00Z".parse().unwrap()
+    }
+
+    fn check_with(result: &str) -> Check {
+        Check {
+            result: result.into(),
+            ..Check::of_report(&sample::calm(), vec![sample::named("report.json")])
+        }
+    }
+
+    fn put_into(existing: &str, check: &Check) -> Result<Value, QuarantineError> {
+        let bytes = put(Some(existing.as_bytes()), Some(sample::DIGEST), check, now())?;
+        Ok(serde_json::from_slice(&bytes).unwrap())
+    }
+
+    /// A document of an orchestrator, with the given required checks and checks.
+    fn document(required: Value, checks: Value) -> String {
+        let digest = sample::DIGEST;
+        json!({ "schema": SCHEMA, "subject": { "digest": digest }, "state": "pending", "required": required, "checks": checks })
+            .to_string()
+    }
+
+    #[test]
+    fn a_new_document_has_our_check_and_its_state() {
+        for (result, state) in [
+            ("pass", "passed"),
+            ("fail", "failed"),
+            ("review", "pending"),
+            ("inconclusive", "pending"),
+            ("error", "pending"),
+        ] {
+            let bytes = put(None, Some(sample::DIGEST), &check_with(result), now()).unwrap();
+            let value: Value = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(value["schema"], SCHEMA);
+            assert_eq!(value["subject"]["digest"], sample::DIGEST);
+            assert_eq!(value["state"], state, "{result}");
+            assert_eq!(value["required"], json!(["dynamic-analysis"]));
+            assert_eq!(value["checks"][0]["result"], result);
+            assert_eq!(value["checks"][0]["tool"], "lazaret/0.1.0");
+            assert_eq!(value["checks"][0]["weight"], 1.0);
+            assert_eq!(value["checks"][0]["evidence"][0]["name"], "report.json");
+            assert_eq!(value["checks"][0]["policy"]["name"], "default");
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_stays_to_the_last_digit() {
+        let digest = sample::DIGEST;
+        let existing = format!(
+            "{{\"unknown\":{{\"b\":1.10,\"a\":123456789012345678901234567890}},\"schema\":\"{SCHEMA}\",\
+             \"subject\":{{\"digest\":\"{digest}\",\"size\":1e400}},\"state\":\"pending\",\"required\":[\"scan\"],\
+             \"checks\":[{{\"id\":\"scan\",\"result\":\"pass\",\"score\":0.10000000000000000000001,\"text\":\"\\u0041\"}}]}}"
+        );
+        let bytes = put(Some(existing.as_bytes()), Some(digest), &check_with("pass"), now()).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        for kept in [
+            "{\"b\":1.10,\"a\":123456789012345678901234567890}",
+            "\"size\":1e400",
+            "{\"id\":\"scan\",\"result\":\"pass\",\"score\":0.10000000000000000000001,\"text\":\"\\u0041\"}",
+            "\"unknown\": {",
+        ] {
+            assert!(text.contains(kept), "{kept} is not in {text}");
+        }
+        assert!(text.find("unknown").unwrap() < text.find("schema").unwrap());
+    }
+
+    #[test]
+    fn our_check_is_replaced_where_it_stands() {
+        let checks = json!([
+            { "id": "a", "result": "pass" },
+            { "id": CHECK, "result": "fail" },
+            { "id": "b", "result": "pass" },
+            { "id": CHECK, "result": "error" },
+        ]);
+        let value = put_into(&document(json!([CHECK]), checks), &check_with("pass")).unwrap();
+        let ids: Vec<&str> =
+            value["checks"].as_array().unwrap().iter().map(|it| it["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, ["a", CHECK, "b"]);
+        assert_eq!((&value["checks"][1]["result"], &value["state"]), (&json!("pass"), &json!("passed")));
+    }
+
+    #[test]
+    fn putting_the_same_check_twice_changes_nothing_more() {
+        let once = put(None, Some(sample::DIGEST), &check_with("pass"), now()).unwrap();
+        let twice = put(Some(&once), Some(sample::DIGEST), &check_with("pass"), now()).unwrap();
+        assert_eq!(String::from_utf8(once), String::from_utf8(twice));
+    }
+
+    #[test]
+    fn the_state_follows_from_required_checks_and_results() {
+        let check = |required: Value, others: Value, ours: &str, expected: &str| {
+            let value = put_into(&document(required.clone(), others.clone()), &check_with(ours)).unwrap();
+            assert_eq!(value["state"], expected, "{required} {others} {ours}");
+        };
+        let scan = |result: &str| json!([{ "id": "scan", "result": result }]);
+        let dated = |until: &str| json!([{ "id": "scan", "result": "pass", "valid_until": until }]);
+        check(json!([CHECK, "scan"]), json!([]), "pass", "pending");
+        check(json!([CHECK, "scan"]), scan("pass"), "pass", "passed");
+        check(json!([CHECK, "scan"]), scan("error"), "pass", "pending");
+        check(json!([CHECK, "scan"]), scan("fail"), "pass", "failed");
+        check(json!([CHECK]), scan("review"), "pass", "passed");
+        check(json!([CHECK]), scan("fail"), "pass", "failed");
+        check(json!(["scan"]), scan("pass"), "fail", "failed");
+        check(json!(["scan"]), scan("pass"), "error", "passed");
+        check(json!([]), scan("pass"), "pass", "passed");
+        check(json!([]), scan("review"), "pass", "pending");
+        check(json!(["scan"]), dated("2026-11-25T23:59:59Z"), "pass", "expired");
+        check(json!(["scan"]), dated("2026-11-26T00:00:01Z"), "pass", "passed");
+        check(json!(["scan"]), dated("soon"), "pass", "expired");
+        check(json!([CHECK]), dated("2020-01-01T00:00:00Z"), "pass", "passed");
+        check(json!(["scan"]), dated("2020-01-01T00:00:00Z"), "fail", "failed");
+    }
+
+    #[test]
+    fn a_document_about_something_else_is_refused() {
+        let other = document(json!([]), json!([])).replace(sample::DIGEST, "sha256:00");
+        let error = put_into(&other, &check_with("pass")).unwrap_err();
+        assert!(matches!(error, QuarantineError::OtherSubject { .. }), "{error}");
+        let other = document(json!([]), json!([])).replace(SCHEMA, "lazaret.quarantine/v2");
+        assert!(matches!(put_into(&other, &check_with("pass")), Err(QuarantineError::Schema { .. })));
+    }
+
+    #[test]
+    fn an_error_before_the_digest_is_known_changes_no_subject() {
+        let failure = Failure { kind: FailureKind::HostileImage, message: "layer 1 climbs out".into() };
+        let check = Check::of_failure(failure, "0.1.0", now());
+        let bytes = put(None, None, &check, now()).unwrap();
+        let value: Value = serde_json::from_slice(&bytes).unwrap();
+        assert_eq!(value["subject"]["digest"], Value::Null);
+        assert_eq!(value["checks"][0]["result"], "error");
+        assert_eq!(
+            value["checks"][0]["error"],
+            json!({ "kind": "hostile_image", "message": "layer 1 climbs out" })
+        );
+        let known = put(Some(&bytes), Some(sample::DIGEST), &check_with("pass"), now()).unwrap();
+        let value: Value = serde_json::from_slice(&known).unwrap();
+        assert_eq!(
+            (&value["subject"]["digest"], &value["state"]),
+            (&json!(sample::DIGEST), &json!("passed"))
+        );
+        let kept = put(Some(&known), None, &check, now()).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap()["subject"]["digest"], sample::DIGEST);
+    }
+
+    #[test]
+    fn what_is_no_quarantine_report_is_refused() {
+        for text in ["", "[]", "{}", "{\"schema\":1}", "{\"schema\":\"x\",\"schema\":\"y\"}", "not json"] {
+            assert!(put_into(text, &check_with("pass")).is_err(), "{text}");
+        }
+        let whole: Value = serde_json::from_str(&document(json!([]), json!([]))).unwrap();
+        for field in ["schema", "subject", "checks"] {
+            let mut cut = whole.clone();
+            cut.as_object_mut().unwrap().remove(field);
+            let error = put_into(&cut.to_string(), &check_with("pass")).unwrap_err();
+            assert!(error.to_string().contains(field), "{error}");
+        }
+        let nameless = document(json!([]), json!([{ "result": "pass" }]));
+        assert!(put_into(&nameless, &check_with("pass")).is_err());
+    }
+}
