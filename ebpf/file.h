@@ -106,9 +106,13 @@ INLINE struct file *file_of(__u32 fd)
 	if (!files)
 		return 0;
 	struct fdtable *table = READ(files, fdt);
-	if (!table || fd >= READ(table, max_fds))
+	__u64 block[2];
+
+	READ_BLOCK(block, table);
+	if (!table || fd >= PICK(block, table, max_fds))
 		return 0;
-	bpf_probe_read_kernel(&file, sizeof(file), (void *)((__u64)READ(table, fd) + fd * 8ULL));
+	bpf_probe_read_kernel(&file, sizeof(file),
+			      (void *)((__u64)PICK(block, table, fd) + fd * 8ULL));
 	return file;
 }
 

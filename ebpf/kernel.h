@@ -209,6 +209,7 @@ static long (*bpf_probe_read_user)(void *dst, __u32 size, const void *src) = (vo
 static long (*bpf_probe_read_kernel)(void *dst, __u32 size, const void *src) = (void *)113;
 static long (*bpf_probe_read_user_str)(void *dst, __u32 size, const void *src) = (void *)114;
 static long (*bpf_probe_read_kernel_str)(void *dst, __u32 size, const void *src) = (void *)115;
+static __u64 (*bpf_jiffies64)(void) = (void *)118;
 static __u64 (*bpf_ktime_get_boot_ns)(void) = (void *)125;
 static long (*bpf_ringbuf_output)(void *ring, void *data, __u64 size, __u64 flags) = (void *)130;
 static __u64 (*bpf_ringbuf_query)(void *ring, __u64 flags) = (void *)134;
@@ -227,6 +228,22 @@ static long (*bpf_loop)(__u32 times, void *step, void *state, __u64 flags) = (vo
 		bpf_probe_read_kernel(&value_, sizeof(value_),                                     \
 				      __builtin_preserve_access_index(&(object)->member));         \
 		value_;                                                                            \
+	})
+
+/* For the path that every open takes: reads the beginning of an object at once, then picks members
+ * out of the copy. One that this kernel has further behind is read by itself. */
+#define BLOCK_SIZE 128
+#define READ_BLOCK(block, object) bpf_probe_read_kernel(block, sizeof(block), object)
+#define PICK(block, object, member)                                                                \
+	({                                                                                         \
+		typeof((object)->member) picked_;                                                  \
+		__u64 at_ = (__u64)__builtin_preserve_access_index(                                \
+			&((typeof(object))0)->member);                                             \
+		if (at_ <= sizeof(block) - sizeof(picked_))                                        \
+			picked_ = *(typeof(picked_) *)((__u8 *)(block) + at_);                     \
+		else                                                                               \
+			picked_ = READ(object, member);                                            \
+		picked_;                                                                           \
 	})
 
 #define OFFSET(type, member)                                                                       \

@@ -60,17 +60,18 @@ CALLED int send_open(struct file *file, __u32 flags, __u32 created, __u32 slot, 
 }
 
 /* The same file under the same name in the same directory, opened in the same way. */
-INLINE void open_key(__u64 *key, struct file *file, __u32 flags)
+INLINE void open_key(__u64 *key, struct inode *inode, struct dentry *dentry, __u32 flags)
 {
-	struct inode *inode = READ(file, f_inode);
-	struct super_block *sb = READ(inode, i_sb);
-	struct dentry *dentry = READ(file, f_path.dentry);
+	__u64 block[BLOCK_SIZE / 8];
 
-	key[0] = READ(inode, i_ino);
+	READ_BLOCK(block, inode);
+	struct super_block *sb = PICK(block, inode, i_sb);
+	key[0] = PICK(block, inode, i_ino);
 	key[1] = (__u64)READ(sb, s_dev) << 32 | flags;
 	key[2] = (__u64)dentry;
-	key[3] = (__u64)READ(dentry, d_parent);
-	key[4] = (__u64)READ(dentry, d_name.hash) << 32 | LZ_OPEN;
+	READ_BLOCK(block, dentry);
+	key[3] = (__u64)PICK(block, dentry, d_parent);
+	key[4] = (__u64)PICK(block, dentry, d_name.hash) << 32 | LZ_OPEN;
 	key[5] = acting_ids();
 }
 
@@ -94,12 +95,14 @@ int open(__u64 *ctx)
 		lose(LZ_FILE, 1);
 		return 0;
 	}
-	__u32 flags = READ(file, f_flags) | (opening.flags & OPEN_ONLY_FLAGS);
-	__u32 created = !!(READ(file, f_mode) & FMODE_CREATED);
+	__u64 block[BLOCK_SIZE / 8];
+	READ_BLOCK(block, file);
+	__u32 flags = PICK(block, file, f_flags) | (opening.flags & OPEN_ONLY_FLAGS);
+	__u32 created = !!(PICK(block, file, f_mode) & FMODE_CREATED);
 	ours = created ? 0 : slots_of_current();
 	if (!ours)
 		return send_open(file, flags, created, LZ_NO_SLOT, &time);
-	open_key(key, file, flags);
+	open_key(key, PICK(block, file, f_inode), PICK(block, file, f_path.dentry), flags);
 	slot = take_slot(ours, key, &index);
 	if (!slot)
 		return 0;

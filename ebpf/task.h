@@ -17,8 +17,7 @@
 struct slot {
 	__u64 key[KEY_WORDS];
 	__u64 first; /* time of the record that stands for it; 0: empty */
-	__u64 last;
-	__u64 sent;  /* when a count last left */
+	__u64 sent;  /* jiffies when a count last left */
 	__u64 count; /* not yet sent */
 };
 

@@ -5,6 +5,7 @@
 
 #![cfg(feature = "live")]
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -137,14 +138,50 @@ mod harness {
         stream.push(bytes);
     }
 
-    /// With LAZARET_FIXTURES=DIR, the first record of each kind is written there.
+    /// With LAZARET_FIXTURES=DIR, the first record of each kind becomes DIR/<stem>.bin, together with
+    /// the earlier ones that it refers to (layout: ebpf/wire.h).
     fn keep_fixture(bytes: &[u8]) {
+        const STEMS: [&str; 22] = [
+            "",
+            "exec",
+            "exec_failed",
+            "fork",
+            "exit",
+            "open",
+            "open_failed",
+            "rename",
+            "link",
+            "symlink",
+            "unlink",
+            "mkdir",
+            "chmod",
+            "file_chmod",
+            "connect",
+            "bind",
+            "listen",
+            "send",
+            "dup",
+            "denied",
+            "piece",
+            "fold",
+        ];
+        thread_local!(static EARLIER: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) });
         let Some(dir) = std::env::var_os("LAZARET_FIXTURES") else { return };
-        let kind = u16::from_ne_bytes([bytes[4], bytes[5]]);
-        let path = Path::new(&dir).join(format!("{kind}.bin"));
-        if !path.exists() {
-            fs::write(path, bytes).unwrap();
-        }
+        let word = |bytes: &[u8], at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
+        let stem = STEMS[usize::from(bytes[4])];
+        let belongs = |earlier: &&Vec<u8>| match stem {
+            "exec" => earlier[4] == 20 && word(earlier, 56) == word(bytes, 88),
+            "fold" => word(earlier, 8) == word(bytes, 56),
+            _ => false,
+        };
+        EARLIER.with_borrow_mut(|earlier| {
+            let path = Path::new(&dir).join(stem).with_extension("bin");
+            if stem != "piece" && !path.exists() {
+                let before = earlier.iter().filter(belongs).flatten();
+                fs::write(path, before.chain(bytes).copied().collect::<Vec<_>>()).unwrap();
+            }
+            earlier.push(bytes.to_vec());
+        });
     }
 
     impl Drop for Stage {

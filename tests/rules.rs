@@ -23,6 +23,9 @@ fn the_embedded_rules_are_the_files_of_the_folder() {
     let mut files = Vec::new();
     for tactic in std::fs::read_dir(below_root("rules")).unwrap() {
         let tactic = tactic.unwrap().path();
+        if !tactic.is_dir() {
+            continue;
+        }
         for file in std::fs::read_dir(&tactic).unwrap() {
             let file = file.unwrap().path();
             let name = file.strip_prefix(below_root("rules")).unwrap().to_str().unwrap().to_owned();

@@ -6,92 +6,139 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::args::Analyze;
+use super::ending::Ending;
 use super::failure::{Failure, Kind};
 use super::load::{self, Loaded};
 use super::progress::Progress;
-use super::{ending, outdir, show, verdict};
+use super::{outdir, show, verdict};
 use crate::image::{Digest, Reference};
 use crate::pipeline::rundir::RunDir;
-use crate::pipeline::{Detonated, Job, Timing, detonate};
+use crate::pipeline::{Detonated, Job, News, Timing, detonate};
+use crate::report::completion::Attempt;
 use crate::report::document::{Report, Request};
+use crate::report::escape;
 use crate::sandbox::{Options, StateDir};
 
 pub fn run(args: Analyze, state: &Path) -> Result<u8, Failure> {
     let id = Uuid::now_v7().to_string();
-    let created = Timestamp::now();
-    let end = ending::Ending::new(&args, &id, created);
-    match attempt(&args, state, &id, created) {
-        Ok(done) => {
-            end.with_report(&done.report, &done.out)?;
-            show::print(&done.report, args.judging.format, Some(&done.out.path().join(show::REPORT)))?;
-            done.clean_up.map(|()| verdict::exit_code(done.report.verdict.result))
-        }
-        Err(failure) => Err(end.with_failure(failure)),
+    let request = Request { id: id.clone(), ..Request::default() };
+    let reference = escape::text(args.image.as_encoded_bytes()).into_owned();
+    let attempt = Attempt { id, request, reference, digest: None };
+    let mut ending = Ending::new(args.quarantine_report.clone(), attempt);
+
+    match prepare(&args, state, &ending) {
+        Ok((prepared, out)) => match analyze(&args, state, prepared, &out, &mut ending) {
+            Ok(done) => finish(&args, &ending, done, &out),
+            Err(failure) => Err(give_up(&args, &ending, failure, out)),
+        },
+        Err(failure) => Err(ending.with_failure(failure, None)),
     }
+}
+
+/// All that can be wrong with the command itself, before anything is made.
+struct Prepared {
+    loaded: Loaded,
+    reference: Reference,
+    expected: Option<Digest>,
+    quarantined: Option<String>,
+}
+
+fn prepare(args: &Analyze, state: &Path, ending: &Ending) -> Result<(Prepared, RunDir), Failure> {
+    let prepared = Prepared {
+        loaded: load::load(&args.judging)?,
+        reference: Reference::parse(&args.image)?,
+        expected: expected(args)?,
+        quarantined: ending.subject()?,
+    };
+    need_root()?;
+    let out = out(args, state, &ending.attempt.id)?;
+    Ok((prepared, out))
 }
 
 /// A run that ended in a report.
 struct Done {
     report: Report,
-    out: RunDir,
     /// The verdict stands, but something of the run is left on this host.
-    clean_up: Result<(), Failure>,
+    left: Option<Failure>,
 }
 
-fn attempt(args: &Analyze, state: &Path, id: &str, created: Timestamp) -> Result<Done, Failure> {
-    let loaded = load::load(&args.judging)?;
-    need_root()?;
-    let reference = Reference::parse(&args.image)?;
-    let expected = expected(args)?;
-    let out = out(args, state, id)?;
+fn analyze(
+    args: &Analyze,
+    state: &Path,
+    prepared: Prepared,
+    out: &RunDir,
+    ending: &mut Ending,
+) -> Result<Done, Failure> {
+    let Prepared { loaded, reference, expected, quarantined } = prepared;
     let job = Job {
         reference,
         expected,
+        quarantined,
         options: options(args),
         duration: args.duration,
-        out: &out,
+        out,
         state: state.to_owned(),
         rules: &loaded.rules,
         inputs: loaded.inputs.clone(),
-        request: Request { id: id.into(), ..Request::default() },
-        id: id.into(),
-        created: created.to_string(),
+        request: ending.attempt.request.clone(),
+        id: ending.attempt.id.clone(),
+        created: Timestamp::now().to_string(),
     };
     let mut progress = Progress::new();
-    let detonated = detonate(job, &mut |news| progress.tell(news));
+    let detonated = detonate(job, &mut |news| {
+        if let News::Subject(subject) = &news {
+            ending.attempt.digest = Some(subject.digest().to_owned());
+        }
+        progress.tell(news);
+    });
     progress.finish();
-    let detonated = match detonated {
-        Ok(detonated) => detonated,
-        Err(error) => return Err(give_up(args, out, error.into())),
-    };
-    conclude(args, &loaded, out, detonated)
+    conclude(args, &loaded, out, detonated?)
+}
+
+/// Tells everybody.
+fn finish(args: &Analyze, ending: &Ending, done: Done, out: &RunDir) -> Result<u8, Failure> {
+    let told = ending.with_report(&done.report, out, done.left.as_ref());
+    show::print(&done.report, args.judging.format, Some(&out.path().join(show::REPORT)))?;
+    match (done.left, told) {
+        (Some(left), Err(told)) => Err(left.and_then(told)),
+        (Some(failure), Ok(())) | (None, Err(failure)) => Err(failure),
+        (None, Ok(())) => Ok(verdict::exit_code(done.report.verdict.result)),
+    }
 }
 
 /// Judges what was recorded, and writes the report.
-fn conclude(args: &Analyze, loaded: &Loaded, out: RunDir, detonated: Detonated<'_>) -> Result<Done, Failure> {
+fn conclude(
+    args: &Analyze,
+    loaded: &Loaded,
+    out: &RunDir,
+    detonated: Detonated<'_>,
+) -> Result<Done, Failure> {
     let Detonated { header, trailer, judge, timings, clean_up } = detonated;
     if args.timings {
         print_timings(&timings);
     }
-    let report = judge.report(&header, Some(trailer), &loaded.judgement).map_err(|error| {
-        Failure::new(Kind::Internal, "cannot make the report").because(error)
-    })?;
+    let report = judge.report(&header, Some(trailer), &loaded.judgement);
+    let report =
+        report.map_err(|error| Failure::new(Kind::Internal, "cannot make the report").because(error))?;
     out.write(show::REPORT, &show::json(&report)).map_err(outdir::unwritten)?;
-    let clean_up = clean_up.map_err(|error| {
+    let left = clean_up.err().map(|error| {
         Failure::new(Kind::Environment, "the run is over and reported, but something of it is left")
             .because(error)
             .hint("run lazaret gc")
     });
-    Ok(Done { report, out, clean_up })
+    Ok(Done { report, left })
 }
 
-/// Without a report there is nothing to keep: what was begun in the run directory goes.
-fn give_up(args: &Analyze, out: RunDir, failure: Failure) -> Failure {
-    let cleared = match args.out.is_some() {
-        true => out.clear(),
-        false => out.clear().and_then(|()| out.remove()),
+/// Without a report there is nothing to keep. A directory that was asked for keeps the event of the
+/// end; one of our own goes.
+fn give_up(args: &Analyze, ending: &Ending, failure: Failure, out: RunDir) -> Failure {
+    let cleared = out.clear();
+    let failure = match args.out {
+        Some(_) => ending.with_failure(failure, Some(&out)),
+        None => ending.with_failure(failure, None),
     };
-    match cleared {
+    let removed = cleared.and_then(|()| if args.out.is_none() { out.remove() } else { Ok(()) });
+    match removed {
         Ok(()) => failure,
         Err(error) => failure.and_then(error),
     }

@@ -12,7 +12,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(name = "lazaret", version, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Where caches and runs are kept
-    #[arg(long, global = true, env = "LAZARET_STATE", default_value = "/var/lib/lazaret", value_name = "DIR")]
+    #[arg(
+        long,
+        global = true,
+        env = "LAZARET_STATE",
+        default_value = "/var/lib/lazaret",
+        value_name = "DIR"
+    )]
     pub state: PathBuf,
     #[command(subcommand)]
     pub command: Command,
@@ -146,30 +152,39 @@ pub struct Rules {
 pub enum RulesCommand {
     /// Load rules and say what is wrong with them
     Check {
-        /// A folder of rules (default: the shipped ones)
+        /// Folders of rules (default: the shipped ones)
         #[arg(value_name = "DIR")]
-        rules: Option<PathBuf>,
+        rules: Vec<PathBuf>,
     },
     /// Run each rule over the recordings that must fire it and those that must not
     Test {
-        /// A folder of rules (default: the shipped ones)
+        /// Folders of rules (default: the shipped ones)
         #[arg(value_name = "DIR")]
-        rules: Option<PathBuf>,
+        rules: Vec<PathBuf>,
         /// Where the recordings lie, one folder for each rule
         #[arg(long, default_value = "fixtures/rules", value_name = "DIR")]
         fixtures: PathBuf,
+        /// Write down what each firing recording finds now, in place of what was expected
+        #[arg(long)]
+        bless: bool,
         /// Write the results as JUnit XML
         #[arg(long, value_name = "FILE")]
         junit: Option<PathBuf>,
     },
     /// List the rules with level and technique
     List {
-        /// A folder of rules (default: the shipped ones)
+        /// Folders of rules (default: the shipped ones)
         #[arg(value_name = "DIR")]
-        rules: Option<PathBuf>,
+        rules: Vec<PathBuf>,
     },
     /// List the fields that a rule may use
     Fields,
+    /// Write an ATT&CK Navigator layer of the techniques that the rules name
+    Coverage {
+        /// Folders of rules (default: the shipped ones)
+        #[arg(value_name = "DIR")]
+        rules: Vec<PathBuf>,
+    },
 }
 
 #[cfg(feature = "live")]
@@ -207,7 +222,9 @@ fn size(text: &str) -> Result<u64, String> {
         _ => return Err(format!("unit {unit:?} is none of b, k, m, g")),
     };
     let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
-    bytes.filter(|&bytes| bytes >= 6 << 20).ok_or_else(|| "a size is a number with b, k, m or g, at least 6m".into())
+    bytes
+        .filter(|&bytes| bytes >= 6 << 20)
+        .ok_or_else(|| "a size is a number with b, k, m or g, at least 6m".into())
 }
 
 #[cfg(feature = "live")]

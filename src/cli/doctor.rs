@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::args::{Doctor, Format};
-use super::failure::{Failure, Kind};
+use super::failure::{self, Failure, Kind};
 use crate::sandbox;
 use crate::trace;
 
@@ -31,7 +31,7 @@ pub fn run(args: Doctor, state: &Path) -> Result<u8, Failure> {
     if args.format == Format::Human {
         anstream::println!("\n{}", conclusion(missing));
     }
-    Ok(if missing == 0 { 0 } else { Kind::Environment.exit_code() })
+    Ok(if missing == 0 { 0 } else { failure::exit_code(Kind::Environment) })
 }
 
 fn of_probe(answer: trace::Answer) -> Check {

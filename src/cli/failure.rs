@@ -9,43 +9,14 @@ use std::error::Error;
 use std::fmt;
 
 use crate::report::escape;
+use crate::report::failure;
+pub use crate::report::failure::FailureKind as Kind;
 
-/// What kind of thing went wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// The command was wrong.
-    Usage,
-    /// What we were given cannot be used: image, rule, policy, recording. Nothing of it ran.
-    Input,
-    /// The image attacks whoever unpacks it. Nothing of it ran.
-    Hostile,
-    /// This host lacks something, or failed.
-    Environment,
-    /// A signal ended the run.
-    Interrupted,
-    /// Lazaret itself is wrong.
-    Internal,
-}
-
-impl Kind {
-    /// 2: usage or unusable input, nothing ran. 5: this host or lazaret itself failed.
-    pub fn exit_code(self) -> u8 {
-        match self {
-            Kind::Usage | Kind::Input | Kind::Hostile => 2,
-            Kind::Environment | Kind::Interrupted | Kind::Internal => 5,
-        }
-    }
-
-    /// The word that the quarantine report and the event use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Usage => "usage",
-            Kind::Input => "unusable_input",
-            Kind::Hostile => "hostile_image",
-            Kind::Environment => "environment",
-            Kind::Interrupted => "interrupted",
-            Kind::Internal => "internal",
-        }
+/// 2: usage or unusable input, nothing ran. 5: this host or lazaret itself failed.
+pub fn exit_code(kind: Kind) -> u8 {
+    match kind {
+        Kind::Usage | Kind::Image | Kind::HostileImage => 2,
+        Kind::Environment | Kind::Interrupted | Kind::Internal => 5,
     }
 }
 
@@ -83,8 +54,13 @@ impl Failure {
         self
     }
 
-    /// One line, for the summary of a check.
-    pub fn summary(&self) -> String {
+    /// The failure as it is published.
+    pub fn published(&self) -> failure::Failure {
+        failure::Failure { kind: self.kind, message: self.summary() }
+    }
+
+    /// One line.
+    fn summary(&self) -> String {
         let mut line = self.what.clone();
         for cause in self.causes() {
             line.push_str(": ");

@@ -6,13 +6,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use super::args::Judging;
 use super::failure::{Failure, Kind};
 use super::rules;
+use crate::image::Digest;
 use crate::pipeline::judge::Judgement;
 use crate::report::document::{Inputs, Named};
+use crate::report::escape;
 use crate::rule::RuleSet;
 use crate::verdict::{Policy, shipped};
 
@@ -33,13 +34,23 @@ pub fn load(args: &Judging) -> Result<Loaded, Failure> {
     let inputs = Inputs {
         policy: policies[0].0.clone(),
         profile: "default".into(),
-        rules: vec![rules.named],
+        rules: vec![named_rules(args, &rules)],
         attack_version: crate::rule::attack::VERSION.into(),
         exceptions: None,
         world: None,
     };
     let judgement = Judgement { policies, exceptions: Vec::new(), now: Timestamp::now() };
-    Ok(Loaded { rules: rules.rules, judgement, inputs })
+    Ok(Loaded { rules, judgement, inputs })
+}
+
+fn named_rules(args: &Judging, rules: &RuleSet) -> Named {
+    let names: Vec<String> = args
+        .rules
+        .iter()
+        .map(|path| escape::text(path.as_os_str().as_encoded_bytes()).into_owned())
+        .collect();
+    let name = if names.is_empty() { "shipped".into() } else { names.join(" ") };
+    Named { name, digest: Digest::from(rules.digest()).to_string() }
 }
 
 fn policies(args: &Judging) -> Result<Vec<(Named, Policy)>, Failure> {
@@ -59,7 +70,7 @@ fn policy(name: &Path) -> Result<(Named, Policy), Failure> {
         })?,
     };
     let policy = Policy::parse(&name.display().to_string(), &bytes).map_err(|error| {
-        Failure::new(Kind::Input, what()).because(error).hint("mend the line named above")
+        Failure::new(Kind::Usage, what()).because(error).hint("mend the line named above")
     })?;
     Ok((Named { name: policy.name.clone(), digest: digest(&bytes) }, policy))
 }
@@ -86,7 +97,10 @@ pub fn read(path: &Path, bound: u64) -> io::Result<Vec<u8>> {
 
 /// `sha256:…`
 pub fn digest(bytes: &[u8]) -> String {
-    let sum = Sha256::digest(bytes);
-    let hex: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    Digest::of(bytes).to_string()
+}
+
+/// The same of a file, whatever its size.
+pub fn digest_of(file: File) -> io::Result<String> {
+    Digest::of_reader(file).map(|(digest, _)| digest.to_string())
 }

@@ -30,7 +30,7 @@ use args::{Cli, Command};
 use failure::{Failure, Kind};
 
 /// Parses, calls the command, prints its failure once. The exit code is part of the contract: see
-/// [`Kind::exit_code`] and [`verdict::exit_code`].
+/// [`failure::exit_code`] and [`verdict::exit_code`].
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = panic::catch_unwind(|| run(cli)).unwrap_or_else(|_| {
@@ -41,7 +41,7 @@ pub fn main() -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
             anstream::eprintln!("{failure}");
-            ExitCode::from(failure.kind.exit_code())
+            ExitCode::from(failure::exit_code(failure.kind))
         }
     }
 }
@@ -51,11 +51,10 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         #[cfg(feature = "live")]
         Command::Analyze(args) => analyze::run(*args, &cli.state),
         Command::Replay(args) => replay::run(args),
-        Command::Rules(_) => Ok(0),
+        Command::Rules(args) => rules::run(args),
         #[cfg(feature = "live")]
         Command::Doctor(args) => doctor::run(args, &cli.state),
         #[cfg(feature = "live")]
         Command::Gc => gc::run(&cli.state),
     }
 }
-

@@ -29,6 +29,7 @@ impl Progress {
     pub fn tell(&mut self, news: News<'_>) {
         match news {
             News::Step(step) => self.step(step_text(step)),
+            News::Subject(_) => {}
             News::Unpacking(progress) => self.change(&format!(
                 "unpacking layer {} of {}: {} of {}",
                 progress.layer + 1,

@@ -40,7 +40,9 @@ fn judge_again(log: &Path, loaded: &Loaded) -> Result<Report, ReplayError> {
     let open = |error| LogError::Read { line: 0, source: error };
     let file = load::regular(log).map_err(open)?;
     let source: Box<dyn BufRead> = match log.extension().is_some_and(|end| end == "zst") {
-        true => Box::new(BufReader::with_capacity(1 << 18, log::decompress(BufReader::new(file)).map_err(open)?)),
+        true => {
+            Box::new(BufReader::with_capacity(1 << 18, log::decompress(BufReader::new(file)).map_err(open)?))
+        }
         false => Box::new(BufReader::new(file)),
     };
     let mut reader = Reader::open(source)?;
@@ -67,7 +69,7 @@ enum ReplayError {
 }
 
 fn unreadable(log: &Path, cause: ReplayError) -> Failure {
-    Failure::new(Kind::Input, format!("cannot replay {}", log.display()))
+    Failure::new(Kind::Usage, format!("cannot replay {}", log.display()))
         .because(cause)
         .hint("name a run directory of lazaret analyze, or the report.json in it")
 }

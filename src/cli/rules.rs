@@ -8,17 +8,50 @@ mod fixture;
 mod junit;
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::args;
+use super::failure::{Failure, Kind};
 use crate::report::log::LogError;
 use crate::rule::{
     Rule, RuleError, RuleSet, Word,
     field::{Category, FIELDS, Field},
+    yaml,
 };
 
 pub use coverage::coverage;
 pub use fixture::{Expected, test};
+
+/// Does one of the commands. 0: the rules are good. 1: they are not.
+pub fn run(args: args::Rules) -> Result<u8, Failure> {
+    use args::RulesCommand::*;
+    let out = &mut anstream::stdout();
+    let outcome = match args.command {
+        Check { rules } => check(&rules, out),
+        Test { rules, fixtures, bless, junit } => {
+            let expected = if bless { Expected::Write } else { Expected::Compare };
+            test(&rules, &fixtures, expected, junit.as_deref(), out)
+        }
+        List { rules } => list(&rules, out),
+        Fields => fields(None, out),
+        Coverage { rules } => coverage(&rules, out),
+    };
+    match outcome {
+        Ok(Outcome::Good) => Ok(0),
+        Ok(Outcome::Bad) => Ok(1),
+        Err(RulesError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl From<RulesError> for Failure {
+    fn from(error: RulesError) -> Failure {
+        Failure::new(Kind::Usage, "cannot use the rules")
+            .because(error)
+            .hint("mend the line named above; lazaret rules check tells every problem")
+    }
+}
 
 /// What a command came to: exit 0 or 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +72,7 @@ pub enum RulesError {
     NoRules { path: PathBuf },
     #[error("{path:?} is nested too deeply, or holds more than {FILES_MAX} files")]
     TooMany { path: PathBuf },
-    #[error("the rules have {} problems", .0.len())]
+    #[error("{}", first_of(.0))]
     Rules(Vec<RuleError>),
     #[error("recording {path:?} cannot be read")]
     Recording { path: PathBuf, source: LogError },
@@ -51,6 +84,15 @@ pub enum RulesError {
 const FILES_MAX: usize = 20_000;
 /// Deepest folder below a rule directory.
 const DEPTH_MAX: usize = 8;
+
+/// The first problem, and how many there are besides.
+fn first_of(problems: &[RuleError]) -> String {
+    match problems {
+        [] => "unknown problem".into(),
+        [only] => only.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+    }
+}
 
 /// Loads the rules below some directories; none given: the shipped ones.
 pub fn load(directories: &[PathBuf]) -> Result<RuleSet, RulesError> {
@@ -101,8 +143,13 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>, RulesError> {
     Ok(paths)
 }
 
+/// Reads a whole file, and at most one byte more than a rule may have.
 fn read(path: &Path) -> Result<Vec<u8>, RulesError> {
-    fs::read(path).map_err(|source| RulesError::Read { path: path.to_owned(), source })
+    let failed = |source| RulesError::Read { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    let mut bounded = fs::File::open(path).map_err(failed)?.take(yaml::BYTES_MAX as u64 + 1);
+    bounded.read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }
 
 /// `rules check`: tells every problem, each with file, line and what was probably meant.

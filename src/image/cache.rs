@@ -4,8 +4,10 @@
 //! STATE/layers/1-CHAINID/fs            the layer's directory (an overlay's upper directory)
 //!                       /tally.json    what it holds
 //!                       /blob-DIGEST   this blob was seen to unpack to it
-//!             /1-CHAINID.lock          shared while a Rootfs uses it, exclusive while it is made
+//!             /1-CHAINID.lock          held shared while a Rootfs uses the entry
 //!             /1-CHAINID.partial       in the making
+//!             /1-CHAINID.making        held while it is made; not the lock of its users, since who
+//!                                      waits to make it must not wait for the users' runs to end
 //! ```
 //!
 //! An entry appears by rename, after the digests of the whole stream agreed; it is never changed.
@@ -112,8 +114,10 @@ impl Cache {
             if let Some(found) = self.entry(&name)? {
                 return Ok(found);
             }
-            let lock = self.lock(&name)?;
-            lock.lock().map_err(ImageError::io(format!("lock {name}")))?;
+            let _making = self.making(&name)?;
+            if self.path.join(&name).exists() {
+                continue;
+            }
             let partial = self.prepare(&name)?;
             self.complete(&name, &partial, Tally::default(), None)?;
         }
@@ -122,7 +126,7 @@ impl Cache {
     /// An entry that is there, locked for use.
     fn entry(&self, name: &str) -> Result<Option<RootLayer>, ImageError> {
         let failed = |what: &str| ImageError::io(format!("{what} cache entry {name}"));
-        let lock = self.lock(name)?;
+        let lock = self.lock_file(&format!("{name}.lock"))?;
         lock.lock_shared().map_err(failed("lock"))?;
         let path = self.path.join(name);
         let tally = match File::open(path.join("tally.json")) {
@@ -135,8 +139,15 @@ impl Cache {
         RootLayer::open(path.join(FS), tally, lock).map(Some).map_err(failed("open"))
     }
 
-    fn lock(&self, name: &str) -> Result<File, ImageError> {
-        let path = self.path.join(format!("{name}.lock"));
+    /// Waits until no one else makes this entry.
+    fn making(&self, name: &str) -> Result<File, ImageError> {
+        let file = self.lock_file(&format!("{name}.making"))?;
+        file.lock().map_err(ImageError::io(format!("lock cache entry {name}")))?;
+        Ok(file)
+    }
+
+    fn lock_file(&self, name: &str) -> Result<File, ImageError> {
+        let path = self.path.join(name);
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false).mode(0o600);
         options.open(&path).map_err(ImageError::io(format!("open {path:?}")))
@@ -189,7 +200,7 @@ impl Cache {
             let Some(name) = file_name.to_str().and_then(|name| name.strip_suffix(".partial")) else {
                 continue;
             };
-            if self.lock(name)?.try_lock().is_ok() {
+            if self.lock_file(&format!("{name}.making"))?.try_lock().is_ok() {
                 remove(&self.path.join(&file_name)).map_err(failed())?;
             }
         }
@@ -215,8 +226,7 @@ impl Build<'_> {
                 self.vouch(name, show)?;
                 return Ok(found);
             }
-            let lock = self.cache.lock(name)?;
-            lock.lock().map_err(ImageError::io(format!("lock cache entry {name}")))?;
+            let _making = self.cache.making(name)?;
             if !self.cache.path.join(name).exists() {
                 self.make(name, show)?;
             }

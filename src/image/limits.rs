@@ -22,6 +22,6 @@ impl Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { unpacked_bytes: 32 << 30, ratio: 200, entries: 2_000_000, path: 4095, layers: 127 }
+        Limits { unpacked_bytes: 32 << 30, ratio: 100, entries: 2_000_000, path: 4095, layers: 127 }
     }
 }

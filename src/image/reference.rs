@@ -105,11 +105,19 @@ fn plain(text: &OsStr) -> Result<Place, ImageError> {
     if kind.is_dir() && tag.is_none() {
         return Ok(Place::Tree { root: path });
     }
-    if kind.is_file() && Archive::index(open_archive(&path)?, &path)?.has("oci-layout") {
+    if kind.is_file() && is_archive(&path)? {
         return Ok(Place::Archive { file: path, tag });
     }
     let rule = "it is neither a directory nor a tar file with an oci-layout member";
     Err(ImageError::Reference { text: text.to_owned(), rule })
+}
+
+fn is_archive(path: &Path) -> Result<bool, ImageError> {
+    match Archive::index(open_archive(path)?, path) {
+        Ok(archive) => Ok(archive.has("oci-layout")),
+        Err(error) if error.is_host() => Err(error),
+        Err(_) => Ok(false),
+    }
 }
 
 /// Opens the file that the user named. A link is followed, since the user's own; a FIFO or device

@@ -36,7 +36,7 @@ pub struct RootLayer {
 pub struct Skipped {
     /// Device nodes.
     pub devices: u64,
-    /// Extended attributes that the kernel refused.
+    /// Extended attributes: labels of security modules, and what the kernel refused.
     pub attributes: u64,
 }
 

@@ -42,9 +42,11 @@ impl Losses {
             _ => self.reasons(family),
         };
         match (family, reasons.is_empty()) {
-            (Family::Kernel, true) => {
-                entry(family, CoverageState::Partial, "denied system calls only; the rest is not built yet".into())
-            }
+            (Family::Kernel, true) => entry(
+                family,
+                CoverageState::Partial,
+                "denied system calls only; the rest is not built yet".into(),
+            ),
             (_, true) => entry(family, CoverageState::Full, String::new()),
             (_, false) => entry(family, CoverageState::Partial, reasons.join("; ")),
         }

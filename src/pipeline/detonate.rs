@@ -6,13 +6,14 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::PipelineError;
 use super::judge::Judge;
 use super::output::Output;
 use super::provenance::Layers;
 use super::recorder::Recorder;
 use super::rundir::RunDir;
+use super::signals::Signals;
 use super::watch::{self, Ended, Watched};
-use super::PipelineError;
 use crate::image::{Cache, Digest, Image, LAYER_ID_BASE, Limits, Progress, Reference, Rootfs};
 use crate::normalise::Normaliser;
 use crate::report::document::{self, Environment, Inputs, Request, Subject, Unchanged};
@@ -30,6 +31,8 @@ const LOG_BOUND: u64 = 4 << 30;
 pub struct Job<'j> {
     pub reference: Reference,
     pub expected: Option<Digest>,
+    /// The image that the quarantine report is about: `sha256:…`.
+    pub quarantined: Option<String>,
     pub options: Options,
     pub duration: Duration,
     /// The directory the run leaves behind.
@@ -48,9 +51,15 @@ pub struct Job<'j> {
 pub enum News<'n> {
     /// A step begins; its name is a verb.
     Step(&'static str),
+    /// The image was resolved, and is the one that was asked for.
+    Subject(&'n Subject),
     Unpacking(Progress),
     /// The image has run for so long, of so long, and done so much.
-    Running { time: Duration, of: Duration, events: u64 },
+    Running {
+        time: Duration,
+        of: Duration,
+        events: u64,
+    },
     /// The workload stands still until the records are read.
     Held,
     Finding(&'n Finding),
@@ -76,15 +85,17 @@ pub struct Detonated<'j> {
 /// Runs the image and records it. Whatever the outcome, nothing is left but the run directory.
 pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Detonated<'j>, PipelineError> {
     let mut steps = Steps::new(tell);
-    let (image, before, subject) = steps.take("open", |_| open(&job))?;
+    let (image, before, subject) = steps.take("open", |tell| open(&job, tell))?;
     let rootfs = steps.take("unpack", |tell| unpack(&job, &image, tell))?;
+    let signals = Signals::block().map_err(PipelineError::io("block signals"))?;
     let probes = steps.take("load probes", |_| Ok(Probes::load()?))?;
     let cage = steps.take("cage", |_| cage(&job, &image, &rootfs))?;
     let watch = steps.take("arm", |_| arm(probes, &cage.held))?;
 
     let header = header(&job, subject.clone());
     let recorder = recorder(&job, rootfs, &cage, &header)?;
-    let watched = steps.take("run", |tell| run(&job, cage, watch, recorder, tell))?;
+    signals.check()?;
+    let watched = steps.take("run", |tell| run(&job, cage, watch, recorder, &signals, tell))?;
 
     let unchanged = steps.take("look again", |_| compare(&image, before))?;
     let subject = Subject { unchanged: Some(unchanged), ..subject };
@@ -94,7 +105,7 @@ pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Deto
     Ok(Detonated { header, trailer, judge, timings: steps.done, clean_up })
 }
 
-fn open(job: &Job<'_>) -> Result<(Image, Digest, Subject), PipelineError> {
+fn open(job: &Job<'_>, tell: &mut dyn FnMut(News<'_>)) -> Result<(Image, Digest, Subject), PipelineError> {
     let image = Image::open(&job.reference, &Limits::default())?;
     match (job.expected, image.manifest_digest) {
         (Some(_), None) => return Err(PipelineError::NoDigest),
@@ -103,16 +114,19 @@ fn open(job: &Job<'_>) -> Result<(Image, Digest, Subject), PipelineError> {
         }
         _ => {}
     }
-    let before = image.subject_digest()?;
     let subject = subject(&image);
+    match &job.quarantined {
+        Some(expected) if expected != subject.digest() => {
+            let (expected, found) = (expected.clone(), subject.digest().to_owned());
+            return Err(PipelineError::OtherSubject { expected, found });
+        }
+        _ => tell(News::Subject(&subject)),
+    }
+    let before = image.subject_digest()?;
     Ok((image, before, subject))
 }
 
-fn unpack(
-    job: &Job<'_>,
-    image: &Image,
-    tell: &mut dyn FnMut(News<'_>),
-) -> Result<Rootfs, PipelineError> {
+fn unpack(job: &Job<'_>, image: &Image, tell: &mut dyn FnMut(News<'_>)) -> Result<Rootfs, PipelineError> {
     let cache = Cache::open(&job.state)?;
     Ok(cache.unpack(image, &Limits::default(), |progress| tell(News::Unpacking(progress)))?)
 }
@@ -178,6 +192,7 @@ fn run<'j>(
     cage: Cage,
     watch: Watch,
     recorder: Recorder<'j>,
+    signals: &Signals,
     tell: &mut dyn FnMut(News<'_>),
 ) -> Result<Watched<'j>, PipelineError> {
     let armed = Armed { _watch: &watch, pid: cage.held.target().pid };
@@ -190,8 +205,9 @@ fn run<'j>(
         stdout: Output::new(File::from(stdout), job.out.create("stdout")?, cage.output_bound),
         stderr: Output::new(File::from(stderr), job.out.create("stderr")?, cage.output_bound),
     };
-    let bounds = watch::Bounds { duration: job.duration, stop_grace: cage.stop_grace, disk: job.options.disk };
-    watch::watch(sandbox, watch, recorder, ended, bounds, tell)
+    let bounds =
+        watch::Bounds { duration: job.duration, stop_grace: cage.stop_grace, disk: job.options.disk };
+    watch::watch(sandbox, watch, recorder, ended, bounds, signals, tell)
 }
 
 /// The artefact must be what it was.

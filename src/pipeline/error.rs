@@ -17,6 +17,9 @@ pub enum PipelineError {
     /// The image is another than the one that was asked for.
     #[error("image has the digest {found}, expected {expected}")]
     OtherDigest { expected: Digest, found: Digest },
+    /// The quarantine report that should take our check is about another image.
+    #[error("image has the digest {found}, the quarantine report is about {expected}")]
+    OtherSubject { expected: String, found: String },
     #[error("image has no manifest, so no digest can be expected of it")]
     NoDigest,
     #[error(transparent)]

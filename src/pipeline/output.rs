@@ -41,11 +41,6 @@ impl<R: Read> Output<R> {
         self.open
     }
 
-    /// Bytes printed, kept or not.
-    pub fn seen(&self) -> u64 {
-        self.seen
-    }
-
     /// More was printed than kept.
     pub fn is_cut(&self) -> bool {
         self.seen > self.bound

@@ -199,4 +199,3 @@ fn is_more_than_loading(event: &Event) -> bool {
         _ => true,
     }
 }
-

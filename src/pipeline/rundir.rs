@@ -72,7 +72,9 @@ impl RunDir {
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), RunDirError> {
         let draft = format!(".{name}.draft");
         let mut file = self.create(&draft)?;
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| self.write_error(name, error))?;
+        file.write_all(bytes)
+            .and_then(|()| file.sync_all())
+            .map_err(|error| self.write_error(name, error))?;
         renameat(&self.dir, draft.as_str(), &self.dir, name)
             .map_err(|errno| self.write_error(name, errno.into()))
     }
@@ -142,7 +144,8 @@ mod tests {
         let base = tempfile::tempdir().expect("a temporary directory");
         let run = RunDir::make(&base.path().join("run")).expect("a new directory");
         run.write("report.json", b"{}").expect("a file");
-        let names: Vec<_> = fs::read_dir(run.path()).expect("a listing").flatten().map(|e| e.file_name()).collect();
+        let names: Vec<_> =
+            fs::read_dir(run.path()).expect("a listing").flatten().map(|e| e.file_name()).collect();
         assert_eq!(names, ["report.json"]);
         assert!(matches!(run.create("report.json"), Err(RunDirError::Write { .. })));
     }

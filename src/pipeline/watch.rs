@@ -4,15 +4,15 @@
 //! waits for the workload without a bound.
 
 use std::fs::File;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::output::{Output, Turn};
 use super::recorder::Recorder;
+use super::signals::Signals;
 use super::{News, PipelineError};
 use crate::event::{Phase, SandboxAct};
 use crate::report::document::{Coverage, Exit, ExitReason, Run};
@@ -57,13 +57,12 @@ pub fn watch<'j>(
     recorder: Recorder<'j>,
     output: Ended,
     bounds: Bounds,
+    signals: &Signals,
     tell: &mut dyn FnMut(News<'_>),
 ) -> Result<Watched<'j>, PipelineError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(PipelineError::io("start the event loop"))?;
     let mut turning = Turning::new(sandbox, watch, recorder, output, bounds, tell);
-    let interrupted = runtime.block_on(turning.turn_until_gone());
-    turning.end(interrupted)
+    let turned = turning.turn_until_gone(signals);
+    turning.end(turned)
 }
 
 struct Turning<'j, 't> {
@@ -102,31 +101,6 @@ impl Clock {
     }
 }
 
-/// Descriptors of the loop, as copies, so that the owners stay free.
-struct Ears {
-    rings: [AsyncFd<OwnedFd>; 2],
-    status: AsyncFd<OwnedFd>,
-    signals: [(&'static str, Signal); 3],
-}
-
-impl Ears {
-    fn open(sandbox: &RunningSandbox, watch: &Watch) -> std::io::Result<Ears> {
-        let ear = |fd: BorrowedFd<'_>| {
-            AsyncFd::register_with_interest(fd.try_clone_to_owned()?, Interest::READABLE)
-        };
-        let [critical, bulk] = watch.fds();
-        Ok(Ears {
-            rings: [ear(critical)?, ear(bulk)?],
-            status: ear(sandbox.status_fd())?,
-            signals: [
-                ("SIGINT", signal(SignalKind::interrupt())?),
-                ("SIGTERM", signal(SignalKind::terminate())?),
-                ("SIGHUP", signal(SignalKind::hangup())?),
-            ],
-        })
-    }
-}
-
 impl<'j, 't> Turning<'j, 't> {
     fn new(
         sandbox: RunningSandbox,
@@ -154,12 +128,10 @@ impl<'j, 't> Turning<'j, 't> {
         }
     }
 
-    /// Turns until every task is gone; gives the signal that ended it before its time.
-    async fn turn_until_gone(&mut self) -> Result<(), PipelineError> {
-        let open = Ears::open(&self.sandbox, &self.watch);
-        let mut ears = open.map_err(PipelineError::io("listen to the sandbox"))?;
+    /// Turns until every task is gone, or a signal to lazaret itself ends it before.
+    fn turn_until_gone(&mut self, signals: &Signals) -> Result<(), PipelineError> {
         while !self.empty {
-            self.wait(&mut ears).await?;
+            self.wait(signals)?;
             self.drain()?;
             self.read_output()?;
             self.read_status()?;
@@ -171,20 +143,21 @@ impl<'j, 't> Turning<'j, 't> {
     }
 
     /// Waits for anything to happen, a tick at most.
-    async fn wait(&mut self, ears: &mut Ears) -> Result<(), PipelineError> {
-        let tick = tokio::time::sleep(TICK.min(self.clock.deadline(&self.bounds) - Instant::now()));
-        let [critical, bulk] = &ears.rings;
-        let [interrupt, terminate, hangup] = &mut ears.signals;
-        tokio::select! {
-            ready = critical.readable() => clear(ready),
-            ready = bulk.readable() => clear(ready),
-            ready = ears.status.readable() => clear(ready),
-            _ = interrupt.1.recv() => return Err(PipelineError::Interrupted { signal: interrupt.0 }),
-            _ = terminate.1.recv() => return Err(PipelineError::Interrupted { signal: terminate.0 }),
-            _ = hangup.1.recv() => return Err(PipelineError::Interrupted { signal: hangup.0 }),
-            () = tick => Ok(()),
+    fn wait(&mut self, signals: &Signals) -> Result<(), PipelineError> {
+        let left = self.clock.deadline(&self.bounds).saturating_duration_since(Instant::now());
+        let tick = PollTimeout::try_from(TICK.min(left)).unwrap_or(PollTimeout::ZERO);
+        let [critical, bulk] = self.watch.fds();
+        let mut ears = vec![critical, bulk, self.sandbox.status_fd(), signals.fd()];
+        let outputs = [&self.output.stdout, &self.output.stderr];
+        ears.extend(
+            outputs.into_iter().filter(|output| output.is_open()).map(|output| output.source().as_fd()),
+        );
+        let mut ears: Vec<PollFd<'_>> =
+            ears.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        match poll(&mut ears, tick) {
+            Ok(_) | Err(Errno::EINTR) => signals.check(),
+            Err(errno) => Err(PipelineError::io("wait for the sandbox")(errno.into())),
         }
-        .map_err(PipelineError::io("wait for the sandbox"))
     }
 
     /// Drains the rings; above their mark, with the workload held, so that nothing is lost.
@@ -244,6 +217,9 @@ impl<'j, 't> Turning<'j, 't> {
                 Some(Status::Empty) => {
                     self.reason.get_or_insert(ExitReason::Exited);
                 }
+                Some(Status::Failed { step, detail }) => {
+                    return Err(SandboxError::Cage { step, detail }.into());
+                }
                 Some(Status::Unreadable) => {
                     return Err(SandboxError::Lost { what: "init said what we cannot read" }.into());
                 }
@@ -257,7 +233,8 @@ impl<'j, 't> Turning<'j, 't> {
 
     fn check_limits(&mut self) -> Result<(), PipelineError> {
         let now = Instant::now();
-        let Some(disk) = self.bounds.disk.filter(|_| now >= self.next_disk && self.clock.killed.is_none()) else {
+        let Some(disk) = self.bounds.disk.filter(|_| now >= self.next_disk && self.clock.killed.is_none())
+        else {
             return Ok(());
         };
         self.next_disk = now + DISK_TURN;
@@ -346,10 +323,6 @@ impl<'j, 't> Turning<'j, 't> {
         let coverage = self.recorder.losses.coverage();
         Ok(Watched { recorder: self.recorder, run, coverage, remains })
     }
-}
-
-fn clear(ready: std::io::Result<tokio::io::unix::AsyncFdReadyGuard<'_, OwnedFd>>) -> std::io::Result<()> {
-    ready.map(|mut guard| guard.clear_ready())
 }
 
 fn exit(code: u8, signal: u8) -> Exit {

@@ -62,7 +62,7 @@ impl Completion {
         now: Timestamp,
     ) -> Self {
         let subject = &report.subject;
-        let digest = subject.manifest_digest.as_ref().unwrap_or(&subject.config_digest).clone();
+        let digest = subject.digest().to_owned();
         let data = Data {
             request: report.request.clone(),
             reference: subject.reference.clone(),

@@ -94,7 +94,7 @@ pub fn facts(
     Ok(Case {
         subject: SubjectFacts {
             reference: subject.reference.clone(),
-            digest: subject.manifest_digest.clone().unwrap_or_else(|| subject.config_digest.clone()),
+            digest: subject.digest().to_owned(),
             unchanged: subject.unchanged.as_ref().map(|it| it.same && it.before == it.after),
         },
         findings: findings.iter().map(finding_facts).collect(),

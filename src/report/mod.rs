@@ -17,7 +17,7 @@ pub mod completion;
 pub mod convert;
 pub mod document;
 pub mod escape;
-mod failure;
+pub mod failure;
 pub mod log;
 mod markdown;
 pub mod quarantine;

@@ -144,6 +144,12 @@ pub fn put(
     Ok(bytes)
 }
 
+/// The digest of the image that a document is about; `None` where it does not say so yet.
+pub fn subject(existing: &[u8]) -> Result<Option<String>, QuarantineError> {
+    let subject: Fields = read(existing)?.parse("subject")?;
+    subject.parse("digest")
+}
+
 fn new_document(subject: Option<&str>) -> Result<Fields, QuarantineError> {
     let mut document = Fields::default();
     document.set("schema", SCHEMA)?;

@@ -50,6 +50,13 @@ impl Cgroups {
         &self.v2
     }
 
+    /// True where the controllers are in trees of v1: libcontainer then knows nothing of the v2 group, and
+    /// whoever wants to be in it must make it. On a v2 host it makes the same group itself, and only if
+    /// it is not there yet does it switch the controllers on.
+    pub fn is_hybrid(&self) -> bool {
+        self.v2.parent() != Some(Path::new("/sys/fs/cgroup"))
+    }
+
     /// Makes the v2 group.
     pub fn make(&self) -> Result<(), SandboxError> {
         match fs::create_dir(&self.v2) {

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -68,7 +68,8 @@ pub struct HeldSandbox {
 
 /// Makes the cage: namespaces, limits, root, init; runs nothing of the image. On failure nothing is left.
 ///
-/// The calling *thread* must live as long as the sandbox: the kernel's parent-death signal is tied to it.
+/// The calling *thread* must live as long as the sandbox: the kernel's parent-death signal is tied to it,
+/// so a thread of a pool (`spawn_blocking`) would take the sandbox along when it retires.
 ///
 /// Fails with [`SandboxError::Refused`] where the image has no program that could run, and with
 /// [`SandboxError::HostileImage`] where its root is made to mislead the set-up.
@@ -78,10 +79,11 @@ pub fn create(
     layers: &Layers,
     run: RunDir,
 ) -> Result<HeldSandbox, SandboxError> {
-    let (mut cage, stdout, stderr) = match Cage::spawn(program, plan, run) {
-        Ok(parts) => parts,
-        Err((run, error)) => return Err(error.with_clean_up(run.remove())),
+    let Spawned { cgroups, control, stdout, stderr, guard } = match spawn(program, plan, &run) {
+        Ok(spawned) => spawned,
+        Err(error) => return Err(error.with_clean_up(run.remove())),
     };
+    let mut cage = Cage { run: Some(run), guard, helper: None, control, cgroups };
     match cage.order(plan, layers).and_then(|()| cage.await_held()) {
         Ok(target) => Ok(HeldSandbox { cage, target, stdout, stderr, stop: plan.stop_signal }),
         Err(error) => {
@@ -89,6 +91,39 @@ pub fn create(
             Err(error.with_clean_up(clean_up))
         }
     }
+}
+
+/// A helper process, with our ends of what it was given.
+struct Spawned {
+    cgroups: Cgroups,
+    control: OwnedFd,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+    guard: Child,
+}
+
+/// Starts the helper process; socket and output pipes are its standard descriptors, so that nothing has
+/// to be inherited by number.
+fn spawn(program: &SealedProgram, plan: &Plan, run: &RunDir) -> Result<Spawned, SandboxError> {
+    let helper = |source| SandboxError::Helper { step: "start the helper process", source };
+    let cgroups = Cgroups::of(run.id())?;
+    let (control, theirs) = socket::pair().map_err(helper)?;
+    let (stdout, stdout_end) = output_pipe().map_err(helper)?;
+    let (stderr, stderr_end) = output_pipe().map_err(helper)?;
+    let guard = Command::new(program.path())
+        .arg0(ARGV0)
+        .arg(ARGV1)
+        .args(&plan.argv)
+        .env_clear()
+        .current_dir("/")
+        // A Ctrl-C in the terminal is for the runner, which then ends the run in order.
+        .process_group(0)
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::from(stdout_end))
+        .stderr(Stdio::from(stderr_end))
+        .spawn()
+        .map_err(helper)?;
+    Ok(Spawned { cgroups, control, stdout, stderr, guard })
 }
 
 impl HeldSandbox {
@@ -134,38 +169,6 @@ pub(super) struct Cage {
 }
 
 impl Cage {
-    /// Starts the helper process, with the output pipes as its own.
-    fn spawn(
-        program: &SealedProgram,
-        plan: &Plan,
-        run: RunDir,
-    ) -> Result<(Cage, OwnedFd, OwnedFd), (RunDir, SandboxError)> {
-        let helper = |source| SandboxError::Helper { step: "start the helper process", source };
-        let parts = Cgroups::of(run.id()).and_then(|cgroups| {
-            let (control, theirs) = socket::pair().map_err(helper)?;
-            let (stdout, stdout_end) = output_pipe().map_err(helper)?;
-            let (stderr, stderr_end) = output_pipe().map_err(helper)?;
-            let guard = Command::new(program.path())
-                .arg0(ARGV0)
-                .arg(ARGV1)
-                .args(&plan.argv)
-                .env_clear()
-                .current_dir("/")
-                .stdin(Stdio::from(theirs))
-                .stdout(Stdio::from(stdout_end))
-                .stderr(Stdio::from(stderr_end))
-                .spawn()
-                .map_err(helper)?;
-            Ok((cgroups, control, stdout, stderr, guard))
-        });
-        match parts {
-            Ok((cgroups, control, stdout, stderr, guard)) => {
-                Ok((Cage { run: Some(run), guard, helper: None, control, cgroups }, stdout, stderr))
-            }
-            Err(error) => Err((run, error)),
-        }
-    }
-
     fn order(&self, plan: &Plan, layers: &Layers) -> Result<(), SandboxError> {
         let run = self.run.as_ref().expect("a cage that is not torn down has its run");
         let order = Order {
@@ -291,11 +294,4 @@ fn output_pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (read, write) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
     fcntl(&read, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     Ok((read, write))
-}
-
-impl Target {
-    /// The group's directory, for who wants to read it.
-    pub fn cgroup(&self) -> &Path {
-        &self.cgroup
-    }
 }

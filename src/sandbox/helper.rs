@@ -74,6 +74,8 @@ pub(super) fn step<E: Display>(step: &'static str) -> impl FnOnce(E) -> Failure 
 fn guard() -> io::Result<()> {
     nix::sys::prctl::set_name(COMM)?;
     process::die_with_parent()?;
+    // Whatever the runner, or whoever started it, left open.
+    process::close_all()?;
     let control = take_standard(StandardStream::Input)?;
     let output = take_standard(StandardStream::Output)?;
     let errors = take_standard(StandardStream::Error)?;
@@ -122,12 +124,16 @@ fn cage(control: &Rc<OwnedFd>, output: OwnedFd, errors: OwnedFd) -> Result<(), F
     let root = mount_root(&order)?;
     let home = std::fs::read_to_string("/proc/self/cgroup").map_err(step("read the own cgroup"))?;
     let cgroups = Cgroups::of(&run).map_err(step("find the cgroup trees"))?;
-    cgroups.make().and_then(|()| cgroups.join()).map_err(step("make the run's cgroup"))?;
+    if cgroups.is_hybrid() {
+        cgroups.make().and_then(|()| cgroups.join()).map_err(step("make the run's cgroup"))?;
+    }
 
     let order = Rc::new(order);
     let init = Init::new(order.clone(), control.clone());
     let mut container = build(&order, &root, init, output, errors)?;
-    leave(&cgroups, &home).map_err(step("leave the run's cgroup"))?;
+    if cgroups.is_hybrid() {
+        leave(&cgroups, &home).map_err(step("leave the run's cgroup"))?;
+    }
 
     let pid = container.pid().map(|pid| Pid::from_raw(pid.as_raw()));
     let pid = pid.ok_or_else(|| step("find init")("no pid"))?;

@@ -38,7 +38,8 @@ pub(super) fn mount_root(order: &Order) -> Result<PathBuf, Failure> {
     let mut layers = Vec::new();
     for layer in &order.layers {
         let tree = tree::clone_tree(layer).map_err(step("open a layer"))?;
-        tree::set_idmap(tree.as_fd(), namespace.as_fd()).map_err(step("shift the ids of a layer"))?;
+        tree::set_idmap(tree.as_fd(), namespace.as_fd())
+            .map_err(step("shift the ids of a layer (its file system must allow idmapped mounts)"))?;
         layers.push(tree);
     }
     let files = tree::clone_tree(&order.run_dir.join("fs")).map_err(step("open the upper layer"))?;

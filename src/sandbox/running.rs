@@ -209,3 +209,22 @@ impl Drop for Remains {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disk_use_counts_to_its_bound_and_follows_no_link() {
+        let directory = tempfile::tempdir().unwrap();
+        let top = directory.path().join("t");
+        std::fs::create_dir_all(top.join("a/b")).unwrap();
+        std::fs::write(top.join("a/b/file"), vec![1; 100_000]).unwrap();
+        std::os::unix::fs::symlink("/usr", top.join("link")).unwrap();
+        let bound = DiskUse { bytes: 1 << 30, entries: 1000 };
+        let found = disk_use(&top, bound);
+        assert!(found.entries == 4 && found.bytes >= 100_000, "{found:?}");
+        assert_eq!(disk_use(&top, DiskUse { entries: 1, ..bound }).entries, 2);
+        assert_eq!(disk_use(&directory.path().join("none"), bound), DiskUse::default());
+    }
+}

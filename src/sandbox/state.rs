@@ -1,8 +1,8 @@
 //! The state directory's runs: their ids, directories, locks and ranges of user ids.
 //!
 //! A run directory is alive while its `lock` is held, by the runner and by the helper through the same
-//! open file; the kernel lets go when both are gone. Directories are made, given an id range, and judged
-//! dead only under the state directory's own lock, so that a collector never sees one half made.
+//! open file; the kernel lets go when both are gone. Directories are made, given an id range, judged dead
+//! and removed only under the state directory's own lock, so that nobody sees one half made or half gone.
 //!
 //! Not here: what is in a dead one, and how it goes ([`super::gc`]).
 
@@ -122,7 +122,7 @@ impl StateDir {
             let directory = path.join(name);
             DirBuilder::new().mode(0o755).create(&directory).map_err(state("make", &directory))?;
         }
-        Ok(RunDir { id: id.clone(), path: path.to_owned(), lock, id_base })
+        Ok(RunDir { state: self.clone(), id: id.clone(), path: path.to_owned(), lock, id_base })
     }
 
     /// A range that no run of this state directory and no entry of /etc/subuid or /etc/subgid has. The
@@ -178,7 +178,7 @@ impl StateDir {
         let Some(lock) = try_lock(&path.join("lock"))? else { return Ok(None) };
         let text = fs::read_to_string(path.join("ids")).unwrap_or_default();
         let id_base = text.parse().unwrap_or(0);
-        Ok(Some(RunDir { id: RunId::parse(id)?, path, lock, id_base }))
+        Ok(Some(RunDir { state: self.clone(), id: RunId::parse(id)?, path, lock, id_base }))
     }
 
     /// Waits for the lock under which runs are made and judged. Held for moments only.
@@ -192,6 +192,7 @@ impl StateDir {
 /// The directory of a run that this process holds the lock of.
 #[derive(Debug)]
 pub struct RunDir {
+    state: StateDir,
     id: RunId,
     path: PathBuf,
     lock: Flock<File>,
@@ -226,6 +227,8 @@ impl RunDir {
     pub(super) fn remove(self) -> Result<(), SandboxError> {
         let files = self.path.join("fs");
         super::remove::remove_tree(&files).map_err(state("remove", &files))?;
+        // Or a collector could find the directory half gone, and make a lock of its own in it.
+        let _guard = self.state.lock()?;
         for name in ["ids", "lock"] {
             let path = self.path.join(name);
             match fs::remove_file(&path) {

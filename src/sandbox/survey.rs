@@ -26,14 +26,39 @@ pub struct Answer {
 
 /// Tries everything on this host. `state` is the state directory that runs would use.
 pub fn survey(state: &Path) -> Vec<Answer> {
-    let answer = |what, needed, result: Result<(), String>, advice| Answer { what, needed, refused: result.err(), advice };
+    let answer = |what, needed, result: Result<(), String>, advice| Answer {
+        what,
+        needed,
+        refused: result.err(),
+        advice,
+    };
     vec![
         answer("root", true, root(), "run as root"),
-        answer("a cgroup v2 group that can be made, frozen and killed", true, group(), "mount the cgroup2 file system; kernel 5.14 or later"),
-        answer("limits for memory, processors and tasks", true, limits(), "enable the controllers memory, cpu and pids, in v1 or v2"),
-        answer("user namespaces", true, user_namespaces(), "set the sysctl user.max_user_namespaces above zero"),
+        answer(
+            "a cgroup v2 group that can be made, frozen and killed",
+            true,
+            group(),
+            "mount the cgroup2 file system; kernel 5.14 or later",
+        ),
+        answer(
+            "limits for memory, processors and tasks",
+            true,
+            limits(),
+            "enable the controllers memory, cpu and pids, in v1 or v2",
+        ),
+        answer(
+            "user namespaces",
+            true,
+            user_namespaces(),
+            "set the sysctl user.max_user_namespaces above zero",
+        ),
         answer("the overlay file system", true, overlay(), "load the kernel module overlay"),
-        answer("a state directory of root's alone, with 2 GiB of room", true, room(state), "name another with --state, or make room"),
+        answer(
+            "a state directory of root's alone, with 2 GiB of room",
+            true,
+            room(state),
+            "name another with --state, or make room",
+        ),
     ]
 }
 
@@ -44,7 +69,11 @@ fn root() -> Result<(), String> {
 
 fn group() -> Result<(), String> {
     let groups = RunId::random().and_then(|run| Cgroups::of(&run)).map_err(text)?;
-    let tried = groups.make().and_then(|()| groups.freeze()).and_then(|()| groups.thaw()).and_then(|()| groups.kill());
+    let tried = groups
+        .make()
+        .and_then(|()| groups.freeze())
+        .and_then(|()| groups.thaw())
+        .and_then(|()| groups.kill());
     let removed = groups.remove();
     tried.and(removed).map_err(text)
 }

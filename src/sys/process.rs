@@ -20,17 +20,8 @@ pub fn fork(child: impl FnOnce() -> i32) -> io::Result<Pid> {
     if std::fs::read_dir("/proc/self/task")?.count() != 1 {
         return Err(io::ErrorKind::Unsupported.into());
     }
-    fork_unchecked(child)
-}
-
-/// As [`fork`], for where /proc cannot be read: the caller knows that it has one thread.
-pub fn fork_single(child: impl FnOnce() -> i32) -> io::Result<Pid> {
-    fork_unchecked(child)
-}
-
-fn fork_unchecked(child: impl FnOnce() -> i32) -> io::Result<Pid> {
-    // SAFETY: both callers vouch for a single-threaded process, so no lock (the allocator's included) can
-    // be held by a thread that the copy lacks.
+    // SAFETY: the process has one thread, and only that thread could start more, so no lock (the
+    // allocator's included) can be held by a thread that the copy lacks.
     match unsafe { nix::unistd::fork() }? {
         ForkResult::Parent { child } => Ok(child),
         ForkResult::Child => exit_now(child()),
@@ -113,15 +104,25 @@ pub enum StandardStream {
     Error = 2,
 }
 
-/// Closes every descriptor above 2 except `kept`. Descriptors that owners of this process still hold are
-/// dead afterwards: only for a process that will use none of them again.
+/// Closes every descriptor above 2. Descriptors that owners of this process still hold are dead
+/// afterwards: only for a process that will use none of them again.
+pub fn close_all() -> io::Result<()> {
+    close_range(3, u32::MAX)
+}
+
+/// As [`close_all`], except `kept`.
 pub fn close_all_but(kept: BorrowedFd<'_>) -> io::Result<()> {
     let kept = kept.as_raw_fd() as u32;
-    for (first, last) in [(3, kept.saturating_sub(1)), (kept + 1, u32::MAX)] {
-        // SAFETY: takes three numbers. Use after close is excluded by the caller's promise above.
-        if first <= last && unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } < 0 {
-            return Err(io::Error::last_os_error());
-        }
+    if kept > 3 {
+        close_range(3, kept - 1)?;
+    }
+    close_range((kept + 1).max(3), u32::MAX)
+}
+
+fn close_range(first: u32, last: u32) -> io::Result<()> {
+    // SAFETY: takes three numbers. Use after close is excluded by what the two callers ask for.
+    if unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } < 0 {
+        return Err(io::Error::last_os_error());
     }
     Ok(())
 }

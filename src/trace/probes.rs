@@ -1,12 +1,13 @@
 //! The probes: from the embedded object to programs in the kernel.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use aya::maps::{Map, MapData, ProgramArray};
-use aya::programs::BtfTracePoint;
+use aya::programs::{BtfTracePoint, Program};
 use aya::{Btf, Ebpf, EbpfLoader, VerifierLogLevel};
 
 use super::watch::Watch;
@@ -27,6 +28,9 @@ const PROBES: [(&str, &str); 4] = [
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
 const HANDLERS: [&str; 7] = ["denied", "exec_failed", "open", "names", "file_chmod", "socket", "dup"];
+
+/// What takes the verifier as long as everything else together.
+const SLOW: [&str; 3] = ["socket", "exec", "exit"];
 
 /// What may differ from run to run.
 #[derive(Clone, Debug)]
@@ -69,15 +73,18 @@ impl Probes {
         Probes::load_with(&Options::default())
     }
 
+    /// Loads in two threads: the verifier takes most of the time, and works on both at once.
     pub fn load_with(options: &Options) -> Result<Probes, TraceError> {
-        let btf = read_btf(&options.btf)?;
-        let mut ebpf = load_object(options, &btf)?;
-        for (name, tracepoint) in PROBES {
-            load_probe(&mut ebpf, name, tracepoint, &btf)?;
-        }
-        for name in HANDLERS {
-            load_probe(&mut ebpf, name, "sys_exit", &btf)?;
-        }
+        let (btf, loader) = std::thread::scope(|scope| {
+            let btf = scope.spawn(|| read_btf(&options.btf));
+            let loader = EbpfLoader::new(); // reads the types as well, into its own copy
+            (btf.join().expect("reading does not panic"), loader)
+        });
+        let btf = btf?;
+        // Seeded by the system: the key only has to be unknown to the sandbox.
+        let secret = [RandomState::new().hash_one(0), RandomState::new().hash_one(1)];
+        let mut ebpf = load_object(loader, options, &secret, &btf)?;
+        load_programs(&mut ebpf, &btf)?;
         fill_handlers(&mut ebpf)?;
         Ok(Probes { ebpf, sizes: (options.critical, options.bulk) })
     }
@@ -112,17 +119,19 @@ fn read_btf(path: &Path) -> Result<Btf, TraceError> {
         .map_err(|source| TraceError::BadBtf { path: path.to_owned(), source: source.into() })
 }
 
-fn load_object(options: &Options, btf: &Btf) -> Result<Ebpf, TraceError> {
-    // RandomState is seeded by the system: the key only has to be unknown to the sandbox.
-    let secret: [u64; 2] = [RandomState::new().hash_one(0), RandomState::new().hash_one(1)];
-    let mut loader = EbpfLoader::new();
+fn load_object<'a>(
+    mut loader: EbpfLoader<'a>,
+    options: &'a Options,
+    secret: &'a [u64; 2],
+    btf: &'a Btf,
+) -> Result<Ebpf, TraceError> {
     loader
         .btf(Some(btf))
         .allow_unsupported_maps() // task storage
         .verifier_log_level(VerifierLogLevel::DISABLE)
         .map_max_entries("critical", options.critical)
         .map_max_entries("bulk", options.bulk)
-        .override_global("secret", &secret, true)
+        .override_global("secret", secret, true)
         .override_global("wake_at", &options.wake_at, true);
     loader.load(OBJECT).map_err(|source| refusal(source.into()))
 }
@@ -142,10 +151,34 @@ fn refusal(source: Box<dyn std::error::Error + Send + Sync>) -> TraceError {
     TraceError::Load { source }
 }
 
-fn load_probe(ebpf: &mut Ebpf, name: &'static str, tracepoint: &str, btf: &Btf) -> Result<(), TraceError> {
-    probe(ebpf, name)?
-        .load(tracepoint, btf)
-        .map_err(|source| TraceError::Refused { probe: name, source: source.into() })
+/// Loads every program of the object, half of them in a second thread.
+fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), TraceError> {
+    let handlers = HANDLERS.iter().map(|name| (*name, "sys_exit"));
+    let mut wanted: HashMap<_, _> = PROBES.into_iter().chain(handlers).collect();
+    let (mut here, mut there) = (Vec::new(), Vec::new());
+    for (name, program) in ebpf.programs_mut() {
+        let Some((name, tracepoint)) = wanted.remove_entry(name) else { continue };
+        let side = if SLOW.contains(&name) { &mut there } else { &mut here };
+        side.push((name, tracepoint, program));
+    }
+    if let Some((name, _)) = wanted.into_iter().next() {
+        return Err(TraceError::Missing { name });
+    }
+    std::thread::scope(|scope| {
+        let there = scope.spawn(move || load_all(there, btf));
+        load_all(here, btf)?;
+        there.join().expect("loading does not panic")
+    })
+}
+
+fn load_all(programs: Vec<(&'static str, &'static str, &mut Program)>, btf: &Btf) -> Result<(), TraceError> {
+    for (name, tracepoint, program) in programs {
+        let program: &mut BtfTracePoint = program.try_into().map_err(|_| TraceError::Missing { name })?;
+        program
+            .load(tracepoint, btf)
+            .map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
+    }
+    Ok(())
 }
 
 fn probe<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut BtfTracePoint, TraceError> {
@@ -172,7 +205,7 @@ fn fill_handlers(ebpf: &mut Ebpf) -> Result<(), TraceError> {
 /// Init by its pidfd (what it forks inherits the mark), the cgroup by its descriptor.
 fn mark(ebpf: &mut Ebpf, target: &Target<'_>) -> Result<(), TraceError> {
     /// `struct ours` of ebpf/task.h: `seeded`, then the fold table.
-    const OURS: usize = 8 + 16 * (6 + 4) * 8;
+    const OURS: usize = 8 + 16 * (6 + 3) * 8;
     let mut seeded = [0; OURS];
     seeded[0] = 1;
     let tasks = map_fd(ebpf, "tasks")?;

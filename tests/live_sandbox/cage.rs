@@ -1,8 +1,12 @@
 //! What the image's program gets, and what it cannot do.
 
+use std::process::Command;
+
 use lazaret::sandbox::{Options, Status};
 
-use crate::fixture::{Entry, Fixture, Outcome, call, follow, live};
+use nix::sys::stat::{Mode, SFlag, mknod};
+
+use crate::fixture::{Entry, Fixture, Outcome, call, follow, live, own};
 
 #[test]
 fn a_program_runs_and_its_exit_code_comes_back() {
@@ -11,7 +15,7 @@ fn a_program_runs_and_its_exit_code_comes_back() {
     }
     let outcome = Fixture::new().shell("echo out; echo err >&2; exit 7");
     assert_eq!((outcome.stdout.as_str(), outcome.stderr.as_str()), ("out\n", "err\n"), "{outcome:?}");
-    assert!(matches!(outcome.statuses[0], Status::Started { pid: Some(_) }), "{outcome:?}");
+    assert!(matches!(outcome.statuses[0], Status::Started { .. }), "{outcome:?}");
     let rest = [Status::ProgramExited { code: 7, signal: 0 }, Status::Empty, Status::Gone];
     assert_eq!(outcome.statuses[1..], rest);
 }
@@ -303,4 +307,53 @@ fn telling_and_dangerous_files_are_shut() {
         "urandom", "zero",
     ];
     assert_eq!(devices, expected, "{said}");
+}
+
+#[test]
+fn upper_layers_win_and_whiteouts_hide() {
+    if !live() {
+        return;
+    }
+    let fixture = Fixture::new();
+    fixture.file("/a/low", b"low", 0o644);
+    fixture.file("/b/low", b"low", 0o644);
+    let second = fixture.directory.path().join("second");
+    for name in ["a", "b"] {
+        std::fs::create_dir_all(second.join(name)).unwrap();
+    }
+    std::fs::write(second.join("a/high"), "high").unwrap();
+    let whiteout = second.join("a/low");
+    mknod(&whiteout, SFlag::S_IFCHR, Mode::empty(), 0).unwrap();
+    let opaque = Command::new("setfattr")
+        .args(["-n", "user.overlay.opaque", "-v", "y"])
+        .arg(second.join("b"))
+        .status();
+    own(&second);
+    let held =
+        fixture.hold_layers(&[fixture.layer(), second], &["/bin/sh", "-c", "ls /a /b; stat -c %u /a/high"]);
+    let mut running = held.unwrap().start(&crate::fixture::Trusting).unwrap();
+    let outcome = follow(&mut running, |_, _| {});
+    let in_b = if opaque.is_ok_and(|status| status.success()) { "" } else { "low\n" };
+    assert_eq!(outcome.stdout, format!("/a:\nhigh\n\n/b:\n{in_b}0\n"));
+    running.end().unwrap().remove().unwrap();
+}
+
+#[test]
+fn a_crash_leaves_no_core() {
+    if !live() {
+        return;
+    }
+    let said = Fixture::new().says("cd /tmp; ulimit -c; sh -c 'kill -SEGV $$'; ls -A /tmp | wc -l");
+    assert_eq!(said, "0\n0");
+}
+
+#[test]
+fn a_set_uid_program_gains_root_inside_only() {
+    if !live() {
+        return;
+    }
+    let mut fixture = Fixture::new();
+    fixture.options.user = Some("u".into());
+    fixture.file("/call", &call(Entry::Wide, 107, [0; 3]), 0o4755); // geteuid
+    assert_eq!(fixture.run(&["/call"]).code(), Some((0, 0)));
 }

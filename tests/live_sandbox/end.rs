@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use lazaret::sandbox::{RunId, SandboxError, StateDir, Status, Target, Watcher, gc};
@@ -230,6 +230,7 @@ fn runner_to_be_killed() {
     let id = RunId::parse(id.to_str().unwrap()).unwrap();
     let mut fixture = Fixture::new();
     fixture.state = StateDir::open(Path::new(&std::env::var_os("LAZARET_TEST_STATE").unwrap())).unwrap();
+    println!("\nbegin");
     let held = fixture
         .hold_as(&id, &["/bin/sh", "-c", "setsid sleep 1000 & setsid sleep 1000 & echo up; sleep 1000"]);
     let held = held.unwrap();
@@ -248,38 +249,49 @@ fn runner_to_be_killed() {
     }
 }
 
+/// Starts a runner, and gives it back when it has said `word`.
+fn runner(id: &RunId, state: &Path, word: &str) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "end::runner_to_be_killed", "--nocapture"]);
+    command.env("LAZARET_TEST_RUN", id.as_str()).env("LAZARET_TEST_STATE", state);
+    // What a killed process cannot remove lies where its parent does.
+    command.env("TMPDIR", state.parent().unwrap());
+    if word == "held" {
+        command.env_remove("LAZARET_TEST_START");
+    } else {
+        command.env("LAZARET_TEST_START", "1");
+    }
+    let mut runner = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(runner.stdout.as_mut().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap() == word));
+    runner
+}
+
+/// Waits until runner and helper of a run are gone: both hold its lock.
+fn await_death(run: &Path) {
+    if let Ok(lock) = std::fs::File::open(run.join("lock")) {
+        drop(Flock::lock(lock, FlockArg::LockExclusive).unwrap());
+    }
+}
+
 #[test]
 fn a_killed_runner_leaves_nothing_alive() {
     if !live() {
         return;
     }
-    for start in [false, true] {
+    for word in ["held", "running"] {
         let fixture = Fixture::new();
         let id = RunId::random().unwrap();
         let state = fixture.directory.path().join("state");
-        let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "end::runner_to_be_killed", "--nocapture"]);
-        command
-            .env("LAZARET_TEST_RUN", id.as_str())
-            .env("LAZARET_TEST_STATE", &state)
-            .env_remove("LAZARET_TEST_START");
-        if start {
-            command.env("LAZARET_TEST_START", "1");
-        }
-        let mut runner = command.stdout(Stdio::piped()).spawn().unwrap();
-        let word = if start { "running" } else { "held" };
-        let mut lines = BufReader::new(runner.stdout.take().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap() == word));
         let run = state.join("runs").join(id.as_str());
+        let mut runner = runner(&id, &state, word);
         let base: u32 = std::fs::read_to_string(run.join("ids")).unwrap().parse().unwrap();
         assert!(alive(base) > 0);
         assert!(gc(&fixture.state).unwrap().runs.is_empty(), "a live run was collected");
 
         runner.kill().unwrap();
         assert_eq!(runner.wait().unwrap().signal(), Some(9));
-        // The helper holds the lock as well: whoever gets it knows that all are gone.
-        let lock = std::fs::File::open(run.join("lock")).unwrap();
-        drop(Flock::lock(lock, FlockArg::LockExclusive).unwrap());
+        await_death(&run);
         until("the last task", || alive(base) == 0);
         assert!(mounts_of(&run).is_empty());
 
@@ -294,6 +306,33 @@ fn a_killed_runner_leaves_nothing_alive() {
         assert_eq!(collected, [id.as_str()], "{:?} {:?}", first.failures, second.failures);
         assert!(!run.exists());
         assert_eq!(groups_of(&id), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_runner_killed_at_any_moment_leaves_only_what_gc_removes() {
+    if !live() {
+        return;
+    }
+    for moment in 0..12 {
+        let fixture = Fixture::new();
+        let id = RunId::random().unwrap();
+        let state = fixture.directory.path().join("state");
+        let run = state.join("runs").join(id.as_str());
+        let mut runner = runner(&id, &state, "begin");
+        std::thread::sleep(Duration::from_millis(moment * 4)); // the moment itself, no synchronisation
+        let base = std::fs::read_to_string(run.join("ids")).ok().and_then(|text| text.parse::<u32>().ok());
+        runner.kill().unwrap();
+        runner.wait().unwrap();
+        await_death(&run);
+        if let Some(base) = base {
+            until("the last task", || alive(base) == 0);
+        }
+        let collected = gc(&fixture.state).unwrap();
+        assert!(collected.failures.is_empty(), "{moment}: {:?}", collected.failures);
+        assert!(!run.exists() && groups_of(&id).is_empty(), "{moment}: {:?}", groups_of(&id));
+        let left: Vec<_> = std::fs::read_dir(state.join("runs")).unwrap().collect();
+        assert!(left.is_empty(), "{moment}: {left:?}");
     }
 }
 
@@ -317,6 +356,54 @@ fn groups_of(id: &RunId) -> Vec<String> {
     let trees = std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten();
     let groups = trees.map(|tree| tree.path().join(format!("c-{id}")));
     groups.filter(|group| group.exists()).map(|group| group.display().to_string()).collect()
+}
+
+#[test]
+fn collectors_and_starting_runs_do_not_meet() {
+    if !live() {
+        return;
+    }
+    let fixture = Fixture::new();
+    let running = std::sync::atomic::AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while running.load(std::sync::atomic::Ordering::Relaxed) {
+                    let collected = gc(&fixture.state).unwrap();
+                    assert!(collected.runs.is_empty() && collected.failures.is_empty(), "{collected:?}");
+                }
+            });
+        }
+        for turn in 0..10 {
+            let outcome = fixture.run(&["/bin/true"]);
+            assert_eq!(outcome.code(), Some((0, 0)), "turn {turn}: {outcome:?}");
+        }
+        running.store(false, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn statuses_arrive_in_an_event_loop_of_one_thread() {
+    if !live() {
+        return;
+    }
+    let fixture = Fixture::new();
+    let running = fixture.start(&["/bin/sh", "-c", "exit 4"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+    let statuses = runtime.block_on(async {
+        let mut statuses = Vec::new();
+        let ready = lazaret::sys::event_loop::watch(running.status_fd()).unwrap();
+        while statuses.last() != Some(&Status::Gone) {
+            let mut guard = ready.readable().await.unwrap();
+            match running.next_status().unwrap() {
+                Some(status) => statuses.push(status),
+                None => guard.clear_ready(),
+            }
+        }
+        statuses
+    });
+    assert!(statuses.contains(&Status::ProgramExited { code: 4, signal: 0 }), "{statuses:?}");
+    running.end().unwrap().remove().unwrap();
 }
 
 #[test]

@@ -97,10 +97,24 @@ impl Fixture {
     }
 
     pub fn hold_as(&self, id: &RunId, command: &[&str]) -> Result<HeldSandbox, SandboxError> {
+        self.hold_all(id, vec![self.layer()], command)
+    }
+
+    /// With these layers, bottom to top.
+    pub fn hold_layers(&self, layers: &[PathBuf], command: &[&str]) -> Result<HeldSandbox, SandboxError> {
+        self.hold_all(&RunId::random().unwrap(), layers.to_vec(), command)
+    }
+
+    fn hold_all(
+        &self,
+        id: &RunId,
+        dirs: Vec<PathBuf>,
+        command: &[&str],
+    ) -> Result<HeldSandbox, SandboxError> {
         let command = command.iter().map(OsString::from).collect();
         let options = Options { command, ..self.options.clone() };
         let plan = Plan::new(&self.config, &options, id).unwrap();
-        let layers = Layers { dirs: vec![self.layer()], id_base: LAYER_IDS };
+        let layers = Layers { dirs, id_base: LAYER_IDS };
         create(&self.program, &plan, &layers, self.state.new_run(id)?)
     }
 
@@ -197,8 +211,13 @@ fn fill(layer: &Path) {
 }
 
 /// Gives everything to the range of the layers, as the unpacker does.
-fn own(path: &Path) {
+pub fn own(path: &Path) {
+    let before = std::fs::symlink_metadata(path).unwrap();
     lchown(path, Some(LAYER_IDS), Some(LAYER_IDS)).unwrap();
+    if before.is_file() {
+        // The change of owner takes set-uid bits away.
+        std::fs::set_permissions(path, before.permissions()).unwrap();
+    }
     if path.is_dir() && !path.is_symlink() {
         for entry in std::fs::read_dir(path).unwrap() {
             own(&entry.unwrap().path());

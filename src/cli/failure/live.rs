@@ -10,8 +10,10 @@ use crate::trace::TraceError;
 impl From<ImageError> for Failure {
     fn from(error: ImageError) -> Failure {
         let (kind, what) = match error.fault() {
-            ImageFault::Unusable => (Kind::Input, "cannot use the image"),
-            ImageFault::Hostile => (Kind::Hostile, "the image attacks whoever unpacks it; nothing of it ran"),
+            ImageFault::Unusable => (Kind::Image, "cannot use the image"),
+            ImageFault::Hostile => {
+                (Kind::HostileImage, "the image attacks whoever unpacks it; nothing of it ran")
+            }
             ImageFault::Host => (Kind::Environment, "cannot unpack the image on this host"),
         };
         let hint = image_hint(&error);
@@ -31,7 +33,9 @@ fn image_hint(error: &ImageError) -> &'static str {
         MissingBlob { .. } | Size { .. } | Digest { .. } | DiffId { .. } | Stream { .. } => {
             "the image is damaged or was changed: fetch it again, and do not use this copy"
         }
-        Escapes { .. } | Bomb { .. } | Forged { .. } => "do not unpack this image elsewhere; keep it in quarantine",
+        Escapes { .. } | Bomb { .. } | Forged { .. } => {
+            "do not unpack this image elsewhere; keep it in quarantine"
+        }
         Io { .. } | Unpacker { .. } => "lazaret doctor says what this host lacks",
         _ => "the image does not follow the OCI image specification; ask whoever built it",
     }
@@ -40,9 +44,13 @@ fn image_hint(error: &ImageError) -> &'static str {
 impl From<PlanError> for Failure {
     fn from(error: PlanError) -> Failure {
         let (kind, hint) = match error {
-            PlanError::NothingToRun => (Kind::Input, "name a command behind --, or a program with --entrypoint"),
-            PlanError::WorkingDir { .. } => (Kind::Input, "name an absolute one with --workdir"),
-            PlanError::StopSignal { .. } => (Kind::Input, "the image's configuration names it: ask whoever built it"),
+            PlanError::NothingToRun => {
+                (Kind::Image, "name a command behind --, or a program with --entrypoint")
+            }
+            PlanError::WorkingDir { .. } => (Kind::Image, "name an absolute one with --workdir"),
+            PlanError::StopSignal { .. } => {
+                (Kind::Image, "the image's configuration names it: ask whoever built it")
+            }
             _ => (Kind::Usage, "see the options of lazaret analyze --help"),
         };
         Failure::new(kind, "the image cannot be run as asked").because(error).hint(hint)
@@ -53,17 +61,19 @@ impl From<SandboxError> for Failure {
     fn from(error: SandboxError) -> Failure {
         let (kind, what, hint) = match error.first() {
             SandboxError::HostileImage { .. } => (
-                Kind::Hostile,
+                Kind::HostileImage,
                 "the image attacks whoever sets it up; nothing of it ran",
                 "do not run this image elsewhere; keep it in quarantine",
             ),
-            SandboxError::Refused(refusal) => (Kind::Input, REFUSED, refusal_hint(refusal)),
+            SandboxError::Refused(refusal) => (Kind::Image, REFUSED, refusal_hint(refusal)),
             SandboxError::StateNotPrivate { .. } | SandboxError::State { .. } => (
                 Kind::Environment,
                 "cannot use the state directory",
                 "name a directory of root's own with --state, mode 0700",
             ),
-            SandboxError::Left { .. } => (Kind::Environment, "the run could not be removed", "run lazaret gc"),
+            SandboxError::Left { .. } => {
+                (Kind::Environment, "the run could not be removed", "run lazaret gc")
+            }
             _ => (Kind::Environment, "cannot build the sandbox", "lazaret doctor says what this host lacks"),
         };
         Failure::new(kind, what).because(error).hint(hint)
@@ -106,14 +116,21 @@ impl From<PipelineError> for Failure {
             CleanUp { first, then } => Failure::from(*first).and_then(then),
             Refused(ref refusal) => {
                 let hint = refusal_hint(refusal);
-                Failure::new(Kind::Input, REFUSED).because(error).hint(hint)
+                Failure::new(Kind::Image, REFUSED).because(error).hint(hint)
             }
-            OtherDigest { .. } | NoDigest => Failure::new(Kind::Input, "the image is not the one that was expected")
+            OtherSubject { .. } => Failure::new(Kind::Usage, "the quarantine report is about another image")
                 .because(error)
-                .hint("fetch the image again, or correct --expect-digest"),
-            Interrupted { .. } => Failure::new(Kind::Interrupted, "the run was ended from outside; there is no verdict")
-                .because(error)
-                .hint("run it again"),
+                .hint("name this image's own quarantine report, or a file that does not exist yet"),
+            OtherDigest { .. } | NoDigest => {
+                Failure::new(Kind::Image, "the image is not the one that was expected")
+                    .because(error)
+                    .hint("fetch the image again, or correct --expect-digest")
+            }
+            Interrupted { .. } => {
+                Failure::new(Kind::Interrupted, "the run was ended from outside; there is no verdict")
+                    .because(error)
+                    .hint("run it again")
+            }
             Log(LogError::Write(_)) | RunDir(_) | Io { .. } => {
                 Failure::new(Kind::Environment, "the run could not be recorded; there is no verdict")
                     .because(error)

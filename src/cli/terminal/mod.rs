@@ -59,7 +59,7 @@ fn head(page: &mut Page, report: &Report) {
     };
     page.badge(result_style(result), word, &report.subject.reference);
     let subject = &report.subject;
-    let digest = subject.manifest_digest.as_ref().unwrap_or(&subject.config_digest);
+    let digest = subject.digest();
     match digest.strip_prefix("sha256:") {
         Some(digits) => page.entry(Style::new(), "sha256", digits),
         None => page.entry(Style::new(), "digest", digest),

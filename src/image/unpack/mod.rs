@@ -84,7 +84,7 @@ pub struct Tally {
     pub entries: u64,
     /// Device nodes, which are not made.
     pub devices: u64,
-    /// Attributes that this kernel or namespace refuses (`security.selinux`).
+    /// Attributes not set: labels of security modules, and what this kernel refuses.
     pub attributes: u64,
 }
 

@@ -32,6 +32,13 @@ pub struct Subject {
     pub unchanged: Option<Unchanged>,
 }
 
+impl Subject {
+    /// What the image is known by: its manifest's digest, or its configuration's where it has none.
+    pub fn digest(&self) -> &str {
+        self.manifest_digest.as_ref().unwrap_or(&self.config_digest)
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Layer {
     pub digest: String,

@@ -275,3 +275,16 @@ fn every_problem_of_a_file_is_told_at_once() {
     let text = rule("exec", "  s: {exe.pth: x}\n  condition: s\n").replace("level: low", "level: x");
     assert_eq!(load(&text).err().unwrap().len(), 2);
 }
+
+#[test]
+fn a_digest_changes_with_the_content_and_not_with_the_order() {
+    let one = rule("exec", "  s: {tty: true}\n  condition: s\n");
+    let two = one.replace("000000000001", "000000000002");
+    let changed = two.replace("level: low", "level: high");
+    let digest = |files: [(&str, &String); 2]| RuleSet::load(files).ok().unwrap().digest();
+    assert_eq!(digest([("a.yaml", &one), ("b.yaml", &two)]), digest([("b.yaml", &two), ("a.yaml", &one)]));
+    assert_ne!(
+        digest([("a.yaml", &one), ("b.yaml", &two)]),
+        digest([("a.yaml", &one), ("b.yaml", &changed)])
+    );
+}
