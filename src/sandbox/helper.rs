@@ -84,18 +84,33 @@ fn guard() -> io::Result<()> {
     if getppid() != Pid::from_raw(runner) {
         return Ok(());
     }
+    match fork_helper(&control, output, errors) {
+        Ok(helper) => {
+            // The runner reads the end of the run from the last copy's end.
+            drop(control);
+            nix::sys::wait::waitpid(helper, None)?;
+            Ok(())
+        }
+        Err(error) => {
+            let (step, detail) = ("make the helper's own namespaces".to_owned(), error.to_string());
+            socket::send(control.as_fd(), &Message::Failed { step, detail }.encode(), &[])
+        }
+    }
+}
+
+/// Forks the helper into a pid namespace and a mount namespace of its own.
+fn fork_helper(control: &OwnedFd, output: OwnedFd, errors: OwnedFd) -> io::Result<Pid> {
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID)?;
     let own = process::pidfd(Pid::this())?;
-    let helper = process::fork(move || {
+    let control = control.try_clone()?;
+    process::fork(move || {
         let orphaned = process::die_with_parent().is_err()
             || process::ended(own.as_fd(), PollTimeout::ZERO).unwrap_or(true);
         if !orphaned {
             serve(control, output, errors);
         }
         i32::from(orphaned)
-    })?;
-    nix::sys::wait::waitpid(helper, None)?;
-    Ok(())
+    })
 }
 
 /// The helper itself: everything that fails is told to the runner.
