@@ -1,1 +1,42 @@
-//! (to be written)
+//! Rules: read, checked, compiled together, and held against events; what they match are findings.
+//!
+//! ```text
+//! file → yaml → parse (metadata, selections, condition) → Rule ┐
+//!                                                    RuleSet ──┴→ Matcher ← Event
+//!                                                                    ↓
+//!                                                     Findings → FindingList
+//! ```
+//!
+//! Everything that a rule names is typed and known; what is not is an error with file, line and a
+//! suggestion. Matching is case-sensitive and works on bytes. All rules are always tried (by an index
+//! that leaves out what cannot match), and no rule can stop another. A finding's id is the same in every
+//! run of the same image.
+//!
+//! Not here: files and directories (rules come in as bytes), how findings are published
+//! ([`crate::report`]) and what follows from them ([`crate::verdict`]).
+
+pub mod attack;
+mod check;
+pub mod describe;
+mod detection;
+mod error;
+pub mod field;
+mod finding;
+mod identity;
+mod index;
+mod metadata;
+mod parse;
+mod selection;
+mod set;
+mod shipped;
+mod subject;
+#[cfg(test)]
+mod tests;
+pub mod yaml;
+
+pub(crate) use error::nearest;
+pub use error::{Problem, RuleError};
+pub use finding::{EVIDENCE_FIRST, Evidence, FINDINGS_MAX, Finding, FindingId, FindingList, Findings};
+pub use metadata::{Class, Confidence, Level, Rule, Status, Word};
+pub use set::{Matcher, RuleMatch, RuleSet};
+pub use shipped::SHIPPED;

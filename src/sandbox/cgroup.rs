@@ -98,6 +98,14 @@ impl Cgroups {
         self.write("cgroup.kill", "1", "kill")
     }
 
+    /// True where this host can limit by the controller, in v1 or in v2.
+    pub fn has(&self, controller: &str) -> bool {
+        let v1 = self.v1.iter().any(|(names, _)| names.split(',').any(|name| name == controller));
+        let root = self.v2.parent().map(|root| root.join("cgroup.controllers"));
+        let v2 = root.and_then(|file| fs::read_to_string(file).ok()).unwrap_or_default();
+        v1 || v2.split_whitespace().any(|name| name == controller)
+    }
+
     /// Every process in the v2 group, as the caller's pid namespace knows it.
     pub fn pids(&self) -> Vec<i32> {
         let text = fs::read_to_string(self.v2.join("cgroup.procs")).unwrap_or_default();

@@ -53,6 +53,7 @@ mod running;
 mod seccomp;
 mod spec;
 mod state;
+mod survey;
 mod user;
 
 pub use cgroup::LimitHit;
@@ -65,3 +66,4 @@ pub use message::{Reason, Refusal, Status};
 pub use plan::{Limits, Options, Plan, PlanError};
 pub use running::{DiskUse, Remains, RunningSandbox};
 pub use state::{LAYER_IDS, RANGE, RunDir, RunId, StateDir};
+pub use survey::{Answer, survey};

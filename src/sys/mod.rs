@@ -3,9 +3,13 @@
 //!
 //! Not here: policy. Only this module opens `unsafe`.
 
-pub mod event_loop;
+pub mod allow;
+pub mod bpf;
 pub mod mount;
 pub mod net;
+pub mod open;
 pub mod process;
+pub mod ring;
 pub mod seccomp;
 pub mod socket;
+pub mod xattr;

@@ -1,0 +1,475 @@
+//! How each line of the event log is laid out.
+//!
+//! The types of [`crate::event`] know nothing of JSON. Here each has a twin of the same shape
+//! (serde's `remote`), so that the compiler refuses a log that forgets a field of an event. Fields
+//! that have their usual value are left out; an unknown field is an error.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::text::{self, arguments, digest};
+use crate::event::{
+    Act, Bytes, Denied, DupSource, Endpoint, Exec, Executable, Family, File, FileAct, FileKind, Ids, Inode,
+    NetAct, NetAction, OpenMode, Origin, Phase, ProcessAct, ProcessKey, Protocol, SandboxAct,
+};
+
+/// A line as it is written.
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineOut<'a> {
+    Ancestor(AncestorOut<'a>),
+    Program(ProgramOut<'a>),
+    Event(EventOut<'a>),
+}
+
+/// A line as it is read.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineIn {
+    Ancestor(AncestorIn),
+    Program(ProgramIn),
+    Event(EventIn),
+}
+
+#[derive(Serialize)]
+pub struct AncestorOut<'a> {
+    pub id: u32,
+    #[serde(with = "ExecutableDef")]
+    pub exe: &'a Executable,
+    #[serde(with = "arguments")]
+    pub argv: &'a [Bytes],
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AncestorIn {
+    pub id: u32,
+    #[serde(with = "ExecutableDef")]
+    pub exe: Executable,
+    #[serde(with = "arguments")]
+    pub argv: Vec<Bytes>,
+}
+
+#[derive(Serialize)]
+pub struct ProgramOut<'a> {
+    pub id: u32,
+    #[serde(with = "ExecutableDef")]
+    pub exe: &'a Executable,
+    #[serde(with = "arguments")]
+    pub argv: &'a [Bytes],
+    #[serde(skip_serializing_if = "is_false")]
+    pub argv_cut: bool,
+    #[serde(with = "text")]
+    pub cwd: &'a [u8],
+    #[serde(with = "text")]
+    pub comm: &'a [u8],
+    #[serde(skip_serializing_if = "is_false")]
+    pub tty: bool,
+    pub lineage: Vec<u32>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub lineage_cut: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProgramIn {
+    pub id: u32,
+    #[serde(with = "ExecutableDef")]
+    pub exe: Executable,
+    #[serde(with = "arguments")]
+    pub argv: Vec<Bytes>,
+    #[serde(default)]
+    pub argv_cut: bool,
+    #[serde(with = "text")]
+    pub cwd: Bytes,
+    #[serde(with = "text")]
+    pub comm: Bytes,
+    #[serde(default)]
+    pub tty: bool,
+    pub lineage: Vec<u32>,
+    #[serde(default)]
+    pub lineage_cut: bool,
+}
+
+#[derive(Serialize)]
+pub struct EventOut<'a> {
+    pub id: u64,
+    pub ns: u64,
+    #[serde(with = "PhaseDef")]
+    pub phase: &'a Phase,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<ProcessRef>,
+    #[serde(with = "ActDef")]
+    pub act: &'a Act,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errno: Option<i32>,
+    #[serde(skip_serializing_if = "is_one")]
+    pub count: u64,
+    #[serde(skip_serializing_if = "is_false")]
+    pub cut: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventIn {
+    pub id: u64,
+    pub ns: u64,
+    #[serde(with = "PhaseDef")]
+    pub phase: Phase,
+    #[serde(default)]
+    pub process: Option<ProcessRef>,
+    #[serde(with = "ActDef")]
+    pub act: Act,
+    #[serde(default)]
+    pub errno: Option<i32>,
+    #[serde(default = "one")]
+    pub count: u64,
+    #[serde(default)]
+    pub cut: bool,
+}
+
+/// Who did it; the program by its id.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessRef {
+    #[serde(with = "ProcessKeyDef")]
+    pub key: ProcessKey,
+    pub pid: u32,
+    #[serde(with = "IdsDef")]
+    pub ids: Ids,
+    pub program: u32,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+fn is_one(count: &u64) -> bool {
+    *count == 1
+}
+
+fn one() -> u64 {
+    1
+}
+
+/// Durations are nanoseconds; 584 years fit.
+mod nanoseconds {
+    use super::{Deserialize, Duration, Serialize};
+
+    pub fn serialize<S: serde::Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+        u64::try_from(time.as_nanos()).unwrap_or(u64::MAX).serialize(to)
+    }
+
+    pub fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+        u64::deserialize(from).map(Duration::from_nanos)
+    }
+}
+
+/// Lets a twin stand inside an `Option`, which serde's `with` does not do by itself.
+macro_rules! optional {
+    ($module:ident, $type:ty, $twin:literal) => {
+        mod $module {
+            use super::*;
+
+            #[derive(Serialize)]
+            struct Out<'a>(#[serde(with = $twin)] &'a $type);
+            #[derive(Deserialize)]
+            struct In(#[serde(with = $twin)] $type);
+
+            pub fn serialize<S: serde::Serializer>(value: &Option<$type>, to: S) -> Result<S::Ok, S::Error> {
+                value.as_ref().map(Out).serialize(to)
+            }
+
+            pub fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<$type>, D::Error> {
+                Ok(Option::<In>::deserialize(from)?.map(|value| value.0))
+            }
+        }
+    };
+}
+
+optional!(optional_inode, Inode, "InodeDef");
+optional!(optional_file, File, "FileDef");
+optional!(optional_endpoint, Endpoint, "EndpointDef");
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Phase", rename_all = "snake_case")]
+enum PhaseDef {
+    Setup,
+    Start,
+    Probe,
+    Idle,
+    Stop,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Family", rename_all = "snake_case")]
+enum FamilyDef {
+    Process,
+    Memory,
+    File,
+    Network,
+    Dns,
+    Http,
+    Tls,
+    Kernel,
+    Sandbox,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ProcessKey", deny_unknown_fields)]
+struct ProcessKeyDef {
+    pid: u32,
+    start: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Ids", deny_unknown_fields)]
+struct IdsDef {
+    uid: u32,
+    gid: u32,
+    euid: u32,
+    egid: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Executable", deny_unknown_fields)]
+struct ExecutableDef {
+    #[serde(with = "FileDef")]
+    file: File,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "digest")]
+    sha256: Option<[u8; 32]>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    deleted: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_file")]
+    script: Option<File>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "File", deny_unknown_fields)]
+struct FileDef {
+    #[serde(with = "text")]
+    path: Bytes,
+    verified: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_inode")]
+    inode: Option<Inode>,
+    #[serde(with = "FileKindDef")]
+    kind: FileKind,
+    #[serde(with = "OriginDef")]
+    origin: Origin,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Inode", deny_unknown_fields)]
+struct InodeDef {
+    device: u32,
+    number: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "FileKind", rename_all = "snake_case")]
+enum FileKindDef {
+    Regular,
+    Directory,
+    Link,
+    Socket,
+    Fifo,
+    CharDevice,
+    BlockDevice,
+    Unknown,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Origin", rename_all = "snake_case")]
+enum OriginDef {
+    Layer(u16),
+    Written,
+    Memfd,
+    Supplied,
+    Kernel,
+    Unknown,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Act", rename_all = "snake_case")]
+enum ActDef {
+    Exec(#[serde(with = "ExecDef")] Exec),
+    Process(#[serde(with = "ProcessActDef")] ProcessAct),
+    File(#[serde(with = "FileActDef")] FileAct),
+    Net(#[serde(with = "NetActDef")] NetAct),
+    Denied(#[serde(with = "DeniedDef")] Denied),
+    Sandbox(#[serde(with = "SandboxActDef")] SandboxAct),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Exec", deny_unknown_fields)]
+struct ExecDef {
+    #[serde(with = "text")]
+    asked: Bytes,
+    #[serde(with = "arguments")]
+    env: Vec<Bytes>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ProcessAct", rename_all = "snake_case", deny_unknown_fields)]
+enum ProcessActDef {
+    Fork {
+        #[serde(with = "ProcessKeyDef")]
+        child: ProcessKey,
+        child_pid: u32,
+    },
+    Exit {
+        code: u8,
+        signal: u8,
+    },
+    Dup {
+        onto: u8,
+        #[serde(with = "DupSourceDef")]
+        source: DupSource,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "DupSource", rename_all = "snake_case", deny_unknown_fields)]
+enum DupSourceDef {
+    Socket {
+        #[serde(with = "ProtocolDef")]
+        protocol: Protocol,
+        #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_endpoint")]
+        remote: Option<Endpoint>,
+    },
+    Pipe,
+    File(#[serde(with = "FileDef")] File),
+    Other,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "FileAct", rename_all = "snake_case", deny_unknown_fields)]
+enum FileActDef {
+    Open {
+        #[serde(with = "FileDef")]
+        file: File,
+        #[serde(with = "OpenModeDef")]
+        mode: OpenMode,
+    },
+    Rename {
+        #[serde(with = "FileDef")]
+        from: File,
+        #[serde(with = "FileDef")]
+        to: File,
+    },
+    Link {
+        #[serde(with = "FileDef")]
+        from: File,
+        #[serde(with = "FileDef")]
+        to: File,
+    },
+    Symlink {
+        #[serde(with = "text")]
+        target: Bytes,
+        #[serde(with = "FileDef")]
+        file: File,
+    },
+    Unlink {
+        #[serde(with = "FileDef")]
+        file: File,
+    },
+    Mkdir {
+        #[serde(with = "FileDef")]
+        file: File,
+    },
+    Chmod {
+        #[serde(with = "FileDef")]
+        file: File,
+        mode: u32,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "OpenMode", deny_unknown_fields)]
+struct OpenModeDef {
+    #[serde(default, skip_serializing_if = "is_false")]
+    read: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    write: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    append: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    truncate: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    created: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "NetAct", deny_unknown_fields)]
+struct NetActDef {
+    #[serde(with = "NetActionDef")]
+    action: NetAction,
+    #[serde(with = "ProtocolDef")]
+    protocol: Protocol,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_endpoint")]
+    local: Option<Endpoint>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_endpoint")]
+    remote: Option<Endpoint>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "NetAction", rename_all = "snake_case")]
+enum NetActionDef {
+    Connect,
+    Bind,
+    Listen,
+    Send,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Protocol", rename_all = "snake_case")]
+enum ProtocolDef {
+    Tcp,
+    Udp,
+    Icmp,
+    Raw,
+    Packet,
+    Netlink,
+    Unix,
+    Vsock,
+    Other(u16),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Endpoint", rename_all = "snake_case")]
+enum EndpointDef {
+    Inet(SocketAddr),
+    Unix(#[serde(with = "text")] Bytes),
+    Other,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Denied", deny_unknown_fields)]
+struct DeniedDef {
+    #[serde(with = "text")]
+    call: Bytes,
+    number: u32,
+    #[serde(default, skip_serializing_if = "is_false")]
+    compat: bool,
+    args: [u64; 6],
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "SandboxAct", rename_all = "snake_case", deny_unknown_fields)]
+enum SandboxActDef {
+    Phase,
+    Limit {
+        name: String,
+    },
+    Held {
+        #[serde(with = "nanoseconds")]
+        time: Duration,
+    },
+    Lost {
+        #[serde(with = "FamilyDef")]
+        family: Family,
+        records: u64,
+    },
+}

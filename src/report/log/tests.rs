@@ -1,0 +1,358 @@
+use std::io::{BufReader, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::event::{
+    Act, Bytes, Denied, DupSource, Endpoint, Event, EventId, Exec, Executable, Family, File, FileAct,
+    FileKind, Ids, Inode, NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct,
+    ProcessKey, Program, ProgramId, Protocol, SandboxAct,
+};
+use crate::report::document::{CoverageState, Exit, ExitReason, Recording};
+
+fn bytes(text: &[u8]) -> Bytes {
+    text.into()
+}
+
+fn file(path: &[u8], kind: FileKind, origin: Origin) -> File {
+    File {
+        path: bytes(path),
+        verified: true,
+        inode: Some(Inode { device: 7, number: u64::MAX }),
+        kind,
+        origin,
+    }
+}
+
+fn plain(path: &[u8]) -> File {
+    File { path: bytes(path), verified: false, inode: None, kind: FileKind::Unknown, origin: Origin::Unknown }
+}
+
+fn program(id: u32, exe: &[u8], before: &[&Program]) -> Program {
+    Program {
+        id: ProgramId(id),
+        exe: Arc::new(Executable {
+            file: file(exe, FileKind::Regular, Origin::Layer(2)),
+            sha256: Some([id as u8; 32]),
+            deleted: id == 2,
+            script: (id == 2).then(|| plain(b"/tmp/run\xff.sh")),
+        }),
+        argv: [bytes(exe), bytes(b"-c"), bytes(b"\x1b[2J\0\xfe\xef\xbf\xbd")].into(),
+        argv_cut: id == 2,
+        cwd: bytes(b"/"),
+        comm: bytes(b"sh"),
+        tty: id == 2,
+        lineage: before.iter().map(|program| program.as_ancestor()).collect(),
+        lineage_cut: id == 2,
+    }
+}
+
+fn process(program: &Arc<Program>) -> Process {
+    Process {
+        key: ProcessKey { pid: 4242, start: u64::MAX },
+        pid: 7,
+        ids: Ids { uid: 0, gid: 1, euid: 2, egid: u32::MAX },
+        program: program.clone(),
+    }
+}
+
+fn every_act() -> Vec<Act> {
+    let mut acts = vec![
+        Act::Exec(Exec { asked: bytes(b"./x\xff"), env: vec![bytes(b"A=b"), bytes(b"")] }),
+        Act::Process(ProcessAct::Fork { child: ProcessKey { pid: 1, start: 2 }, child_pid: 3 }),
+        Act::Process(ProcessAct::Exit { code: 255, signal: 9 }),
+        Act::Denied(Denied {
+            call: bytes(b"add_key"),
+            number: 248,
+            compat: true,
+            args: [u64::MAX, 0, 1, 2, 3, 4],
+        }),
+        Act::Sandbox(SandboxAct::Phase),
+        Act::Sandbox(SandboxAct::Limit { name: "memory".into() }),
+        Act::Sandbox(SandboxAct::Held { time: Duration::new(3, 999_999_999) }),
+    ];
+    acts.extend(Family::ALL.map(|family| Act::Sandbox(SandboxAct::Lost { family, records: 5 })));
+    acts.extend(dup_sources().into_iter().map(|source| Act::Process(ProcessAct::Dup { onto: 2, source })));
+    acts.extend(file_acts().into_iter().map(Act::File));
+    acts.extend(net_acts().into_iter().map(Act::Net));
+    acts
+}
+
+fn dup_sources() -> Vec<DupSource> {
+    let remote = Some(Endpoint::Unix(bytes(b"\0abstract\xff")));
+    vec![
+        DupSource::Socket { protocol: Protocol::Unix, remote },
+        DupSource::Socket { protocol: Protocol::Tcp, remote: None },
+        DupSource::Pipe,
+        DupSource::File(plain(b"/dev/null")),
+        DupSource::Other,
+    ]
+}
+
+fn file_acts() -> Vec<FileAct> {
+    let kinds = [
+        (FileKind::Regular, Origin::Layer(u16::MAX)),
+        (FileKind::Directory, Origin::Written),
+        (FileKind::Link, Origin::Memfd),
+        (FileKind::Socket, Origin::Supplied),
+        (FileKind::Fifo, Origin::Kernel),
+        (FileKind::CharDevice, Origin::Unknown),
+        (FileKind::BlockDevice, Origin::Unknown),
+        (FileKind::Unknown, Origin::Unknown),
+    ];
+    let all = OpenMode { read: true, write: true, append: true, truncate: true, created: true };
+    let mut acts: Vec<FileAct> =
+        kinds.map(|(kind, origin)| FileAct::Open { file: file(b"/a", kind, origin), mode: all }).into();
+    acts.extend([
+        FileAct::Open { file: plain(b"/b"), mode: OpenMode::default() },
+        FileAct::Rename { from: plain(b"/a"), to: plain(b"/b") },
+        FileAct::Link { from: plain(b"/a"), to: plain(b"/b") },
+        FileAct::Symlink { target: bytes(b"../x"), file: plain(b"/l") },
+        FileAct::Unlink { file: plain(b"/a") },
+        FileAct::Mkdir { file: plain(b"/d") },
+        FileAct::Chmod { file: plain(b"/a"), mode: 0o4755 },
+    ]);
+    acts
+}
+
+fn net_acts() -> Vec<NetAct> {
+    let inet = |text: &str| Some(Endpoint::Inet(text.parse().unwrap()));
+    let act = |action, protocol, local, remote| NetAct { action, protocol, local, remote };
+    vec![
+        act(NetAction::Connect, Protocol::Tcp, None, inet("203.0.113.9:4444")),
+        act(NetAction::Bind, Protocol::Udp, inet("[::]:53"), None),
+        act(NetAction::Listen, Protocol::Unix, Some(Endpoint::Unix(bytes(b"/run/x"))), None),
+        act(NetAction::Send, Protocol::Icmp, None, Some(Endpoint::Other)),
+        act(NetAction::Send, Protocol::Raw, None, None),
+        act(NetAction::Send, Protocol::Packet, None, None),
+        act(NetAction::Send, Protocol::Netlink, None, None),
+        act(NetAction::Connect, Protocol::Vsock, None, None),
+        act(NetAction::Connect, Protocol::Other(38), None, None),
+    ]
+}
+
+/// One event of every kind, by two programs of which one has an ancestor without events of its own.
+fn every_event() -> Vec<Event> {
+    let first = program(1, b"/sbin/init", &[]);
+    let second = Arc::new(program(2, b"/bin/sh", &[&first]));
+    let third = Arc::new(program(3, b"/bin/wget", &[&second, &first]));
+    let who = [None, Some(process(&second)), Some(process(&third))];
+    let event = |(index, act): (usize, Act)| Event {
+        id: EventId(index as u64 * 2 + 1),
+        at: Duration::from_nanos(index as u64 * 1_000_000_007),
+        phase: Phase::ALL[index % 5],
+        process: who[index % 3].clone(),
+        act,
+        outcome: if index % 4 == 3 { Outcome::Failed(13) } else { Outcome::Done },
+        count: 1 + index as u64 % 2,
+        cut: index % 7 == 6,
+    };
+    every_act().into_iter().enumerate().map(event).collect()
+}
+
+fn header() -> Header {
+    Header { id: "run-1".into(), created: "2026-01-02T03:04:05Z".into(), ..Header::default() }
+}
+
+fn trailer() -> Trailer {
+    let mut trailer = Trailer::default();
+    trailer.run.exit = Exit { code: Some(0), signal: None, reason: ExitReason::Exited };
+    trailer.run.held_seconds = 0.1;
+    trailer.coverage.push(Coverage {
+        family: "memory".into(),
+        state: CoverageState::None,
+        reason: "not built yet".into(),
+    });
+    trailer
+}
+
+fn written(events: &[Event]) -> Vec<u8> {
+    let mut writer = Writer::new(Vec::new(), &header()).unwrap();
+    for event in events {
+        writer.write(event).unwrap();
+    }
+    writer.finish(trailer()).unwrap().0
+}
+
+fn read(log: &[u8]) -> Result<(Vec<Event>, Ending), LogError> {
+    let mut reader = Reader::open(log)?;
+    let events = reader.by_ref().collect::<Result<Vec<_>, _>>()?;
+    let ending = reader.ending().unwrap().clone();
+    Ok((events, ending))
+}
+
+/// Replaces the first `from` by `to`, and repairs the digest so that only the change is found.
+fn edited(log: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let text = std::str::from_utf8(log).unwrap();
+    assert!(text.contains(from), "{from} is not in the log");
+    let text = text.replacen(from, to, 1);
+    let (body, _) = text.rsplit_once(",\"sha256\"").unwrap();
+    use sha2::Digest as _;
+    let sum = text::digest::hex(&sha2::Sha256::digest(body.as_bytes()).into());
+    format!("{body},\"sha256\":\"{sum}\"}}\n").into_bytes()
+}
+
+#[test]
+fn every_kind_of_event_comes_back_as_it_was() {
+    let events = every_event();
+    let (again, ending) = read(&written(&events)).unwrap();
+    assert_eq!(again, events);
+    let Ending::Complete(end) = ending else { panic!("no trailer") };
+    assert_eq!(end.coverage, trailer().coverage);
+    assert_eq!(end.run.recording, Recording::Complete);
+    assert_eq!(
+        end.counters,
+        Counters { events: events.len() as u64, programs: 2, omitted: 0, truncated: false }
+    );
+}
+
+#[test]
+fn header_comes_back_as_it_was() {
+    let log = written(&[]);
+    assert!(log.starts_with(b"{\"lazaret.events\":1,\"id\":\"run-1\""), "{}", String::from_utf8_lossy(&log));
+    assert_eq!(*Reader::open(log.as_slice()).unwrap().header(), header());
+}
+
+#[test]
+fn the_same_events_give_the_same_bytes() {
+    let log = written(&every_event());
+    let (events, _) = read(&log).unwrap();
+    assert_eq!(written(&events), log);
+}
+
+#[test]
+fn a_log_cut_anywhere_after_its_header_has_no_trailer() {
+    let log = written(&every_event()[..4]);
+    let header_length = log.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    for length in header_length..log.len() {
+        assert_eq!(read(&log[..length]).unwrap().1, Ending::Missing, "cut at {length}");
+    }
+}
+
+#[test]
+fn a_cut_compressed_log_has_no_trailer() {
+    let mut compressor = compress(Vec::new()).unwrap();
+    compressor.write_all(&written(&every_event())).unwrap();
+    let packed = compressor.finish().unwrap();
+    let unpack = |packed: &[u8]| {
+        let mut reader = Reader::open(BufReader::new(decompress(packed).unwrap()))?;
+        let count = reader.by_ref().collect::<Result<Vec<_>, _>>()?.len();
+        Ok::<_, LogError>((count, reader.ending().cloned()))
+    };
+    assert_eq!(unpack(&packed).unwrap().0, every_event().len());
+    // Flushed in the middle, as after a kill: whole blocks, and no end.
+    let mut flushed = compress(Vec::new()).unwrap();
+    let log = written(&every_event());
+    flushed.write_all(&log[..log.len() / 2]).unwrap();
+    flushed.flush().unwrap();
+    assert_eq!(unpack(flushed.get_ref()).unwrap().1, Some(Ending::Missing));
+}
+
+#[test]
+fn any_changed_byte_is_noticed() {
+    let log = written(&every_event()[..3]);
+    for index in 0..log.len() {
+        let mut changed = log.clone();
+        changed[index] ^= 1;
+        let result = read(&changed);
+        assert!(
+            !matches!(result, Ok((_, Ending::Complete(_)))),
+            "byte {index} of {}",
+            String::from_utf8_lossy(&changed)
+        );
+    }
+    let digit = edited(&log, "\"start\"", "\"start\"").len() - 4;
+    let mut changed = log.clone();
+    changed[digit] = if changed[digit] == b'0' { b'1' } else { b'0' };
+    assert!(matches!(read(&changed), Err(LogError::Digest { .. })));
+}
+
+#[test]
+fn another_version_is_told_apart() {
+    let log = edited(&written(&[]), "\"lazaret.events\":1", "\"lazaret.events\":2");
+    assert!(matches!(read(&log), Err(LogError::Version { found: 2 })));
+    for start in ["", "{}\n", "[]\n", "hello\n", "{\"lazaret.events\":\"1\"}\n", "{\"lazaret.events\":1"] {
+        assert!(matches!(read(start.as_bytes()), Err(LogError::NoHeader { .. })), "{start:?}");
+    }
+}
+
+#[test]
+fn errors_name_the_line_and_the_field() {
+    let cases = [
+        ("\"argv\":[", "\"argv\":[7,", "argv"),
+        ("\"deleted\":true", "\"deleted\":1", "exe.deleted"),
+        ("\"deleted\":true", "\"erased\":true", "unknown field `erased`"),
+        ("\"phase\":\"setup\"", "\"phase\":\"night\"", "unknown variant `night`"),
+        (",\"count\":2", ",\"count\":0", "event.count: is 0"),
+        (",\"count\":2", ",\"count\":-1", "event.count"),
+        ("\"event\":{\"id\":3", "\"event\":{\"id\":0", "event.id: 0 does not follow 1"),
+        ("\"program\":2}", "\"program\":9}", "event.process.program: program 9 does not stand before"),
+        ("\"lineage\":[1]", "\"lineage\":[4]", "program.lineage: program 4 does not stand before"),
+        ("run\u{fffd}ff.sh", "run\u{fffd}FF.sh", "two lower-case hexadecimal digits"),
+        ("\"events\":5,", "\"events\":6,", "trailer.counters: do not agree"),
+    ];
+    for (from, to, said) in cases {
+        let log = edited(&written(&every_event()[..5]), from, to);
+        let error = read(&log).unwrap_err();
+        let LogError::Field { line, .. } = &error else { panic!("{from}: {error}") };
+        assert_eq!(*line, line_of(&log, to), "{from}: {error}");
+        assert!(error.to_string().contains(said), "{from}: {error}");
+    }
+}
+
+/// The line, counted from 1, in which a piece of text stands first.
+fn line_of(log: &[u8], piece: &str) -> u64 {
+    let text = std::str::from_utf8(log).unwrap();
+    let place = text.find(piece).unwrap();
+    1 + text[..place].matches('\n').count() as u64
+}
+
+#[test]
+fn nothing_may_follow_the_trailer() {
+    for rest in ["\n", "x", "{\"event\":{}}\n"] {
+        let log = [written(&[]), rest.into()].concat();
+        assert!(matches!(read(&log), Err(LogError::AfterTrailer { .. })), "{rest:?}");
+    }
+}
+
+#[test]
+fn an_endless_line_is_refused_within_bounded_memory() {
+    let log = written(&[]);
+    let header_length = log.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    let endless = log[..header_length].chain(std::io::repeat(b'x'));
+    let mut reader = Reader::open(BufReader::new(endless)).unwrap();
+    assert!(matches!(reader.next(), Some(Err(LogError::LongLine { line: 2 }))));
+    assert!(reader.next().is_none());
+    assert!(reader.ending().is_none());
+}
+
+#[test]
+fn beyond_its_bound_a_log_takes_evidence_only_and_says_so() {
+    let events = every_event();
+    let bound = written(&events[..6]).len() as u64;
+    let mut writer = Writer::with_bound(Vec::new(), &header(), bound).unwrap();
+    let (last, others) = events.split_last().unwrap();
+    for event in others {
+        writer.write(event).unwrap();
+    }
+    let before = writer.counters();
+    writer.write_evidence(last).unwrap();
+    assert!(before.truncated && before.omitted > 10);
+    let (again, ending) = read(&writer.finish(trailer()).unwrap().0).unwrap();
+    assert_eq!(again.last(), Some(last));
+    let Ending::Complete(end) = ending else { panic!("no trailer") };
+    assert_eq!(end.run.recording, Recording::Truncated);
+    assert_eq!(end.run.events.unlogged, before.omitted);
+    assert_eq!(end.counters.events + end.counters.omitted, events.len() as u64);
+}
+
+#[test]
+fn evidence_has_a_bound_too() {
+    let events = every_event();
+    let mut writer = Writer::with_bound(Vec::new(), &header(), 1000).unwrap();
+    for id in 1..1000 {
+        writer.write_evidence(&Event { id: EventId(id), ..events[0].clone() }).unwrap();
+    }
+    assert!(writer.counters().omitted > 900);
+    assert!(writer.finish(trailer()).unwrap().0.len() < 4000);
+}

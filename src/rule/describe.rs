@@ -1,0 +1,204 @@
+//! Says in one line what an event is, for people. Every byte that the image chose is escaped.
+
+use std::fmt::Write;
+
+use crate::event::{
+    Act, DupSource, Endpoint, Event, File, FileAct, NetAct, NetAction, OpenMode, Outcome, Process,
+    ProcessAct, Protocol, SandboxAct,
+};
+
+/// The longest name that is shown whole, in bytes.
+const SHOWN_MAX: usize = 240;
+
+/// One sentence: who, what, and how it ended.
+pub fn event(event: &Event) -> String {
+    let mut text = event.process.as_ref().map(who).unwrap_or_else(|| "the sandbox".to_owned());
+    text.push(' ');
+    text.push_str(&act(&event.act, event.outcome.is_done()));
+    if let Outcome::Failed(errno) = event.outcome {
+        let _ = write!(text, ", refused with {}", errno_name(errno));
+    }
+    if event.count > 1 {
+        let _ = write!(text, " ({} times)", event.count);
+    }
+    text
+}
+
+/// Shows bytes on one line: printable ASCII and valid UTF-8 without control or direction characters as
+/// they are, the rest as `\xNN`; cut where it is long.
+pub fn escape(bytes: &[u8]) -> String {
+    let (shown, rest) = bytes.split_at(bytes.len().min(SHOWN_MAX));
+    let mut text = String::with_capacity(shown.len());
+    for chunk in shown.utf8_chunks() {
+        for character in chunk.valid().chars() {
+            let plain = character == ' ' || (character.is_alphanumeric() || character.is_ascii_graphic());
+            if plain && character != '\\' {
+                text.push(character);
+            } else {
+                let mut buffer = [0; 4];
+                hex_escape(&mut text, character.encode_utf8(&mut buffer).as_bytes());
+            }
+        }
+        hex_escape(&mut text, chunk.invalid());
+    }
+    if !rest.is_empty() {
+        let _ = write!(text, "… ({} more bytes)", rest.len());
+    }
+    text
+}
+
+fn hex_escape(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        let _ = write!(text, "\\x{byte:02x}");
+    }
+}
+
+fn who(process: &Process) -> String {
+    let exe = &process.program.exe;
+    match &exe.script {
+        Some(script) => format!("{} (run by {})", escape(&script.path), escape(&exe.file.path)),
+        None => escape(&exe.file.path),
+    }
+}
+
+fn act(act: &Act, done: bool) -> String {
+    match act {
+        Act::Exec(exec) if done => format!("began to run, asked for as {}", escape(&exec.asked)),
+        Act::Exec(exec) => format!("tried to run {}", escape(&exec.asked)),
+        Act::Process(act) => process_act(act),
+        Act::File(act) => format!("{}{}", if done { "" } else { "tried: " }, file_act(act)),
+        Act::Net(act) => net_act(act),
+        Act::Denied(denied) => format!("called {}", escape(&denied.call)),
+        Act::Sandbox(act) => sandbox_act(act),
+    }
+}
+
+fn process_act(act: &ProcessAct) -> String {
+    match act {
+        ProcessAct::Fork { child_pid, .. } => format!("made process {child_pid}"),
+        ProcessAct::Exit { code, signal: 0 } => format!("ended with status {code}"),
+        ProcessAct::Exit { signal, .. } => format!("was ended by signal {signal}"),
+        ProcessAct::Dup { onto, source } => {
+            format!("copied {} onto standard {}", dup_source(source), stream(*onto))
+        }
+    }
+}
+
+fn stream(number: u8) -> &'static str {
+    match number {
+        0 => "input",
+        1 => "output",
+        _ => "error",
+    }
+}
+
+fn dup_source(source: &DupSource) -> String {
+    match source {
+        DupSource::Socket { protocol, remote: Some(remote) } => {
+            format!("a {} socket to {}", protocol_name(*protocol), endpoint(remote))
+        }
+        DupSource::Socket { protocol, remote: None } => format!("a {} socket", protocol_name(*protocol)),
+        DupSource::Pipe => "a pipe".to_owned(),
+        DupSource::File(file) => escape(&file.path),
+        DupSource::Other => "a descriptor".to_owned(),
+    }
+}
+
+fn file_act(act: &FileAct) -> String {
+    let path = |file: &File| escape(&file.path);
+    match act {
+        FileAct::Open { file, mode } => format!("{} {}", opened(*mode), path(file)),
+        FileAct::Rename { from, to } => format!("renamed {} to {}", path(from), path(to)),
+        FileAct::Link { from, to } => format!("linked {} as {}", path(from), path(to)),
+        FileAct::Symlink { target, file } => format!("linked {} to {}", path(file), escape(target)),
+        FileAct::Unlink { file } => format!("removed {}", path(file)),
+        FileAct::Mkdir { file } => format!("made directory {}", path(file)),
+        FileAct::Chmod { file, mode } => format!("set mode {mode:o} on {}", path(file)),
+    }
+}
+
+fn opened(mode: OpenMode) -> &'static str {
+    match mode {
+        OpenMode { created: true, .. } => "created",
+        OpenMode { truncate: true, .. } => "emptied and opened for writing",
+        OpenMode { append: true, write: true, .. } => "opened for appending",
+        OpenMode { write: true, .. } => "opened for writing",
+        OpenMode { read: true, .. } => "opened for reading",
+        _ => "opened",
+    }
+}
+
+fn net_act(act: &NetAct) -> String {
+    let protocol = protocol_name(act.protocol);
+    let at = |end: &Option<Endpoint>| end.as_ref().map(endpoint).unwrap_or_else(|| "no address".to_owned());
+    match act.action {
+        NetAction::Connect => format!("connected ({protocol}) to {}", at(&act.remote)),
+        NetAction::Send => format!("sent a datagram ({protocol}) to {}", at(&act.remote)),
+        NetAction::Bind => format!("bound a {protocol} socket to {}", at(&act.local)),
+        NetAction::Listen => format!("listened ({protocol}) on {}", at(&act.local)),
+    }
+}
+
+fn protocol_name(protocol: Protocol) -> String {
+    match protocol {
+        Protocol::Other(family) => format!("family {family}"),
+        named => format!("{named:?}").to_lowercase(),
+    }
+}
+
+fn endpoint(endpoint: &Endpoint) -> String {
+    match endpoint {
+        Endpoint::Inet(address) => address.to_string(),
+        Endpoint::Unix(path) => match path.strip_prefix(b"\0") {
+            Some(name) => format!("@{}", escape(name)),
+            None => escape(path),
+        },
+        Endpoint::Other => "an address of another family".to_owned(),
+    }
+}
+
+fn sandbox_act(act: &SandboxAct) -> String {
+    match act {
+        SandboxAct::Phase => "began a new phase".to_owned(),
+        SandboxAct::Limit { name } => format!("saw the limit {name:?} reached"),
+        SandboxAct::Held { time } => format!("held the workload for {} ms", time.as_millis()),
+        SandboxAct::Lost { family, records } => format!("lost {records} records of family {}", family.name()),
+    }
+}
+
+/// Names of errno values that refusals have (Linux, asm-generic/errno.h); the number of any other.
+fn errno_name(errno: i32) -> String {
+    let name = match errno {
+        1 => "EPERM",
+        2 => "ENOENT",
+        13 => "EACCES",
+        17 => "EEXIST",
+        20 => "ENOTDIR",
+        21 => "EISDIR",
+        22 => "EINVAL",
+        30 => "EROFS",
+        38 => "ENOSYS",
+        101 => "ENETUNREACH",
+        110 => "ETIMEDOUT",
+        111 => "ECONNREFUSED",
+        113 => "EHOSTUNREACH",
+        other => return format!("errno {other}"),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_byte_of_the_image_reaches_a_terminal_unescaped() {
+        let check = |bytes: &[u8], expected: &str| assert_eq!(escape(bytes), expected);
+        check(b"/usr/bin/id", "/usr/bin/id");
+        check("/tmp/naïve".as_bytes(), "/tmp/naïve");
+        check(b"a\x1b[2Jb\n", r"a\x1b[2Jb\x0a");
+        check(b"\xff\\x", r"\xff\x5cx");
+        check("\u{202e}".as_bytes(), r"\xe2\x80\xae");
+        assert!(escape(&[b'a'; 300]).ends_with("… (60 more bytes)"));
+    }
+}

@@ -1,0 +1,126 @@
+//! Why a rule cannot be loaded: file, line, what is wrong, and what was probably meant.
+
+use std::fmt;
+
+use super::yaml::YamlError;
+
+/// One problem in one rule file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleError {
+    /// The file as it was named to [`super::RuleSet::load`].
+    pub file: String,
+    /// Counted from 1.
+    pub line: usize,
+    pub problem: Problem,
+}
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}: {}", self.file, self.line, self.problem)
+    }
+}
+
+impl std::error::Error for RuleError {}
+
+/// What is wrong. The text names the object and the rule it broke.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    #[error(transparent)]
+    Yaml(#[from] YamlError),
+    #[error("a rule file is named <stem>.yaml with a stem of a-z, 0-9 and '-'")]
+    FileName,
+    #[error("rule name {stem:?} is already used by {other}")]
+    DuplicateName { stem: String, other: String },
+    #[error("rule id {id} is already used by {other}")]
+    DuplicateId { id: String, other: String },
+    #[error("{what} must be {expected}, not {found}")]
+    Shape { what: String, expected: &'static str, found: &'static str },
+    #[error("{key:?} is missing")]
+    Missing { key: &'static str },
+    #[error("unknown key {name:?}{}", suggestion(.nearest))]
+    UnknownKey { name: String, nearest: Option<String> },
+    #[error("{key} is {value:?}, but must be {expected}{}", suggestion(.nearest))]
+    Value { key: &'static str, value: String, expected: String, nearest: Option<String> },
+    #[error("unknown field {name:?}{}", suggestion(.nearest))]
+    UnknownField { name: String, nearest: Option<String> },
+    #[error("field {field:?} is never present in category {category:?}")]
+    FieldNotInCategory { field: &'static str, category: &'static str },
+    #[error("unknown modifier {name:?}{}", suggestion(.nearest))]
+    UnknownModifier { name: String, nearest: Option<String> },
+    #[error("modifier {modifier:?} does not go with {field:?}, which holds {kind}")]
+    ModifierNotForField { modifier: String, field: &'static str, kind: &'static str },
+    #[error("modifiers {first:?} and {second:?} do not go together")]
+    ModifiersClash { first: String, second: String },
+    #[error("field {field:?} holds {kind}, but the value is {value:?}{}", because(.hint))]
+    WrongType { field: &'static str, kind: &'static str, value: String, hint: &'static str },
+    #[error("field {field:?} never is {value:?}{}", suggestion(.nearest))]
+    NeverEquals { field: &'static str, value: String, nearest: Option<String> },
+    #[error("regular expression {pattern:?} is refused: {reason}")]
+    Regex { pattern: String, reason: String },
+    #[error("selection {name:?} is never used by the condition")]
+    UnusedSelection { name: String },
+    #[error("condition names {name:?}, which is no selection{}", suggestion(.nearest))]
+    UnknownSelection { name: String, nearest: Option<String> },
+    #[error("condition cannot be read at {at:?}: expected {expected}")]
+    Condition { at: String, expected: &'static str },
+    #[error("selection {name:?} is empty, so it would match everything or nothing")]
+    EmptySelection { name: String },
+    #[error("{id} is no technique of ATT&CK v{}", super::attack::VERSION)]
+    UnknownTechnique { id: String },
+    #[error("{id} was retired from ATT&CK{}", suggestion(.replaced_by))]
+    RetiredTechnique { id: String, replaced_by: Option<String> },
+    #[error("tag {tag:?} is neither an ATT&CK technique nor a tactic{}", suggestion(.nearest))]
+    UnknownTag { tag: String, nearest: Option<String> },
+    #[error("no tag names an ATT&CK technique (attack.tNNNN)")]
+    NoTechnique,
+    #[error("identity cannot use {field:?}: it changes from run to run")]
+    UnstableIdentity { field: &'static str },
+}
+
+fn suggestion(nearest: &Option<String>) -> String {
+    nearest.as_ref().map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
+}
+
+fn because(hint: &str) -> String {
+    if hint.is_empty() { String::new() } else { format!("; {hint}") }
+}
+
+/// The known name that `name` was probably meant to be: two letters may differ (two that changed
+/// places do), in long names a third.
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let near = |other: &str| distance(name.as_bytes(), other.as_bytes());
+    let best = known.into_iter().min_by_key(|other| near(other))?;
+    (near(best) <= (name.len() / 3).max(2)).then(|| best.to_owned())
+}
+
+/// Levenshtein's distance, in bytes.
+fn distance(left: &[u8], right: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.iter().enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, b) in right.iter().enumerate() {
+            let replaced = corner + usize::from(a != b);
+            corner = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(corner + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_near_name_is_suggested_and_a_far_one_is_not() {
+        let known = ["exe.path", "exe.name", "command_line"];
+        let check = |name, expected: Option<&str>| {
+            assert_eq!(nearest(name, known).as_deref(), expected, "{name}");
+        };
+        check("exe.pth", Some("exe.path"));
+        check("commandline", Some("command_line"));
+        check("registry.key", None);
+    }
+}

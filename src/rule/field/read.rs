@@ -1,0 +1,217 @@
+//! How fields are read from a subject.
+
+use std::net::IpAddr;
+
+use super::Visit;
+use crate::event::{
+    Act, Denied, DupSource, Endpoint, FileAct, FileKind, NetAct, OpenMode, Origin, ProcessAct, Protocol,
+    SandboxAct,
+};
+use crate::rule::subject::{Subject, origin_name};
+
+pub(super) fn origin(origin: Origin) -> &'static [u8] {
+    origin_name(origin).as_bytes()
+}
+
+pub(super) fn layer(origin: Origin) -> Option<u64> {
+    match origin {
+        Origin::Layer(number) => Some(number.into()),
+        _ => None,
+    }
+}
+
+pub(super) fn errno(s: Subject<'_>) -> Option<u64> {
+    match s.event.outcome {
+        crate::event::Outcome::Failed(errno) => u64::try_from(errno).ok(),
+        crate::event::Outcome::Done => None,
+    }
+}
+
+pub(super) fn asked(s: Subject<'_>) -> Option<&[u8]> {
+    match &s.event.act {
+        Act::Exec(exec) => Some(&exec.asked),
+        _ => None,
+    }
+}
+
+pub(super) fn env(s: Subject<'_>, visit: Visit<'_>) -> bool {
+    match &s.event.act {
+        Act::Exec(exec) => exec.env.iter().any(|it| visit(it)),
+        _ => false,
+    }
+}
+
+pub(super) fn file_actions(s: Subject<'_>, visit: Visit<'_>) -> bool {
+    let name: &[u8] = match s.file_act() {
+        None => return false,
+        Some(FileAct::Open { mode, .. }) => return open_actions(*mode, visit),
+        Some(FileAct::Rename { .. }) => b"rename",
+        Some(FileAct::Link { .. }) => b"link",
+        Some(FileAct::Symlink { .. }) => b"symlink",
+        Some(FileAct::Unlink { .. }) => b"unlink",
+        Some(FileAct::Mkdir { .. }) => b"mkdir",
+        Some(FileAct::Chmod { .. }) => b"chmod",
+    };
+    visit(name)
+}
+
+/// `O_TRUNC` changes the file even where it is opened for reading only.
+pub(super) fn open_actions(mode: OpenMode, visit: Visit<'_>) -> bool {
+    visit(b"open")
+        || (mode.read && visit(b"read"))
+        || ((mode.write || mode.truncate) && visit(b"write"))
+        || (mode.created && visit(b"create"))
+}
+
+pub(super) fn open_mode(s: Subject<'_>) -> Option<OpenMode> {
+    match s.file_act()? {
+        FileAct::Open { mode, .. } => Some(*mode),
+        _ => None,
+    }
+}
+
+pub(super) fn new_mode(s: Subject<'_>) -> Option<u32> {
+    match s.file_act()? {
+        FileAct::Chmod { mode, .. } => Some(*mode),
+        _ => None,
+    }
+}
+
+pub(super) fn symlink_target(s: Subject<'_>) -> Option<&[u8]> {
+    match s.file_act()? {
+        FileAct::Symlink { target, .. } => Some(target),
+        _ => None,
+    }
+}
+
+pub(super) fn file_kind(kind: FileKind) -> &'static [u8] {
+    match kind {
+        FileKind::Regular => b"regular",
+        FileKind::Directory => b"directory",
+        FileKind::Link => b"link",
+        FileKind::Socket => b"socket",
+        FileKind::Fifo => b"fifo",
+        FileKind::CharDevice => b"char_device",
+        FileKind::BlockDevice => b"block_device",
+        FileKind::Unknown => b"unknown",
+    }
+}
+
+/// By inode where both are known; an unlink may know the path only.
+pub(super) fn is_own_exe(s: Subject<'_>) -> Option<bool> {
+    let (exe, file) = (s.exe()?, s.file()?);
+    let same = |own: &crate::event::File| match (own.inode, file.inode) {
+        (Some(own), Some(other)) => own == other,
+        _ => own.path == file.path,
+    };
+    Some(same(&exe.file) || exe.script.as_ref().is_some_and(same))
+}
+
+pub(super) fn net_act(s: Subject<'_>) -> Option<&NetAct> {
+    match &s.event.act {
+        Act::Net(act) => Some(act),
+        _ => None,
+    }
+}
+
+pub(super) fn protocol(s: Subject<'_>) -> Option<Protocol> {
+    match &s.event.act {
+        Act::Net(act) => Some(act.protocol),
+        Act::Process(ProcessAct::Dup { source: DupSource::Socket { protocol, .. }, .. }) => Some(*protocol),
+        _ => None,
+    }
+}
+
+pub(super) fn protocol_name(protocol: Protocol) -> &'static [u8] {
+    match protocol {
+        Protocol::Tcp => b"tcp",
+        Protocol::Udp => b"udp",
+        Protocol::Icmp => b"icmp",
+        Protocol::Raw => b"raw",
+        Protocol::Packet => b"packet",
+        Protocol::Netlink => b"netlink",
+        Protocol::Unix => b"unix",
+        Protocol::Vsock => b"vsock",
+        Protocol::Other(_) => b"other",
+    }
+}
+
+pub(super) fn ip(endpoint: &Endpoint) -> Option<IpAddr> {
+    match endpoint {
+        Endpoint::Inet(address) => Some(address.ip().to_canonical()),
+        _ => None,
+    }
+}
+
+pub(super) fn port(endpoint: &Endpoint) -> Option<u64> {
+    match endpoint {
+        Endpoint::Inet(address) => Some(address.port().into()),
+        _ => None,
+    }
+}
+
+pub(super) fn is_local(ip: IpAddr) -> bool {
+    ip.is_loopback() || ip.is_unspecified()
+}
+
+pub(super) fn is_public(ip: IpAddr) -> bool {
+    if is_local(ip) || ip.is_multicast() {
+        return false;
+    }
+    match ip {
+        IpAddr::V4(v4) => {
+            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
+            !(v4.is_private() || v4.is_link_local() || v4.is_broadcast() || v4.is_documentation() || shared)
+        }
+        IpAddr::V6(v6) => {
+            let documentation = v6.segments()[..2] == [0x2001, 0xdb8];
+            !(v6.is_unique_local() || v6.is_unicast_link_local() || documentation)
+        }
+    }
+}
+
+pub(super) fn unix_path(s: Subject<'_>) -> Option<&[u8]> {
+    match (s.remote(), s.local()) {
+        (Some(Endpoint::Unix(path)), _) | (_, Some(Endpoint::Unix(path))) => Some(path),
+        _ => None,
+    }
+}
+
+pub(super) fn process_act(s: Subject<'_>) -> Option<&ProcessAct> {
+    match &s.event.act {
+        Act::Process(act) => Some(act),
+        _ => None,
+    }
+}
+
+pub(super) fn process_action(s: Subject<'_>) -> Option<&[u8]> {
+    Some(match process_act(s)? {
+        ProcessAct::Fork { .. } => b"fork",
+        ProcessAct::Exit { .. } => b"exit",
+        ProcessAct::Dup { .. } => b"dup",
+    })
+}
+
+pub(super) fn dup(s: Subject<'_>) -> Option<(u8, &DupSource)> {
+    match process_act(s)? {
+        ProcessAct::Dup { onto, source } => Some((*onto, source)),
+        _ => None,
+    }
+}
+
+pub(super) fn denied(s: Subject<'_>) -> Option<&Denied> {
+    match &s.event.act {
+        Act::Denied(denied) => Some(denied),
+        _ => None,
+    }
+}
+
+pub(super) fn sandbox_action(s: Subject<'_>) -> Option<&[u8]> {
+    match &s.event.act {
+        Act::Sandbox(SandboxAct::Phase) => Some(b"phase"),
+        Act::Sandbox(SandboxAct::Limit { .. }) => Some(b"limit"),
+        Act::Sandbox(SandboxAct::Held { .. }) => Some(b"held"),
+        Act::Sandbox(SandboxAct::Lost { .. }) => Some(b"lost"),
+        _ => None,
+    }
+}

@@ -1,0 +1,571 @@
+//! The table of fields, in the order in which they are listed.
+
+use super::read::{
+    asked, denied, dup, env, errno, file_actions, file_kind, ip, is_local, is_own_exe, is_public, layer,
+    net_act, new_mode, open_mode, origin, port, process_act, process_action, protocol, protocol_name,
+    sandbox_action, symlink_target, unix_path,
+};
+use super::{Category, Field, Read};
+use crate::event::{Act, DupSource, Origin, Phase, ProcessAct, Protocol, SandboxAct};
+use crate::rule::identity;
+use crate::rule::subject::{directory, extension, hidden, name, proc_pid, temporary};
+
+const ACTORS: &[Category] =
+    &[Category::Exec, Category::Process, Category::File, Category::Net, Category::Denied];
+const EXEC: &[Category] = &[Category::Exec];
+const PROCESS: &[Category] = &[Category::Process];
+const FILE: &[Category] = &[Category::File];
+const NET: &[Category] = &[Category::Net];
+const REMOTE: &[Category] = &[Category::Net, Category::Process];
+const DENIED: &[Category] = &[Category::Denied];
+const SANDBOX: &[Category] = &[Category::Sandbox];
+
+const fn event(categories: &'static [Category], name: &'static str, read: Read, doc: &'static str) -> Field {
+    Field { name, doc, categories, values: &[], stable: false, of_program: false, read }
+}
+
+const fn program(name: &'static str, read: Read, doc: &'static str) -> Field {
+    Field { of_program: true, ..event(ACTORS, name, read, doc) }
+}
+
+const fn stable(field: Field) -> Field {
+    Field { stable: true, ..field }
+}
+
+/// A field with a fixed set of values.
+const fn one_of(values: &'static [&'static str], field: Field) -> Field {
+    Field { values, stable: true, ..field }
+}
+
+const ORIGINS: &[&str] = &["layer", "written", "memfd", "supplied", "kernel", "unknown"];
+
+/// All fields, in the order in which they are listed.
+pub static FIELDS: &[Field] = &[
+    // The program that acted.
+    program(
+        "exe.path",
+        Read::Text(|s| Some(&s.exe()?.file.path)),
+        "path of the file that runs, from the kernel; for a script, its interpreter",
+    ),
+    program("exe.name", Read::Text(|s| Some(name(&s.exe()?.file.path))), "last component of exe.path"),
+    program("exe.dir", Read::Text(|s| Some(directory(&s.exe()?.file.path))), "directory of exe.path"),
+    program(
+        "exe.sha256",
+        Read::Text(|s| s.program?.sha256()),
+        "SHA-256 of the executable's content in lower-case hexadecimal, where it could be read",
+    ),
+    one_of(
+        ORIGINS,
+        program(
+            "exe.origin",
+            Read::Text(|s| Some(origin(s.exe()?.file.origin))),
+            "where the executable came from: layer, written (during the run), memfd, supplied, kernel, unknown",
+        ),
+    ),
+    program(
+        "exe.layer",
+        Read::Number(|s| layer(s.exe()?.file.origin)),
+        "the image layer that the executable stands in, from 0 at the bottom",
+    ),
+    stable(program(
+        "exe.in_image",
+        Read::Flag(|s| Some(layer(s.exe()?.file.origin).is_some())),
+        "the executable stands unchanged as the image has it",
+    )),
+    stable(program(
+        "exe.written",
+        Read::Flag(|s| Some(s.exe()?.file.origin == Origin::Written)),
+        "the executable was made or changed during the run",
+    )),
+    stable(program(
+        "exe.memfd",
+        Read::Flag(|s| Some(s.exe()?.file.origin == Origin::Memfd)),
+        "the executable lives in memory only",
+    )),
+    stable(program(
+        "exe.deleted",
+        Read::Flag(|s| Some(s.exe()?.deleted)),
+        "the executable had no name any more when it began to run",
+    )),
+    program(
+        "exe.temporary",
+        Read::Flag(|s| Some(temporary(&s.exe()?.file.path))),
+        "the executable lies below a directory in which everyone may make files (/tmp, /dev/shm, …)",
+    ),
+    program(
+        "exe.hidden",
+        Read::Flag(|s| Some(hidden(&s.exe()?.file.path))),
+        "a component of exe.path begins with a dot",
+    ),
+    stable(program(
+        "exe.identity",
+        Read::Made(|s| Some(identity::executable(s.exe()?))),
+        "the executable as findings name it: path in the image, or content hash if written in the run",
+    )),
+    program(
+        "argv",
+        Read::Texts(|s, visit| s.program.is_some_and(|p| p.program.argv.iter().any(|it| visit(it)))),
+        "each argument, argv[0] included; the program's own words",
+    ),
+    program(
+        "argv0",
+        Read::Text(|s| s.program?.program.argv.first().map(|it| &**it)),
+        "the first argument: the name that the program was given",
+    ),
+    program(
+        "argc",
+        Read::Number(|s| Some(s.program?.program.argv.len() as u64)),
+        "number of arguments, argv[0] included",
+    ),
+    program(
+        "command_line",
+        Read::Text(|s| Some(s.program?.command_line())),
+        "the arguments joined by spaces",
+    ),
+    program("cwd", Read::Text(|s| Some(&s.program?.program.cwd)), "working directory when the program began"),
+    program(
+        "comm",
+        Read::Text(|s| Some(&s.program?.program.comm)),
+        "thread name that the kernel gave the program when it began (15 bytes)",
+    ),
+    program("tty", Read::Flag(|s| Some(s.program?.program.tty)), "a controlling terminal is attached"),
+    program(
+        "script.path",
+        Read::Text(|s| Some(&s.script()?.path)),
+        "the script that the kernel was asked to run, where exe is only its interpreter",
+    ),
+    program("script.name", Read::Text(|s| Some(name(&s.script()?.path))), "last component of script.path"),
+    one_of(
+        ORIGINS,
+        program(
+            "script.origin",
+            Read::Text(|s| Some(origin(s.script()?.origin))),
+            "where the script came from, as exe.origin",
+        ),
+    ),
+    stable(program(
+        "script.written",
+        Read::Flag(|s| Some(s.script()?.origin == Origin::Written)),
+        "the script was made or changed during the run",
+    )),
+    program(
+        "script.temporary",
+        Read::Flag(|s| Some(temporary(&s.script()?.path))),
+        "the script lies below a directory in which everyone may make files",
+    ),
+    // The programs that led to it.
+    program(
+        "parent.exe.path",
+        Read::Text(|s| Some(&s.parent()?.exe.file.path)),
+        "exe.path of the program before this one: the parent's, or this process's own before its exec",
+    ),
+    program(
+        "parent.exe.name",
+        Read::Text(|s| Some(name(&s.parent()?.exe.file.path))),
+        "last component of parent.exe.path",
+    ),
+    one_of(
+        ORIGINS,
+        program(
+            "parent.exe.origin",
+            Read::Text(|s| Some(origin(s.parent()?.exe.file.origin))),
+            "where the parent's executable came from, as exe.origin",
+        ),
+    ),
+    program(
+        "parent.argv",
+        Read::Texts(|s, visit| s.parent().is_some_and(|p| p.argv.iter().any(|it| visit(it)))),
+        "each argument of the program before this one",
+    ),
+    program(
+        "parent.command_line",
+        Read::Text(|s| Some(s.program?.ancestor_command_lines().first()?)),
+        "arguments of the program before this one, joined by spaces",
+    ),
+    program(
+        "ancestors.exe.path",
+        Read::Texts(|s, visit| s.lineage().iter().any(|it| visit(&it.exe.file.path))),
+        "exe.path of each program that led to this one",
+    ),
+    program(
+        "ancestors.exe.name",
+        Read::Texts(|s, visit| s.lineage().iter().any(|it| visit(name(&it.exe.file.path)))),
+        "last component of each ancestors.exe.path",
+    ),
+    one_of(
+        ORIGINS,
+        program(
+            "ancestors.exe.origin",
+            Read::Texts(|s, visit| s.lineage().iter().any(|it| visit(origin(it.exe.file.origin)))),
+            "where each program that led to this one came from, as exe.origin",
+        ),
+    ),
+    program(
+        "ancestors.command_line",
+        Read::Texts(|s, visit| {
+            s.program.is_some_and(|p| p.ancestor_command_lines().iter().any(|it| visit(it)))
+        }),
+        "arguments of each program that led to this one, joined by spaces",
+    ),
+    // The process.
+    event(ACTORS, "pid", Read::Number(|s| Some(s.process()?.pid.into())), "process id, as the image sees it"),
+    stable(event(
+        ACTORS,
+        "uid",
+        Read::Number(|s| Some(s.process()?.ids.uid.into())),
+        "real user id, as the image sees it",
+    )),
+    stable(event(
+        ACTORS,
+        "gid",
+        Read::Number(|s| Some(s.process()?.ids.gid.into())),
+        "real group id, as the image sees it",
+    )),
+    stable(event(
+        ACTORS,
+        "euid",
+        Read::Number(|s| Some(s.process()?.ids.euid.into())),
+        "effective user id, as the image sees it",
+    )),
+    stable(event(
+        ACTORS,
+        "egid",
+        Read::Number(|s| Some(s.process()?.ids.egid.into())),
+        "effective group id, as the image sees it",
+    )),
+    // Every event.
+    one_of(
+        &["done", "failed"],
+        event(
+            &Category::ALL,
+            "outcome",
+            Read::Text(|s| Some(if s.event.outcome.is_done() { b"done" } else { b"failed" })),
+            "how the kernel answered: done (or under way), failed",
+        ),
+    ),
+    event(ACTORS, "errno", Read::Number(errno), "errno of what failed (1 EPERM, 2 ENOENT, 13 EACCES, …)"),
+    one_of(
+        &["setup", "start", "probe", "idle", "stop"],
+        event(
+            &Category::ALL,
+            "phase",
+            Read::Text(|s| Some(Phase::name(s.event.phase).as_bytes())),
+            "what the sandbox was doing meanwhile",
+        ),
+    ),
+    event(
+        &Category::ALL,
+        "count",
+        Read::Number(|s| Some(s.event.count)),
+        "how many identical acts this stands for",
+    ),
+    // exec
+    event(EXEC, "asked", Read::Text(asked), "the name passed to execve(2), unresolved; the program's word"),
+    event(EXEC, "env", Read::Texts(env), "each variable of the environment as NAME=value"),
+    // file
+    one_of(
+        &["open", "create", "read", "write", "rename", "link", "symlink", "unlink", "mkdir", "chmod"],
+        event(
+            FILE,
+            "file.action",
+            Read::Texts(file_actions),
+            "what was done; an open is also read, write, create as it was opened; a failed one is what was tried",
+        ),
+    ),
+    event(
+        FILE,
+        "file.path",
+        Read::Text(|s| Some(&s.file()?.path)),
+        "the file; of a rename or link, the new name",
+    ),
+    event(FILE, "file.name", Read::Text(|s| Some(name(&s.file()?.path))), "last component of file.path"),
+    event(FILE, "file.dir", Read::Text(|s| Some(directory(&s.file()?.path))), "directory of file.path"),
+    event(
+        FILE,
+        "file.extension",
+        Read::Text(|s| extension(&s.file()?.path)),
+        "what follows the last dot of file.name",
+    ),
+    one_of(
+        ORIGINS,
+        event(
+            FILE,
+            "file.origin",
+            Read::Text(|s| Some(origin(s.file()?.origin))),
+            "where the file came from, as exe.origin",
+        ),
+    ),
+    event(
+        FILE,
+        "file.layer",
+        Read::Number(|s| layer(s.file()?.origin)),
+        "the image layer the file stands in",
+    ),
+    stable(event(
+        FILE,
+        "file.in_image",
+        Read::Flag(|s| Some(layer(s.file()?.origin).is_some())),
+        "the file stands unchanged as the image has it",
+    )),
+    stable(event(
+        FILE,
+        "file.written",
+        Read::Flag(|s| Some(s.file()?.origin == Origin::Written)),
+        "the file was made or changed during the run",
+    )),
+    one_of(
+        &["regular", "directory", "link", "socket", "fifo", "char_device", "block_device", "unknown"],
+        event(FILE, "file.kind", Read::Text(|s| Some(file_kind(s.file()?.kind))), "type of the file"),
+    ),
+    event(
+        FILE,
+        "file.verified",
+        Read::Flag(|s| Some(s.file()?.verified)),
+        "the path is the kernel's own, not the string that the program passed",
+    ),
+    event(
+        FILE,
+        "file.temporary",
+        Read::Flag(|s| Some(temporary(&s.file()?.path))),
+        "the file lies below a directory in which everyone may make files",
+    ),
+    event(
+        FILE,
+        "file.hidden",
+        Read::Flag(|s| Some(hidden(&s.file()?.path))),
+        "a component of file.path begins with a dot",
+    ),
+    event(FILE, "file.from", Read::Text(|s| Some(&s.from()?.path)), "the old name, of a rename or link"),
+    event(FILE, "file.from.name", Read::Text(|s| Some(name(&s.from()?.path))), "last component of file.from"),
+    one_of(
+        ORIGINS,
+        event(
+            FILE,
+            "file.from.origin",
+            Read::Text(|s| Some(origin(s.from()?.origin))),
+            "where the file with the old name came from, as exe.origin",
+        ),
+    ),
+    event(
+        FILE,
+        "file.same_dir",
+        Read::Flag(|s| Some(directory(&s.from()?.path) == directory(&s.file()?.path))),
+        "the old and the new name of a rename or link are in the same directory",
+    ),
+    event(FILE, "file.target", Read::Text(symlink_target), "the text of a new symbolic link"),
+    event(FILE, "file.read", Read::Flag(|s| Some(open_mode(s)?.read)), "opened for reading"),
+    event(FILE, "file.write", Read::Flag(|s| Some(open_mode(s)?.write)), "opened for writing"),
+    event(FILE, "file.append", Read::Flag(|s| Some(open_mode(s)?.append)), "opened for appending"),
+    event(FILE, "file.truncate", Read::Flag(|s| Some(open_mode(s)?.truncate)), "emptied when opened"),
+    event(FILE, "file.created", Read::Flag(|s| Some(open_mode(s)?.created)), "the open made the file"),
+    event(
+        FILE,
+        "file.mode",
+        Read::Number(|s| Some(new_mode(s)?.into())),
+        "permission bits of a chmod, with set-id and sticky (0o4755)",
+    ),
+    event(
+        FILE,
+        "file.setuid",
+        Read::Flag(|s| Some(new_mode(s)? & 0o4000 != 0)),
+        "a chmod sets the set-user-id bit",
+    ),
+    event(
+        FILE,
+        "file.setgid",
+        Read::Flag(|s| Some(new_mode(s)? & 0o2000 != 0)),
+        "a chmod sets the set-group-id bit",
+    ),
+    event(
+        FILE,
+        "file.executable",
+        Read::Flag(|s| Some(new_mode(s)? & 0o111 != 0)),
+        "a chmod allows someone to run the file",
+    ),
+    event(
+        FILE,
+        "file.world_writable",
+        Read::Flag(|s| Some(new_mode(s)? & 0o002 != 0)),
+        "a chmod allows everyone to write the file",
+    ),
+    event(
+        FILE,
+        "file.is_own_exe",
+        Read::Flag(is_own_exe),
+        "the file is the one that the process itself runs from",
+    ),
+    event(
+        FILE,
+        "file.of_other_process",
+        Read::Flag(|s| Some(proc_pid(&s.file()?.path)? != s.process()?.pid)),
+        "for a file below /proc/N: N is another process than the one that acts",
+    ),
+    stable(event(
+        FILE,
+        "file.place",
+        Read::Made(|s| Some(identity::place(s.file()?))),
+        "the file as findings name it: its path, or directory class and suffix if written in the run",
+    )),
+    // net, and sockets copied onto standard streams
+    one_of(
+        &["connect", "bind", "listen", "send"],
+        event(
+            NET,
+            "net.action",
+            Read::Text(|s| Some(net_act(s)?.action.name().as_bytes())),
+            "what was done with the socket; send is a datagram with an address of its own",
+        ),
+    ),
+    one_of(
+        &["tcp", "udp", "icmp", "raw", "packet", "netlink", "unix", "vsock", "other"],
+        event(
+            REMOTE,
+            "net.protocol",
+            Read::Text(|s| Some(protocol_name(protocol(s)?))),
+            "the socket's protocol",
+        ),
+    ),
+    event(
+        REMOTE,
+        "net.family",
+        Read::Number(|s| match protocol(s)? {
+            Protocol::Other(n) => Some(n.into()),
+            _ => None,
+        }),
+        "number of the address family, where net.protocol is other",
+    ),
+    event(
+        REMOTE,
+        "dst.ip",
+        Read::Address(|s| ip(s.remote()?)),
+        "address of the far end (IPv4 in IPv6 is read as IPv4); of a copied socket, its peer",
+    ),
+    stable(event(REMOTE, "dst.port", Read::Number(|s| port(s.remote()?)), "port of the far end")),
+    event(
+        REMOTE,
+        "dst.loopback",
+        Read::Flag(|s| Some(is_local(ip(s.remote()?)?))),
+        "the far end is this container itself (loopback, or the unspecified address)",
+    ),
+    event(
+        REMOTE,
+        "dst.public",
+        Read::Flag(|s| Some(is_public(ip(s.remote()?)?))),
+        "the far end is none of loopback, private, link-local, shared, multicast or documentation",
+    ),
+    event(
+        NET,
+        "src.ip",
+        Read::Address(|s| ip(s.local()?)),
+        "local address; of bind and listen, where it listens",
+    ),
+    event(
+        NET,
+        "src.port",
+        Read::Number(|s| port(s.local()?)),
+        "local port; of bind and listen, where it listens (0: the kernel chooses)",
+    ),
+    event(
+        REMOTE,
+        "unix.path",
+        Read::Text(unix_path),
+        "path or abstract name (begins with NUL) of a unix socket",
+    ),
+    // process
+    one_of(
+        &["fork", "exit", "dup"],
+        event(
+            PROCESS,
+            "process.action",
+            Read::Text(process_action),
+            "what happened; dup: a descriptor was copied onto a standard stream",
+        ),
+    ),
+    stable(event(
+        PROCESS,
+        "exit.code",
+        Read::Number(|s| match process_act(s)? {
+            ProcessAct::Exit { code, .. } => Some((*code).into()),
+            _ => None,
+        }),
+        "exit status",
+    )),
+    stable(event(
+        PROCESS,
+        "exit.signal",
+        Read::Number(|s| match process_act(s)? {
+            ProcessAct::Exit { signal, .. } => Some((*signal).into()),
+            _ => None,
+        }),
+        "signal that ended it, 0 for none",
+    )),
+    stable(event(
+        PROCESS,
+        "dup.onto",
+        Read::Number(|s| Some(dup(s)?.0.into())),
+        "the standard stream that was replaced: 0 input, 1 output, 2 error",
+    )),
+    one_of(
+        &["socket", "pipe", "file", "other"],
+        event(
+            PROCESS,
+            "dup.source",
+            Read::Text(|s| {
+                Some(match dup(s)?.1 {
+                    DupSource::Socket { .. } => b"socket",
+                    DupSource::Pipe => b"pipe",
+                    DupSource::File(_) => b"file",
+                    DupSource::Other => b"other",
+                })
+            }),
+            "what the copied descriptor leads to",
+        ),
+    ),
+    event(
+        PROCESS,
+        "dup.path",
+        Read::Text(|s| match dup(s)?.1 {
+            DupSource::File(file) => Some(&file.path),
+            _ => None,
+        }),
+        "path of the copied file",
+    ),
+    // denied
+    stable(event(DENIED, "call", Read::Text(|s| Some(&denied(s)?.call)), "name of the refused system call")),
+    stable(event(DENIED, "call.number", Read::Number(|s| Some(denied(s)?.number.into())), "its number")),
+    stable(event(
+        DENIED,
+        "call.compat",
+        Read::Flag(|s| Some(denied(s)?.compat)),
+        "made through the 32-bit entry (int 0x80)",
+    )),
+    event(DENIED, "call.arg0", Read::Number(|s| Some(denied(s)?.args[0])), "first argument register"),
+    event(DENIED, "call.arg1", Read::Number(|s| Some(denied(s)?.args[1])), "second argument register"),
+    event(DENIED, "call.arg2", Read::Number(|s| Some(denied(s)?.args[2])), "third argument register"),
+    event(DENIED, "call.arg3", Read::Number(|s| Some(denied(s)?.args[3])), "fourth argument register"),
+    event(DENIED, "call.arg4", Read::Number(|s| Some(denied(s)?.args[4])), "fifth argument register"),
+    event(DENIED, "call.arg5", Read::Number(|s| Some(denied(s)?.args[5])), "sixth argument register"),
+    // sandbox
+    one_of(
+        &["phase", "limit", "held", "lost"],
+        event(SANDBOX, "sandbox.action", Read::Text(sandbox_action), "what the sandbox did or noticed"),
+    ),
+    stable(event(
+        SANDBOX,
+        "limit.name",
+        Read::Text(|s| match &s.event.act {
+            Act::Sandbox(SandboxAct::Limit { name }) => Some(name.as_bytes()),
+            _ => None,
+        }),
+        "the limit that was reached: memory, pids, stdout, stderr, disk, log",
+    )),
+    stable(event(
+        SANDBOX,
+        "lost.family",
+        Read::Text(|s| match &s.event.act {
+            Act::Sandbox(SandboxAct::Lost { family, .. }) => Some(family.name().as_bytes()),
+            _ => None,
+        }),
+        "the family of which records were lost",
+    )),
+];

@@ -1,0 +1,256 @@
+//! All rules, compiled together, and the matcher that holds events against them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use super::error::{Problem, RuleError};
+use super::field::Category;
+use super::index::{Index, RuleAt, anchors};
+use super::metadata::Rule;
+use super::parse;
+use super::subject::{ProgramFacts, Subject};
+use crate::event::{Event, Program, ProgramId};
+
+/// Rules, checked and compiled.
+pub struct RuleSet {
+    rules: Vec<Rule>,
+    /// In the order of [`Category::ALL`].
+    categories: [CategoryRules; 6],
+}
+
+/// The rules of one category, by what can make them match.
+#[derive(Default)]
+struct CategoryRules {
+    /// Asked for every event.
+    by_event: Index,
+    /// Asked once per program: what it finds is remembered with the program.
+    by_program: Index,
+    /// Filed under nothing; tried for every program.
+    always: Vec<RuleAt>,
+}
+
+impl RuleSet {
+    /// Compiles rules from files: name (its stem is the rule's) and content. Tells every problem of
+    /// every file, sorted by file and line. The order of the files does not matter.
+    pub fn load<N, B>(files: impl IntoIterator<Item = (N, B)>) -> Result<RuleSet, Vec<RuleError>>
+    where
+        N: AsRef<str>,
+        B: AsRef<[u8]>,
+    {
+        let mut rules: Vec<Rule> = Vec::new();
+        let mut errors = Vec::new();
+        for (name, bytes) in files {
+            match parse::rule(name.as_ref(), bytes.as_ref()) {
+                Ok(rule) => rules.push(rule),
+                Err(found) => errors.extend(found),
+            }
+        }
+        rules.sort_by(|a, b| (&a.name, &a.file).cmp(&(&b.name, &b.file)));
+        errors.extend(duplicates(&rules));
+        errors.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+        if errors.is_empty() { Ok(RuleSet::compile(rules)) } else { Err(errors) }
+    }
+
+    fn compile(rules: Vec<Rule>) -> RuleSet {
+        let mut categories: [CategoryRules; 6] = Default::default();
+        for (at, rule) in rules.iter().enumerate() {
+            categories[rule.category as usize].file(rule, at as RuleAt);
+        }
+        categories.iter_mut().for_each(CategoryRules::finish);
+        RuleSet { rules, categories }
+    }
+
+    /// The rules, sorted by name.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// SHA-256 over names and contents of all rules: two sets with equal digests judge alike.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut sum = Sha256::new();
+        for rule in &self.rules {
+            sum.update((rule.name.len() as u64).to_be_bytes());
+            sum.update(&rule.name);
+            sum.update(rule.digest);
+        }
+        sum.finalize().into()
+    }
+
+    pub fn rule(&self, name: &str) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.name == name)
+    }
+
+    /// A matcher for the events of one recording.
+    pub fn matcher(&self) -> Matcher<'_> {
+        Matcher {
+            rules: self,
+            programs: HashMap::new(),
+            last: None,
+            seen: vec![0; self.rules.len()],
+            generation: 0,
+            found: Vec::new(),
+        }
+    }
+}
+
+fn duplicates(rules: &[Rule]) -> Vec<RuleError> {
+    let mut errors = Vec::new();
+    let (mut names, mut ids) = (HashMap::new(), HashMap::new());
+    for rule in rules {
+        let mut add = |problem| errors.push(RuleError { file: rule.file.clone(), line: 1, problem });
+        if let Some(other) = names.insert(&rule.name, rule) {
+            add(Problem::DuplicateName { stem: rule.name.clone(), other: other.file.clone() });
+        }
+        if let Some(other) = ids.insert(&rule.id, rule) {
+            add(Problem::DuplicateId { id: rule.id.clone(), other: other.file.clone() });
+        }
+    }
+    errors
+}
+
+impl CategoryRules {
+    fn file(&mut self, rule: &Rule, at: RuleAt) {
+        let Some(anchors) = anchors(&rule.detection) else {
+            return self.always.push(at);
+        };
+        for test in anchors.tests {
+            let index = if test.field.of_program { &mut self.by_program } else { &mut self.by_event };
+            index.add(test, at);
+        }
+    }
+
+    fn finish(&mut self) {
+        self.by_event.finish();
+        self.by_program.finish();
+    }
+
+    /// The rules that events of this program can match, whatever the event is.
+    fn of_program(&self, rules: &[Rule], subject: Subject<'_>) -> Box<[RuleAt]> {
+        let mut found = self.always.clone();
+        self.by_program.look(subject, &mut |rule| found.push(rule));
+        found.sort_unstable();
+        found.dedup();
+        let undecided =
+            |rule: &RuleAt| rules[*rule as usize].detection.decided_by_program(subject) != Some(false);
+        found.retain(undecided);
+        found.into()
+    }
+}
+
+/// So many programs are remembered; then all are forgotten and looked at anew.
+const PROGRAMS_MAX: usize = 8192;
+
+/// Holds events against a rule set, and remembers what it learnt about their programs.
+pub struct Matcher<'r> {
+    rules: &'r RuleSet,
+    programs: HashMap<Option<ProgramId>, Arc<Known>>,
+    last: Option<Arc<Known>>,
+    /// By rule: the generation (one per event) in which it was last found.
+    seen: Vec<u32>,
+    generation: u32,
+    found: Vec<RuleAt>,
+}
+
+/// A program, and the rules that its events can match.
+struct Known {
+    facts: Option<ProgramFacts>,
+    rules: [std::sync::OnceLock<Box<[RuleAt]>>; 6],
+}
+
+/// A rule that matched an event.
+#[derive(Clone, Copy)]
+pub struct RuleMatch<'r, 'e> {
+    pub rule: &'r Rule,
+    pub event: &'e Event,
+}
+
+impl<'r> Matcher<'r> {
+    /// The rules that match an event, in the order of their names.
+    pub fn matches<'e>(&mut self, event: &'e Event) -> impl Iterator<Item = RuleMatch<'r, 'e>> {
+        let known = self.known(event);
+        self.find(&known, event);
+        let rules = &self.rules.rules;
+        self.found.iter().map(move |&at| RuleMatch { rule: &rules[at as usize], event })
+    }
+
+    /// Leaves in `found` what matches.
+    fn find(&mut self, known: &Known, event: &Event) {
+        let subject = Subject { event, program: known.facts.as_ref() };
+        let category = Category::of(event) as usize;
+        let rules = &self.rules.categories[category];
+        self.found.clear();
+        self.next_generation();
+        let all = &self.rules.rules;
+        let (seen, generation, found) = (&mut self.seen, self.generation, &mut self.found);
+        let mut try_rule = |at: RuleAt| {
+            let mark = &mut seen[at as usize];
+            if *mark != generation {
+                *mark = generation;
+                if all[at as usize].detection.holds(subject) {
+                    found.push(at);
+                }
+            }
+        };
+        let of_program = known.rules[category].get_or_init(|| rules.of_program(all, subject));
+        of_program.iter().for_each(|&at| try_rule(at));
+        rules.by_event.look(subject, &mut try_rule);
+        self.found.sort_unstable();
+    }
+
+    fn next_generation(&mut self) {
+        self.generation = self.generation.wrapping_add(1);
+        if self.generation == 0 {
+            self.seen.fill(0);
+            self.generation = 1;
+        }
+    }
+
+    /// What is known of the event's program. Ids could repeat where events of several recordings are
+    /// mixed, so the program itself is compared.
+    fn known(&mut self, event: &Event) -> Arc<Known> {
+        let program = event.process.as_ref().map(|process| &process.program);
+        if let Some(last) = self.last.as_ref().filter(|last| last.is_of(program)) {
+            return last.clone();
+        }
+        let id = program.map(|program| program.id);
+        let known = match self.programs.get(&id).filter(|known| known.is_of(program)) {
+            Some(known) => known.clone(),
+            None => self.learn(id, program),
+        };
+        self.last = Some(known.clone());
+        known
+    }
+
+    fn learn(&mut self, id: Option<ProgramId>, program: Option<&Arc<Program>>) -> Arc<Known> {
+        if self.programs.len() >= PROGRAMS_MAX {
+            self.programs.clear();
+        }
+        let facts = program.map(|program| ProgramFacts::new(program.clone()));
+        let known = Arc::new(Known { facts, rules: Default::default() });
+        self.programs.insert(id, known.clone());
+        known
+    }
+}
+
+impl Known {
+    fn is_of(&self, program: Option<&Arc<Program>>) -> bool {
+        match (&self.facts, program) {
+            (Some(facts), Some(program)) => Arc::ptr_eq(&facts.program, program),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+}
+
+impl RuleMatch<'_, '_> {
+    /// The fields that made the rule match, with their values.
+    pub fn facts(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let facts = self.event.process.as_ref().map(|process| ProgramFacts::new(process.program.clone()));
+        let mut found = Vec::new();
+        let subject = Subject { event: self.event, program: facts.as_ref() };
+        self.rule.detection.facts(subject, &mut found);
+        found
+    }
+}

@@ -1,0 +1,193 @@
+//! Events to match against: some of every kind.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::*;
+
+pub fn bytes(text: &str) -> Bytes {
+    Arc::from(text.as_bytes())
+}
+
+pub fn file(path: &str, origin: Origin) -> File {
+    let inode = Some(Inode { device: 1, number: path.len() as u64 });
+    File { path: bytes(path), verified: true, inode, kind: FileKind::Regular, origin }
+}
+
+pub fn program(
+    id: u32,
+    exe: &str,
+    origin: Origin,
+    argv: &[&str],
+    before: Option<&Arc<Program>>,
+) -> Arc<Program> {
+    let mut lineage: Vec<Ancestor> = before.map(|program| program.as_ancestor()).into_iter().collect();
+    lineage.extend(before.iter().flat_map(|program| program.lineage.iter().cloned()));
+    Arc::new(Program {
+        id: ProgramId(id),
+        exe: Arc::new(Executable {
+            file: file(exe, origin),
+            sha256: Some([id as u8; 32]),
+            deleted: false,
+            script: None,
+        }),
+        argv: argv.iter().map(|argument| bytes(argument)).collect(),
+        argv_cut: false,
+        cwd: bytes("/"),
+        comm: bytes("x"),
+        tty: false,
+        lineage: lineage.into(),
+        lineage_cut: false,
+    })
+}
+
+pub fn event(id: u64, program: &Arc<Program>, act: Act) -> Event {
+    Event {
+        id: EventId(id),
+        at: Duration::from_millis(id),
+        phase: Phase::Start,
+        process: Some(Process {
+            key: ProcessKey { pid: 4000 + id as u32, start: id },
+            pid: 7,
+            ids: Ids::default(),
+            program: program.clone(),
+        }),
+        act,
+        outcome: Outcome::Done,
+        count: 1,
+        cut: false,
+    }
+}
+
+pub fn exec(env: &[&str]) -> Act {
+    Act::Exec(Exec { asked: bytes("x"), env: env.iter().map(|variable| bytes(variable)).collect() })
+}
+
+pub fn open(path: &str, origin: Origin, mode: OpenMode) -> Act {
+    Act::File(FileAct::Open { file: file(path, origin), mode })
+}
+
+pub const READ: OpenMode =
+    OpenMode { read: true, write: false, append: false, truncate: false, created: false };
+pub const WRITE: OpenMode =
+    OpenMode { read: false, write: true, append: true, truncate: true, created: false };
+
+pub fn connect(to: &str) -> Act {
+    let remote = Some(Endpoint::Inet(to.parse().unwrap()));
+    let local = Some(Endpoint::Inet("10.0.0.2:40000".parse().unwrap()));
+    Act::Net(NetAct { action: NetAction::Connect, protocol: Protocol::Tcp, local, remote })
+}
+
+fn unix(action: NetAction, protocol: Protocol, path: &str) -> Act {
+    Act::Net(NetAct { action, protocol, local: None, remote: Some(Endpoint::Unix(bytes(path))) })
+}
+
+fn dup(onto: u8, source: DupSource) -> Act {
+    Act::Process(ProcessAct::Dup { onto, source })
+}
+
+fn denied(call: &str, arg0: u64) -> Act {
+    Act::Denied(Denied { call: bytes(call), number: 1, compat: false, args: [arg0, 0, 0, 0, 0, 0] })
+}
+
+/// Programs of several origins, one descending from the other.
+pub fn programs() -> Vec<Arc<Program>> {
+    let shell = program(1, "/usr/bin/bash", Origin::Layer(0), &["bash", "/opt/start.sh"], None);
+    let dropped =
+        program(2, "/tmp/.x/w", Origin::Written, &["[kworker/0:1]", "-o", "stratum+tcp://a:1"], Some(&shell));
+    let cat = program(3, "/bin/busybox", Origin::Layer(0), &["cat", "/etc/shadow"], Some(&dropped));
+    let mut memory = (*program(4, "memfd:a", Origin::Memfd, &["a"], Some(&shell))).clone();
+    let exe = Arc::make_mut(&mut memory.exe);
+    exe.deleted = true;
+    exe.script = Some(file("/tmp/run.sh", Origin::Written));
+    let python =
+        program(5, "/usr/bin/python3.11", Origin::Layer(1), &["python3", "-c", "import os"], Some(&cat));
+    vec![shell, dropped, cat, Arc::new(memory), python]
+}
+
+fn acts() -> Vec<Act> {
+    let paths = [
+        "/etc/shadow",
+        "/etc/passwd",
+        "/etc/cron.d/x",
+        "/var/spool/cron/root",
+        "/root/.ssh/id_rsa",
+        "/tmp/a.txt",
+        "/root/.ssh/authorized_keys",
+        "/etc/ld.so.preload",
+        "/proc/9/mem",
+        "/proc/9/environ",
+        "/usr/bin/sudo",
+        "/proc/sys/kernel/core_pattern",
+        "/dev/sda",
+        "/root/.aws/credentials",
+        "/root/.bash_history",
+        "/tmp/.x/w",
+    ];
+    let mut acts = vec![exec(&["PATH=/bin"]), exec(&["LD_PRELOAD=/tmp/x.so"]), connect("203.0.113.9:3333")];
+    acts.extend([
+        connect("127.0.0.1:80"),
+        connect("[::ffff:169.254.169.254]:80"),
+        connect("[2001:4860::8]:443"),
+    ]);
+    acts.push(unix(NetAction::Connect, Protocol::Unix, "/var/run/docker.sock"));
+    acts.push(unix(NetAction::Send, Protocol::Other(40), "x"));
+    for path in paths {
+        let (from, to) = (file("/tmp/f", Origin::Written), file(path, Origin::Written));
+        acts.push(open(path, Origin::Layer(0), READ));
+        acts.push(open(path, Origin::Layer(0), WRITE));
+        acts.push(open(path, Origin::Written, OpenMode { created: true, ..WRITE }));
+        acts.push(Act::File(FileAct::Rename { from: from.clone(), to: to.clone() }));
+        acts.push(Act::File(FileAct::Link { from: to.clone(), to: from }));
+        acts.push(Act::File(FileAct::Symlink { target: bytes("/dev/null"), file: to.clone() }));
+        acts.push(Act::File(FileAct::Unlink { file: to.clone() }));
+        acts.push(Act::File(FileAct::Mkdir { file: to.clone() }));
+        acts.push(Act::File(FileAct::Chmod { file: to, mode: 0o6755 }));
+    }
+    for remote in [Some("203.0.113.9:4444"), Some("127.0.0.1:4444"), None] {
+        let remote = remote.map(|address| Endpoint::Inet(address.parse().unwrap()));
+        acts.extend(
+            [0, 1, 2]
+                .map(|onto| dup(onto, DupSource::Socket { protocol: Protocol::Tcp, remote: remote.clone() })),
+        );
+    }
+    let other =
+        DupSource::Socket { protocol: Protocol::Other(30), remote: Some(Endpoint::Unix(bytes("\0x"))) };
+    acts.extend([
+        dup(0, other),
+        dup(1, DupSource::File(file("/dev/null", Origin::Kernel))),
+        dup(2, DupSource::Pipe),
+    ]);
+    acts.push(Act::Process(ProcessAct::Fork { child: ProcessKey { pid: 1, start: 1 }, child_pid: 2 }));
+    acts.push(Act::Process(ProcessAct::Exit { code: 1, signal: 0 }));
+    acts.extend(["mount", "unshare", "bpf", "ptrace", "socket", "clone3"].map(|call| denied(call, 17)));
+    acts
+}
+
+/// Every act by every program, and the sandbox's own.
+pub fn events() -> Vec<Event> {
+    let (programs, acts) = (programs(), acts());
+    let mut events = Vec::new();
+    for act in &acts {
+        for program in &programs {
+            events.push(event(events.len() as u64 + 1, program, act.clone()));
+        }
+    }
+    let own = [
+        SandboxAct::Phase,
+        SandboxAct::Limit { name: "pids".into() },
+        SandboxAct::Held { time: Duration::from_millis(3) },
+        SandboxAct::Lost { family: Family::File, records: 2 },
+    ];
+    for act in own {
+        let id = events.len() as u64 + 1;
+        events.push(Event { process: None, ..event(id, &programs[0], Act::Sandbox(act)) });
+    }
+    events[0].outcome = Outcome::Failed(13);
+    events
+}
+
+/// An event as it is, and refused.
+pub fn variants(event: &Event) -> [Event; 2] {
+    [event.clone(), Event { outcome: Outcome::Failed(13), ..event.clone() }]
+}
