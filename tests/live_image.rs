@@ -1,5 +1,6 @@
 //! Unpacking for real: the unpacker process, its overlay, the cache. Needs root.
 #![cfg(feature = "live")]
+#![allow(clippy::unwrap_used)] // the functions around the tests, too
 
 mod support;
 
