@@ -248,6 +248,21 @@ fn whiteouts_hide_what_is_below_and_only_that() {
 }
 
 #[test]
+fn a_tree_of_any_depth_can_be_hidden_replaced_and_cleaned_up() {
+    if !live() {
+        return;
+    }
+    let deep = |first: &str| format!("{first}{}/file", "/d".repeat(1900));
+    let lower = || layer().file(deep("a"), b"1", 0o644).file(deep("b"), b"1", 0o644);
+    let upper = layer().whiteout("a").file("b", b"2", 0o644);
+    let place = Place::new();
+    let rootfs = place.unpack(two(lower(), upper)).unwrap();
+    assert_eq!(Merged::new(&rootfs).names(""), ["b"]);
+    assert_eq!(rootfs.layer_of(deep("/a").as_bytes()), None);
+    check_hostile(lower().file("../x", b"", 0o644), "climbs");
+}
+
+#[test]
 fn whiteouts_in_the_bottom_layer_hide_nothing() {
     if !live() {
         return;
@@ -546,6 +561,7 @@ fn a_tree_unpacks_to_itself() {
     assert_eq!(fs::read_link(merged.path("link")).unwrap(), Path::new("/a"));
     assert_eq!(metadata("a/b").mtime_nsec(), fs::metadata(tree.join("a/b")).unwrap().mtime_nsec());
     assert_eq!(merged.names("").len(), 3, "the socket is left out");
+    assert_eq!(rootfs.skipped().sockets, 1);
 }
 
 #[test]

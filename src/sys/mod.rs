@@ -2,4 +2,5 @@
 
 pub mod allow;
 pub mod open;
+pub mod remove;
 pub mod xattr;
