@@ -6,9 +6,11 @@ mod support;
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use lazaret::image::{Cache, Image, ImageError, LAYER_ID_BASE, Limits, Reference, Rootfs};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -578,4 +580,54 @@ fn an_archive_is_unpacked_where_it_lies() {
     assert_eq!(Merged::new(&rootfs).names(""), ["a", "b"]);
     let last = shown.last().unwrap();
     assert_eq!((last.layer, last.layers, last.read), (1, 2, last.size));
+}
+
+/// Set in the process that [`a_killed_runner_takes_its_unpacker_along`] starts and kills.
+const VICTIM: &str = "LAZARET_TEST_VICTIM";
+
+#[test]
+fn a_killed_runner_takes_its_unpacker_along() {
+    if !live() {
+        return;
+    }
+    if let Some(place) = std::env::var_os(VICTIM) {
+        return unpack_until_killed(Path::new(&place));
+    }
+    const SIZE: usize = 256 << 20;
+    let place = Place::new();
+    let builder = ImageBuilder::new().packed(layer().file("big", &vec![0; SIZE], 0o644), Packing::Plain);
+    builder.write_layout(&place.path("layout"));
+    let mut runner = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_killed_runner_takes_its_unpacker_along", "--nocapture"])
+        .env(VICTIM, place.temporary.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(runner.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let unpacker = lines.find_map(|line| Some(line.split_once("unpacker ")?.1.to_owned())).unwrap();
+    runner.kill().unwrap();
+    runner.wait().unwrap();
+    // Ended, or ended and not yet reaped by whoever inherited it.
+    let state = || fs::read_to_string(format!("/proc/{unpacker}/stat")).unwrap_or_default();
+    while !state().is_empty() && !state().contains(") Z ") {
+        std::thread::yield_now();
+    }
+    let partial = fs::read_dir(place.path("state/layers")).unwrap().map(|entry| entry.unwrap().path());
+    let partial = partial.into_iter().find(|path| path.extension() == Some("partial".as_ref())).unwrap();
+    assert!(fs::metadata(partial.join("fs/big")).unwrap().len() < SIZE as u64, "it ran to its end");
+    drop(place.cache());
+    assert!(!partial.exists());
+}
+
+fn unpack_until_killed(place: &Path) {
+    let reference = Reference::parse(place.join("layout").as_os_str()).unwrap();
+    let image = Image::open(&reference, &Limits { ratio: u64::MAX, ..Limits::default() }).unwrap();
+    let cache = Cache::open(&place.join("state")).unwrap().with_unpacker(env!("CARGO_BIN_EXE_lazaret"));
+    let _ = cache.unpack(&image, &Limits::default(), |_| {
+        let children = fs::read_to_string("/proc/thread-self/children").unwrap();
+        println!("unpacker {}", children.trim());
+        loop {
+            std::thread::park();
+        }
+    });
 }
