@@ -29,7 +29,7 @@ pub(super) struct Cgroups {
 /// A limit that the workload ran into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitHit {
-    /// `memory`, `memory-kill`, `pids`.
+    /// `memory` (a task was killed for it), `pids` (a fork was refused).
     pub name: &'static str,
     /// How often, as the kernel counts.
     pub times: u64,
@@ -113,9 +113,9 @@ impl Cgroups {
     }
 
     pub fn limits_hit(&self) -> Vec<LimitHit> {
+        // Not `memory.failcnt`: it also counts page cache that was only given back.
         let counts = [
-            ("memory", self.count("memory", "memory.failcnt", "memory.events", "max")),
-            ("memory-kill", self.count("memory", "memory.oom_control", "memory.events", "oom_kill")),
+            ("memory", self.count("memory", "memory.oom_control", "memory.events", "oom_kill")),
             ("pids", self.count("pids", "pids.events", "pids.events", "max")),
         ];
         let hits = counts.into_iter().filter_map(|(name, times)| Some(LimitHit { name, times: times? }));
