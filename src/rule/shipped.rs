@@ -35,6 +35,7 @@ pub const SHIPPED: &[(&str, &str)] = rules! {
     "impact/miner-arguments.yaml"
     "impact/miner-port-contacted.yaml"
     "persistence/account-database-changed.yaml"
+    "persistence/account-database-replaced.yaml"
     "persistence/authorized-keys-written.yaml"
     "persistence/cron-job-replaced.yaml"
     "persistence/cron-job-written.yaml"
