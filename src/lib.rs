@@ -14,7 +14,6 @@ pub mod sys;
 
 pub mod event;
 
-#[cfg(feature = "live")]
 pub mod image;
 #[cfg(feature = "live")]
 pub mod sandbox;
@@ -31,7 +30,6 @@ pub mod verdict;
 
 pub mod report;
 
-#[cfg(feature = "live")]
 pub mod pipeline;
 
 pub mod cli;

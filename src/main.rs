@@ -1,3 +1,14 @@
 //! Parses, calls, prints, exits. Everything else is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Before anything else, and before any thread: this may be a process of the sandbox's.
+    #[cfg(feature = "live")]
+    lazaret::sandbox::helper_main_if_asked();
+    #[cfg(feature = "live")]
+    if lazaret::image::is_unpacker() {
+        return lazaret::image::unpacker_main();
+    }
+    lazaret::cli::main()
+}

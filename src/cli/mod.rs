@@ -1,3 +1,60 @@
-//! (to be written)
+//! The command line: one file for each command. The only place that prints, reads the environment and
+//! chooses exit codes.
 
-pub mod rules;
+#[cfg(feature = "live")]
+mod analyze;
+mod args;
+#[cfg(feature = "live")]
+mod doctor;
+#[cfg(feature = "live")]
+mod ending;
+pub mod failure;
+#[cfg(feature = "live")]
+mod gc;
+mod load;
+mod outdir;
+#[cfg(feature = "live")]
+mod progress;
+mod replay;
+mod rules;
+mod show;
+mod terminal;
+mod verdict;
+
+use std::panic;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use failure::{Failure, Kind};
+
+/// Parses, calls the command, prints its failure once. The exit code is part of the contract: see
+/// [`failure::exit_code`] and [`verdict::exit_code`].
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = panic::catch_unwind(|| run(cli)).unwrap_or_else(|_| {
+        Err(Failure::new(Kind::Internal, "lazaret itself failed")
+            .hint("the lines above say where; please report them"))
+    });
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            anstream::eprintln!("{failure}");
+            ExitCode::from(failure::exit_code(failure.kind))
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<u8, Failure> {
+    match cli.command {
+        #[cfg(feature = "live")]
+        Command::Analyze(args) => analyze::run(*args, &cli.state),
+        Command::Replay(args) => replay::run(args),
+        Command::Rules(args) => rules::run(args),
+        #[cfg(feature = "live")]
+        Command::Doctor(args) => doctor::run(args, &cli.state),
+        #[cfg(feature = "live")]
+        Command::Gc => gc::run(&cli.state),
+    }
+}

@@ -11,6 +11,8 @@ use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
+use super::args;
+use super::failure::{Failure, Kind};
 use crate::report::log::LogError;
 use crate::rule::{
     Rule, RuleError, RuleSet, Word,
@@ -20,6 +22,36 @@ use crate::rule::{
 
 pub use coverage::coverage;
 pub use fixture::{Expected, test};
+
+/// Does one of the commands. 0: the rules are good. 1: they are not.
+pub fn run(args: args::Rules) -> Result<u8, Failure> {
+    use args::RulesCommand::*;
+    let out = &mut anstream::stdout();
+    let outcome = match args.command {
+        Check { rules } => check(&rules, out),
+        Test { rules, fixtures, bless, junit } => {
+            let expected = if bless { Expected::Write } else { Expected::Compare };
+            test(&rules, &fixtures, expected, junit.as_deref(), out)
+        }
+        List { rules } => list(&rules, out),
+        Fields => fields(None, out),
+        Coverage { rules } => coverage(&rules, out),
+    };
+    match outcome {
+        Ok(Outcome::Good) => Ok(0),
+        Ok(Outcome::Bad) => Ok(1),
+        Err(RulesError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl From<RulesError> for Failure {
+    fn from(error: RulesError) -> Failure {
+        Failure::new(Kind::Usage, "cannot use the rules")
+            .because(error)
+            .hint("mend the line named above; lazaret rules check tells every problem")
+    }
+}
 
 /// What a command came to: exit 0 or 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +72,7 @@ pub enum RulesError {
     NoRules { path: PathBuf },
     #[error("{path:?} is nested too deeply, or holds more than {FILES_MAX} files")]
     TooMany { path: PathBuf },
-    #[error("the rules have {} problems", .0.len())]
+    #[error("{}", first_of(.0))]
     Rules(Vec<RuleError>),
     #[error("recording {path:?} cannot be read")]
     Recording { path: PathBuf, source: LogError },
@@ -52,6 +84,15 @@ pub enum RulesError {
 const FILES_MAX: usize = 20_000;
 /// Deepest folder below a rule directory.
 const DEPTH_MAX: usize = 8;
+
+/// The first problem, and how many there are besides.
+fn first_of(problems: &[RuleError]) -> String {
+    match problems {
+        [] => "unknown problem".into(),
+        [only] => only.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more)", rest.len()),
+    }
+}
 
 /// Loads the rules below some directories; none given: the shipped ones.
 pub fn load(directories: &[PathBuf]) -> Result<RuleSet, RulesError> {

@@ -1,1 +1,384 @@
-//! (to be written)
+//! Joins [`Record`]s into [`Event`]s: lineage, paths, sockets, names, and which layer a file came from.
+//!
+//! Pure: it asks the image only through [`Provenance`], and takes every time from the records.
+//!
+//! Acts of the sandbox's own init, and of a child of it that is not yet a program of the image, are
+//! not the image's and make no events. What cannot be joined (a process whose fork was never seen) is
+//! kept, marked, and counted in [`Gaps`].
+
+mod lineage;
+mod net;
+mod origin;
+mod path;
+mod syscall;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event::{
+    Act, Bytes, Denied, DupSource, Event, EventId, Exec, Executable, File, FileAct, FileKind, NetAct,
+    NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, Program, SandboxAct,
+};
+use crate::record::{self, Body, KernelFile, KernelSocket, PathArgument, Record, Task};
+
+use lineage::{Lineage, key};
+use origin::Origins;
+
+/// What only the unpacked image and the writable layer can tell. The paths are the kernel's own.
+pub trait Provenance {
+    /// The layer that supplies this path in the image, counted from 0 at the bottom.
+    fn layer_of(&mut self, path: &[u8]) -> Option<u16>;
+    /// The sha256 of a file's content, where it can still be read.
+    fn digest_of(&mut self, file: &File) -> Option<[u8; 32]>;
+}
+
+/// What could not be joined; each ends in the report's coverage.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gaps {
+    /// Processes that acted, but whose beginning was not seen.
+    pub strangers: u64,
+    /// Records that no decoder could read.
+    pub unreadable: u64,
+}
+
+/// Turns the records of one run, in order of time, into its events.
+pub struct Normaliser<P> {
+    provenance: P,
+    lineage: Lineage,
+    origins: Origins,
+    zero: Option<u64>,
+    phase: Phase,
+    last_event: u64,
+    unreadable: u64,
+}
+
+impl<P: Provenance> Normaliser<P> {
+    /// `id_base`: the host's id for the container's root. `init_pid`: the sandbox's own first process, by
+    /// its pid on the host.
+    pub fn new(provenance: P, id_base: u32, init_pid: u32) -> Normaliser<P> {
+        Normaliser {
+            provenance,
+            lineage: Lineage::new(id_base, init_pid),
+            origins: Origins::default(),
+            zero: None,
+            phase: Phase::Setup,
+            last_event: 0,
+            unreadable: 0,
+        }
+    }
+
+    /// True once a program of the image has run.
+    pub fn has_started(&self) -> bool {
+        self.zero.is_some()
+    }
+
+    /// Time zero on the clock of the records (`CLOCK_BOOTTIME` nanoseconds), once known.
+    pub fn zero(&self) -> Option<u64> {
+        self.zero
+    }
+
+    pub fn gaps(&self) -> Gaps {
+        Gaps { strangers: self.lineage.strangers, unreadable: self.unreadable }
+    }
+
+    pub fn into_provenance(self) -> P {
+        self.provenance
+    }
+
+    /// Begins a phase; what follows belongs to it.
+    pub fn enter(&mut self, phase: Phase, time: u64) -> Event {
+        self.phase = phase;
+        self.note(SandboxAct::Phase, time)
+    }
+
+    /// An event of the sandbox's own.
+    pub fn note(&mut self, act: SandboxAct, time: u64) -> Event {
+        self.event(None, time, Act::Sandbox(act), Outcome::Done)
+    }
+
+    /// The event that a record tells of; `None` where it is our own, or only bookkeeping.
+    pub fn observe(&mut self, record: Record) -> Option<Event> {
+        let (count, cut) = (record.count, record.cut);
+        let mut event = self.event_of(record)?;
+        (event.count, event.cut) = (count.max(1), cut);
+        Some(event)
+    }
+
+    fn event_of(&mut self, record: Record) -> Option<Event> {
+        let Record { time, task, body, cut, .. } = record;
+        match body {
+            Body::Unreadable { .. } => {
+                self.unreadable += 1;
+                None
+            }
+            Body::Exec { exe, asked, interpreter, argv, env, cwd, comm, tty } => {
+                let seen = Seen { exe, asked, interpreter, argv, env, cwd, comm, tty, cut };
+                Some(self.exec(time, &task, seen))
+            }
+            Body::Fork { child } => self.fork(time, &task, &child),
+            Body::Exit { status } => self.exit(time, &task, status),
+            _ if self.lineage.is_own(&task) => None,
+            body => {
+                let (act, outcome) = self.act(body)?;
+                let process = self.lineage.process(&task);
+                Some(self.event(Some(process), time, act, outcome))
+            }
+        }
+    }
+
+    fn event(&mut self, process: Option<Process>, time: u64, act: Act, outcome: Outcome) -> Event {
+        self.last_event += 1;
+        let since = time.saturating_sub(self.zero.unwrap_or(time));
+        Event {
+            id: EventId(self.last_event),
+            at: Duration::from_nanos(since),
+            phase: self.phase,
+            process,
+            act,
+            outcome,
+            count: 1,
+            cut: false,
+        }
+    }
+
+    fn exec(&mut self, time: u64, task: &Task, seen: Seen) -> Event {
+        self.zero.get_or_insert(time);
+        let exe = Arc::new(self.executable(&seen));
+        let program = |id| Program {
+            id,
+            exe,
+            argv: strings(&seen.argv).into(),
+            argv_cut: seen.cut,
+            cwd: Bytes::from(seen.cwd.as_slice()),
+            comm: Bytes::from(seen.comm.as_slice()),
+            tty: seen.tty,
+            lineage: Arc::from([]),
+            lineage_cut: false,
+        };
+        let process = self.lineage.executed(task, program);
+        let act = Act::Exec(Exec { asked: seen.asked.into(), env: strings(&seen.env) });
+        self.event(Some(process), time, act, Outcome::Done)
+    }
+
+    fn executable(&mut self, seen: &Seen) -> Executable {
+        let file = self.kernel_file(&seen.exe);
+        let sha256 = self.provenance.digest_of(&file);
+        // bprm->interp differs from bprm->filename only where a script or binfmt took over.
+        let is_script = !seen.interpreter.is_empty() && seen.interpreter != seen.asked;
+        let script = is_script.then(|| self.named_file(&path::join(&seen.cwd, &seen.asked)));
+        Executable { file, sha256, deleted: seen.exe.unlinked, script }
+    }
+
+    fn fork(&mut self, time: u64, task: &Task, child: &Task) -> Option<Event> {
+        let own = self.lineage.is_own(task);
+        self.lineage.forked(task, child);
+        if own {
+            return None;
+        }
+        let process = self.lineage.process(task);
+        let act = ProcessAct::Fork { child: key(child), child_pid: child.inner_pid };
+        Some(self.event(Some(process), time, Act::Process(act), Outcome::Done))
+    }
+
+    fn exit(&mut self, time: u64, task: &Task, status: u32) -> Option<Event> {
+        let own = self.lineage.is_own(task);
+        let process = self.lineage.process(task);
+        self.lineage.exited(task);
+        if own {
+            return None;
+        }
+        let act = ProcessAct::Exit { code: (status >> 8) as u8, signal: (status & 0x7f) as u8 };
+        Some(self.event(Some(process), time, Act::Process(act), Outcome::Done))
+    }
+
+    /// The acts that need only the record itself and the files of the run.
+    fn act(&mut self, body: Body) -> Option<(Act, Outcome)> {
+        let done = Outcome::Done;
+        Some(match body {
+            Body::ExecFailed { asked, result } => {
+                (Act::Exec(Exec { asked: asked.into(), env: Vec::new() }), outcome(result))
+            }
+            Body::Open { file, flags, created } => (Act::File(self.open(&file, flags, created)), done),
+            Body::OpenFailed { path, flags, result } => {
+                let file = self.argument(&path);
+                (Act::File(FileAct::Open { file, mode: open_mode(flags, false) }), outcome(result))
+            }
+            Body::FileChmod { file, mode, result } => {
+                let file = self.kernel_file(&file);
+                (Act::File(FileAct::Chmod { file, mode: mode & 0o7777 }), outcome(result))
+            }
+            Body::Dup { onto, source } => {
+                let source = self.dup_source(source);
+                (Act::Process(ProcessAct::Dup { onto: onto as u8, source }), done)
+            }
+            Body::Denied { number, compat, args, result } => (denied(number, compat, args), outcome(result)),
+            Body::Connect { socket, remote, result } => {
+                (net(NetAction::Connect, &socket, &[], &remote), connect_outcome(result))
+            }
+            Body::Bind { socket, local, result } => {
+                (net(NetAction::Bind, &socket, &local, &[]), outcome(result))
+            }
+            Body::Listen { socket, local, result } => {
+                (net(NetAction::Listen, &socket, &local, &[]), outcome(result))
+            }
+            Body::Send { socket, remote, result } => {
+                (net(NetAction::Send, &socket, &[], &remote), outcome(result))
+            }
+            body => self.name_act(body)?,
+        })
+    }
+
+    /// The acts on names: rename, link, symlink, unlink, mkdir, chmod.
+    fn name_act(&mut self, body: Body) -> Option<(Act, Outcome)> {
+        let (act, result) = match body {
+            Body::Rename { from, to, result } => (self.rename(&from, &to, result), result),
+            Body::Link { from, to, result } => {
+                let (from, to) = (self.argument(&from), self.argument(&to));
+                if result == 0 {
+                    self.origins.linked(&from.path, &to.path);
+                }
+                (FileAct::Link { from, to }, result)
+            }
+            Body::Symlink { target, path, result } => {
+                (FileAct::Symlink { target: target.into(), file: self.argument(&path) }, result)
+            }
+            Body::Unlink { path, result } => {
+                let file = self.argument(&path);
+                if result == 0 {
+                    self.origins.unlinked(&file.path);
+                }
+                (FileAct::Unlink { file }, result)
+            }
+            Body::Mkdir { path, result } => (FileAct::Mkdir { file: self.argument(&path) }, result),
+            Body::Chmod { path, mode, result } => {
+                (FileAct::Chmod { file: self.argument(&path), mode: mode & 0o7777 }, result)
+            }
+            _ => return None,
+        };
+        Some((Act::File(act), outcome(result)))
+    }
+
+    fn rename(&mut self, from: &PathArgument, to: &PathArgument, result: i64) -> FileAct {
+        let (from, mut to) = (self.argument(from), self.argument(to));
+        if result == 0 {
+            self.origins.renamed(&from.path, &to.path);
+            // What stands at the new name now is what stood at the old one.
+            to = File { path: to.path, ..from.clone() };
+        }
+        FileAct::Rename { from, to }
+    }
+
+    fn open(&mut self, file: &KernelFile, flags: u32, created: bool) -> FileAct {
+        let mode = open_mode(flags, created);
+        if (mode.write || mode.created) && origin::kind(file.mode) == FileKind::Regular {
+            self.origins.wrote(file);
+        }
+        FileAct::Open { file: self.kernel_file(file), mode }
+    }
+
+    fn kernel_file(&mut self, file: &KernelFile) -> File {
+        let origin = self.origins.of_file(file, &mut self.provenance);
+        File {
+            path: Bytes::from(file.path.as_slice()),
+            verified: true,
+            inode: Some(origin::inode(file)),
+            kind: origin::kind(file.mode),
+            origin,
+        }
+    }
+
+    /// A file known by the program's own string.
+    fn argument(&mut self, argument: &PathArgument) -> File {
+        self.named_file(&path::join(&argument.base, &argument.text))
+    }
+
+    fn named_file(&mut self, path: &[u8]) -> File {
+        let origin = self.origins.of_path(path, &mut self.provenance);
+        let kind = if origin == Origin::Written { FileKind::Regular } else { FileKind::Unknown };
+        File { path: Bytes::from(path), verified: false, inode: self.origins.inode_of(path), kind, origin }
+    }
+
+    fn dup_source(&mut self, source: record::DupSource) -> DupSource {
+        match source {
+            record::DupSource::Socket { socket, remote } => {
+                DupSource::Socket { protocol: net::protocol(&socket), remote: net::endpoint(&remote) }
+            }
+            record::DupSource::File(file) => match origin::kind(file.mode) {
+                FileKind::Fifo => DupSource::Pipe,
+                FileKind::Unknown => DupSource::Other,
+                _ => DupSource::File(self.kernel_file(&file)),
+            },
+        }
+    }
+}
+
+/// The parts of an exec record.
+struct Seen {
+    exe: KernelFile,
+    asked: Vec<u8>,
+    interpreter: Vec<u8>,
+    argv: Vec<u8>,
+    env: Vec<u8>,
+    cwd: Vec<u8>,
+    comm: Vec<u8>,
+    tty: bool,
+    cut: bool,
+}
+
+fn net(action: NetAction, socket: &KernelSocket, local: &[u8], remote: &[u8]) -> Act {
+    let (local, remote) = (net::endpoint(local), net::endpoint(remote));
+    Act::Net(NetAct { action, protocol: net::protocol(socket), local, remote })
+}
+
+fn denied(number: u32, compat: bool, args: [u64; 6]) -> Act {
+    let call = match syscall::name(number, compat) {
+        Some(name) => Bytes::from(name.as_bytes()),
+        None => Bytes::from(format!("syscall_{number}").as_bytes()),
+    };
+    Act::Denied(Denied { call, number, compat, args })
+}
+
+/// A return value as an outcome: only -4095 to -1 are errors (include/linux/err.h, `MAX_ERRNO`).
+fn outcome(result: i64) -> Outcome {
+    match result {
+        -4095..=-1 => Outcome::Failed(-result as i32),
+        _ => Outcome::Done,
+    }
+}
+
+/// A non-blocking connect that is under way was made all the same.
+fn connect_outcome(result: i64) -> Outcome {
+    const EINPROGRESS: i64 = 115;
+    if result == -EINPROGRESS { Outcome::Done } else { outcome(result) }
+}
+
+/// `flags` as in open(2); the numbers are those of x86-64 and the generic table alike.
+fn open_mode(flags: u32, created: bool) -> OpenMode {
+    const O_ACCMODE: u32 = 0o3;
+    const O_WRONLY: u32 = 0o1;
+    const O_RDWR: u32 = 0o2;
+    const O_TRUNC: u32 = 0o1000;
+    const O_APPEND: u32 = 0o2000;
+    const O_PATH: u32 = 0o10_000_000;
+    if flags & O_PATH != 0 {
+        return OpenMode { created, ..OpenMode::default() };
+    }
+    let access = flags & O_ACCMODE;
+    OpenMode {
+        read: access != O_WRONLY,
+        write: access == O_WRONLY || access == O_RDWR,
+        append: flags & O_APPEND != 0,
+        truncate: flags & O_TRUNC != 0,
+        created,
+    }
+}
+
+/// Splits what the kernel laid out with a NUL byte behind each string.
+fn strings(block: &[u8]) -> Vec<Bytes> {
+    let Some(body) = block.strip_suffix(&[0]).or((!block.is_empty()).then_some(block)) else {
+        return Vec::new();
+    };
+    body.split(|&b| b == 0).map(Bytes::from).collect()
+}

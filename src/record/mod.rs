@@ -4,19 +4,37 @@
 //! kind is checked. Decoding never fails the run: what cannot be read becomes
 //! [`Body::Unreadable`] and is counted, because a trace with holes must not look clean.
 //!
+//! [`Stream`] takes the bytes of both rings, joins what the probes had to split, and gives
+//! [`Record`]s in the order of their time.
+//!
 //! Not here: names, parents, layers. See [`crate::normalise`].
+
+mod decode;
+mod names;
+mod open;
+mod process;
+mod show;
+mod socket;
+mod stream;
+#[cfg(test)]
+mod tests;
+pub mod wire;
+
+pub use stream::{Counters, Stream};
 
 /// One thing a probe saw, decoded and complete (pieces of a long argument vector are joined), in the
 /// order of its time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    /// `CLOCK_BOOTTIME` nanoseconds at which the probe saw it.
+    /// `CLOCK_BOOTTIME` nanoseconds at which the probe saw it; where `count` stands for repeats, at
+    /// which their number became known (at most a second or the thread's life later).
     pub time: u64,
     pub task: Task,
     pub body: Body,
     /// A string in it was longer than the probe's bound.
     pub cut: bool,
-    /// How many identical acts this record stands for; at least 1.
+    /// How many identical acts this record stands for; at least 1. The first act of a loop is a
+    /// record of its own with 1, its repeats follow as records that differ only in time and count.
     pub count: u64,
 }
 

@@ -1,1 +1,54 @@
-//! (to be written)
+//! The cage: an image's first process, made, held, watched, started, ended, and cleaned up after.
+//!
+//! ```text
+//! Options + Config → Plan → create → HeldSandbox → start(watcher) → RunningSandbox → end → Remains
+//! ```
+//!
+//! Three processes stand between the runner and the image, all of them copies of this program in a sealed
+//! memory file, so that nothing of the image can reach the file that the runner itself runs from:
+//!
+//! - the *guard*, a child of the runner that dies with it and takes the rest along;
+//! - the *helper*, PID 1 of a pid namespace and owner of a mount namespace of its own: it mounts the root,
+//!   and lets libcontainer build the container ([`helper`], [`rootfs`], [`spec`]);
+//! - the *init*, PID 1 of the container: it resolves user and program inside the cage, shuts the last
+//!   doors, forks the program and reaps until no task is left ([`init`]).
+//!
+//! Invariants: no start without a watcher, by types; the run directory's lock is taken before the first
+//! resource and held by runner and helper alike; all mounts live in the helper's namespace and die with
+//! it; after a SIGKILL of the runner only empty cgroup directories and the run directory remain, which
+//! [`gc`] collects; every name that another run could meet carries the run's id.
+//!
+//! Not here: what is watched ([`crate::trace`]), when to stop and how much output to keep
+//! ([`crate::pipeline`]). `libcontainer` is named only in this module.
+
+mod calls;
+mod cgroup;
+mod copy;
+mod create;
+mod error;
+mod gc;
+mod helper;
+mod init;
+mod message;
+mod plan;
+mod program;
+mod remove;
+mod rootfs;
+mod running;
+mod seccomp;
+mod spec;
+mod state;
+mod survey;
+mod user;
+
+pub use cgroup::LimitHit;
+pub use copy::SealedProgram;
+pub use create::{HeldSandbox, Layers, Target, Watcher, create};
+pub use error::SandboxError;
+pub use gc::{Collected, gc};
+pub use helper::helper_main_if_asked;
+pub use message::{Reason, Refusal, Status};
+pub use plan::{Limits, Options, Plan, PlanError};
+pub use running::{DiskUse, Remains, RunningSandbox};
+pub use state::{LAYER_IDS, RANGE, RunDir, RunId, StateDir};
+pub use survey::{Answer, survey};

@@ -6,9 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Decision;
 use super::exception::{Exception, agrees, repository};
-use super::fact::{Case, Class, End, FindingFacts, Level, Sight};
+use super::fact::{Case, End, FindingFacts, Sight};
 use super::policy::{Policy, Thresholds};
 use crate::event::Family;
+use crate::rule::{Class, Level, Word};
 
 /// What a policy says of a run, and why.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,8 +46,7 @@ pub struct Applied {
     pub findings: Vec<String>,
 }
 
-/// Decides. Pure: the same values give the same verdict; `now` only ends exceptions and dates the
-/// verdict's validity.
+/// Decides. Pure: the same values give the same verdict; `now` only ends exceptions.
 pub fn decide(policy: &Policy, exceptions: &[Exception], case: &Case, now: Timestamp) -> Verdict {
     let applied = apply(exceptions, case, now);
     let all: Vec<&FindingFacts> = case.findings.iter().collect();
@@ -64,7 +64,7 @@ pub fn decide(policy: &Policy, exceptions: &[Exception], case: &Case, now: Times
         clauses: bearing(clauses, decision, policy),
         exceptions: applied,
         next_step: policy.next_steps.get(&decision).cloned(),
-        valid_until: valid_until(policy, now),
+        valid_until: valid_until(policy, case.run.recorded),
     }
 }
 
@@ -73,9 +73,9 @@ pub fn worst(verdicts: &[Verdict]) -> Option<&Verdict> {
     verdicts.iter().rev().max_by_key(|verdict| verdict.decision)
 }
 
-fn valid_until(policy: &Policy, now: Timestamp) -> Timestamp {
+fn valid_until(policy: &Policy, recorded: Timestamp) -> Timestamp {
     let valid = SignedDuration::try_from(policy.valid).unwrap_or(SignedDuration::MAX);
-    now.saturating_add(valid).unwrap_or(Timestamp::MAX)
+    recorded.saturating_add(valid).unwrap_or(Timestamp::MAX)
 }
 
 fn apply(exceptions: &[Exception], case: &Case, now: Timestamp) -> Vec<Applied> {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::event::Family;
+use crate::rule::{Class, Confidence, Finding, Level};
 
 /// Everything about one run that a policy may look at.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,6 +71,8 @@ impl Sight {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunFacts {
+    /// When it took place; a verdict is valid from then on, however often it is reached again.
+    pub recorded: Timestamp,
     pub end: End,
     /// The image's own program ran past its loader or interpreter.
     pub entrypoint_ran: bool,
@@ -94,70 +99,17 @@ impl End {
     pub const ALL: [End; 5] = [End::Exited, End::Deadline, End::Limit, End::Stopped, End::Killed];
 }
 
-/// How much a finding weighs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Level {
-    Informational,
-    Low,
-    Medium,
-    High,
-    Critical,
-}
-
-impl Level {
-    pub const ALL: [Level; 5] =
-        [Level::Informational, Level::Low, Level::Medium, Level::High, Level::Critical];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Level::Informational => "informational",
-            Level::Low => "low",
-            Level::Medium => "medium",
-            Level::High => "high",
-            Level::Critical => "critical",
-        }
-    }
-}
-
-/// How sure a rule is of what it found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Confidence {
-    Low,
-    Medium,
-    High,
-}
-
-impl Confidence {
-    pub const ALL: [Confidence; 3] = [Confidence::Low, Confidence::Medium, Confidence::High];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Confidence::Low => "low",
-            Confidence::Medium => "medium",
-            Confidence::High => "high",
-        }
-    }
-}
-
-/// What a finding says about the image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Class {
-    /// Nothing well-meant does it.
-    Malicious,
-    /// Well-meant software does it too, but should not.
-    Risky,
-    /// Unusual.
-    Anomalous,
-}
-
-impl Class {
-    pub const ALL: [Class; 3] = [Class::Malicious, Class::Risky, Class::Anomalous];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Class::Malicious => "malicious",
-            Class::Risky => "risky",
-            Class::Anomalous => "anomalous",
+impl From<&Finding> for FindingFacts {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            id: finding.id.to_string(),
+            rule: finding.rule.clone(),
+            level: finding.level,
+            class: finding.class,
+            confidence: finding.confidence,
+            techniques: finding.attack.iter().map(|technique| technique.id.clone()).collect(),
+            count: finding.count,
+            evidence: finding.evidence.iter().map(|evidence| evidence.text.clone()).collect(),
         }
     }
 }

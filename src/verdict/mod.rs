@@ -19,9 +19,7 @@ mod tests;
 
 pub use decide::{Applied, Clause, Verdict, decide, worst};
 pub use exception::{Exception, parse_exceptions};
-pub use fact::{
-    Case, Class, Confidence, End, FamilyFacts, FindingFacts, Level, RunFacts, Sight, SubjectFacts,
-};
+pub use fact::{Case, End, FamilyFacts, FindingFacts, RunFacts, Sight, SubjectFacts};
 pub use policy::{Policy, SHIPPED, TechniqueRule, Threshold, Thresholds, shipped};
 pub use read::{PolicyError, Problem};
 

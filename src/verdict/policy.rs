@@ -17,10 +17,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Decision;
-use super::fact::{Class, Confidence, Level, Sight};
+use super::fact::Sight;
 use super::read::{self, Located, Map, PolicyError, Problem};
 use crate::event::Family;
 use crate::rule::yaml::Node;
+use crate::rule::{Class, Confidence, Level, Word};
 
 /// What a pipeline wants from an image.
 #[derive(Clone, Debug, PartialEq)]
@@ -120,9 +121,9 @@ fn parse(node: &Node) -> Result<Policy, Located> {
 }
 
 fn class_levels(node: &Node, place: &str) -> Result<Thresholds, Located> {
-    let map = Map::new(node, place, &Class::ALL.map(Class::name))?;
+    let map = Map::new(node, place, &["malicious", "risky", "anomalous"])?;
     let mut levels = BTreeMap::new();
-    for class in Class::ALL {
+    for &class in Class::ALL {
         if let Some(found) = map.read(class.name(), level)? {
             levels.insert(class, found);
         }
@@ -131,11 +132,11 @@ fn class_levels(node: &Node, place: &str) -> Result<Thresholds, Located> {
 }
 
 fn level(node: &Node, place: &str) -> Result<Level, Located> {
-    read::choice(node, place, &Level::ALL, Level::name)
+    read::choice(node, place, Level::ALL, Level::name)
 }
 
 fn confidence(node: &Node, place: &str) -> Result<Confidence, Located> {
-    read::choice(node, place, &Confidence::ALL, Confidence::name)
+    read::choice(node, place, Confidence::ALL, Confidence::name)
 }
 
 fn techniques(node: &Node, place: &str) -> Result<BTreeMap<String, TechniqueRule>, Located> {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::rule::nearest;
 use crate::rule::yaml::{self, Content, Node, YamlError};
 
 /// A problem in one file.
@@ -176,27 +177,4 @@ fn shape(node: &Node, place: &str, expected: &'static str) -> Located {
 
 fn suggestion(nearest: &Option<String>) -> String {
     nearest.as_ref().map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
-}
-
-/// The known name that `name` was probably meant to be: two letters may differ (two that changed
-/// places do), in long names a third.
-fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let best = known.into_iter().min_by_key(|other| distance(name.as_bytes(), other.as_bytes()))?;
-    let near = distance(name.as_bytes(), best.as_bytes()) <= (name.len() / 3).max(2);
-    near.then(|| best.to_owned())
-}
-
-/// Levenshtein's distance, in bytes.
-fn distance(left: &[u8], right: &[u8]) -> usize {
-    let mut row: Vec<usize> = (0..=right.len()).collect();
-    for (i, a) in left.iter().enumerate() {
-        let mut corner = row[0];
-        row[0] = i + 1;
-        for (j, b) in right.iter().enumerate() {
-            let replaced = corner + usize::from(a != b);
-            corner = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(corner + 1);
-        }
-    }
-    row[right.len()]
 }

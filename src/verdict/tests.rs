@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::event::Family;
+use crate::rule::{Class, Confidence, Level, Word};
 
 const DIGEST: &str = "sha256:00000000000000000000000000000000000000000000000000000000000000aa";
 
@@ -40,6 +41,7 @@ fn calm() -> Case {
         findings: Vec::new(),
         coverage: Family::ALL.map(seen).into(),
         run: RunFacts {
+            recorded: "2026-05-31T12:00:00Z".parse().unwrap(),
             end: End::Deadline,
             entrypoint_ran: true,
             time: Duration::from_secs(60),
@@ -88,9 +90,9 @@ fn blinded(case: &Case) -> Vec<(&'static str, Case)> {
 #[test]
 fn default_thresholds_over_every_class_level_and_confidence() {
     let policy = policy("default");
-    for class in Class::ALL {
-        for level in Level::ALL {
-            for confidence in Confidence::ALL {
+    for &class in Class::ALL {
+        for &level in Level::ALL {
+            for &confidence in Confidence::ALL {
                 let case = with(&[FindingFacts { confidence, ..finding("f", class, level) }]);
                 let expected = match (class, level, confidence) {
                     (Class::Malicious, Level::High | Level::Critical, Confidence::Low) => Decision::Review,
@@ -127,8 +129,9 @@ fn blindness_lowers_pass_and_review_and_never_softens_fail() {
 #[test]
 fn more_findings_never_make_a_verdict_better() {
     let all: Vec<FindingFacts> = Class::ALL
-        .into_iter()
-        .flat_map(|class| Level::ALL.map(|level| finding(&format!("{class:?}{level:?}"), class, level)))
+        .iter()
+        .flat_map(|&class| Level::ALL.iter().map(move |&level| (class, level)))
+        .map(|(class, level)| finding(&format!("{class:?}{level:?}"), class, level))
         .collect();
     for name in ["default", "strict", "observe"] {
         let policy = policy(name);
@@ -155,8 +158,8 @@ fn observe_never_fails() {
 
 #[test]
 fn strict_is_never_softer_than_default() {
-    for class in Class::ALL {
-        for level in Level::ALL {
+    for &class in Class::ALL {
+        for &level in Level::ALL {
             let case = with(&[finding("f", class, level)]);
             let [strict, default] = ["strict", "default"].map(|name| decision(&policy(name), &case));
             assert!(strict >= default, "{class:?} {level:?}");
@@ -215,7 +218,7 @@ fn clauses_name_their_findings_and_stand_worst_first() {
     ];
     assert_eq!(said, expected);
     assert!(verdict.next_step.unwrap().contains("quarantine"));
-    assert_eq!(verdict.valid_until, "2026-07-01T12:00:00Z".parse().unwrap());
+    assert_eq!(verdict.valid_until, "2026-06-30T12:00:00Z".parse().unwrap());
 }
 
 #[test]

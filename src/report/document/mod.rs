@@ -1,15 +1,111 @@
 //! `report.json`, `lazaret.report/v1`: the published types.
 //!
 //! Others rely on these names. A reader should ignore names that it does not know; within `v1` names
-//! are added, never changed. Every list has a bound, and what was left out is counted beside it.
+//! are added, never changed. Every list that can grow has a bound, named here, and what was left out
+//! is counted beside it (`…_omitted`). Text that the image chose is written as
+//! [`escape`](crate::report::escape) says; longer text than [`TEXT_MAX`] is cut in the middle.
 
+mod behaviour;
+mod finding;
 mod run;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use behaviour::{BaitUse, Behaviour, DnsQuestion, Dropped, FileUse, Flow, Listener, Network, Program};
+pub use finding::{
+    Ancestor, AppliedException, Class, Confidence, Decision, Evidence, Finding, Level, Origin, OriginKind,
+    PolicyResult, Process, Reason, Technique, Verdict,
+};
 pub use run::{
     Coverage, CoverageState, Environment, EventCount, Exit, ExitReason, Inputs, Layer, Named, PhaseTime,
     Recording, Request, Run, Subject, Unchanged, Visibility,
 };
 
+pub const SCHEMA: &str = "lazaret.report/v1";
+
+/// Longest text that the image chose, in bytes of UTF-8.
+pub const TEXT_MAX: usize = 4096;
+/// Longest argument vector.
+pub const ARGUMENTS_MAX: usize = 64;
 /// More layers than any engine accepts.
 pub const LAYERS_MAX: usize = 512;
 pub const UNEXPLAINED_MAX: usize = 200;
+pub const FINDINGS_MAX: usize = 1000;
+pub const TECHNIQUES_MAX: usize = 32;
+/// The first three, and the last.
+pub const EVIDENCE_MAX: usize = 4;
+pub const PROCESSES_MAX: usize = 2000;
+pub const FILES_MAX: usize = 1000;
+pub const FLOWS_MAX: usize = 1000;
+pub const LISTENERS_MAX: usize = 200;
+pub const DROPPED_MAX: usize = 500;
+pub const DNS_MAX: usize = 1000;
+pub const BAITS_MAX: usize = 200;
+pub const LINEAGE_MAX: usize = crate::event::Program::LINEAGE_MAX;
+
+/// The whole report.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(title = "lazaret.report/v1")]
+pub struct Report {
+    #[schemars(extend("const" = SCHEMA))]
+    pub schema: String,
+    pub id: String,
+    /// RFC 3339: when the run began.
+    pub created: String,
+    /// RFC 3339: the soonest that a policy says.
+    pub valid_until: String,
+    pub request: Request,
+    /// Id of the previous report on this image.
+    pub previous: Option<String>,
+    pub subject: Subject,
+    pub inputs: Inputs,
+    pub environment: Environment,
+    pub run: Run,
+    /// One entry for each family.
+    pub coverage: Vec<Coverage>,
+    pub verdict: Verdict,
+    /// Worst level first, then by time.
+    #[schemars(length(max = "FINDINGS_MAX"))]
+    pub findings: Vec<Finding>,
+    #[serde(default)]
+    pub findings_omitted: u64,
+    /// Findings by what they served, in the order of ATT&CK's tactics.
+    pub kill_chain: Vec<Step>,
+    pub behaviour: Behaviour,
+    /// What this report does not show, in sentences.
+    pub limits: Vec<String>,
+}
+
+/// One tactic, and what served it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Step {
+    /// Short name: `execution`.
+    pub tactic: String,
+    pub name: String,
+    pub first_seen: f64,
+    /// Ids of findings, by time.
+    pub findings: Vec<String>,
+}
+
+/// The published JSON Schema of [`Report`], as it stands in `report.schema.json`.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Report).to_value()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// After an intended change, write the generated schema with `LAZARET_BLESS=1 cargo test`.
+    #[test]
+    fn the_committed_schema_is_the_generated_one() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/report/report.schema.json");
+        let generated = format!("{:#}\n", schema());
+        if std::env::var_os("LAZARET_BLESS").is_some() {
+            std::fs::write(path, &generated).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap();
+        assert!(committed == generated, "run LAZARET_BLESS=1 cargo test, and read the difference");
+    }
+}

@@ -24,11 +24,19 @@ pub struct Subject {
     pub config_digest: String,
     /// `linux/amd64`.
     pub platform: String,
-    /// From the bottom; at most [`LAYERS_MAX`](super::LAYERS_MAX).
+    /// From the bottom.
+    #[schemars(length(max = "super::LAYERS_MAX"))]
     pub layers: Vec<Layer>,
     /// Null while the run is not over, or where it could not be measured.
     #[serde(default)]
     pub unchanged: Option<Unchanged>,
+}
+
+impl Subject {
+    /// What the image is known by: its manifest's digest, or its configuration's where it has none.
+    pub fn digest(&self) -> &str {
+        self.manifest_digest.as_ref().unwrap_or(&self.config_digest)
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -100,7 +108,8 @@ pub struct Run {
     pub limits_hit: Vec<String>,
     /// Null where it was not measured.
     pub visibility: Option<Visibility>,
-    /// Changed files that no event explains; at most [`UNEXPLAINED_MAX`](super::UNEXPLAINED_MAX).
+    /// Changed files that no event explains.
+    #[schemars(length(max = "super::UNEXPLAINED_MAX"))]
     pub unexplained: Vec<String>,
     #[serde(default)]
     pub unexplained_omitted: u64,

@@ -32,9 +32,11 @@ use std::io::{self, BufRead, Write};
 use serde::{Deserialize, Serialize};
 
 pub use read::{Ending, Reader};
+pub(super) use text::digest::hex;
 pub use write::Writer;
 
-use super::document::{Coverage, Environment, Inputs, Request, Run, Subject};
+use super::document::{Coverage, CoverageState, Environment, Inputs, Request, Run, Subject};
+use crate::event::Family;
 
 /// Version of the format, the value of the header's first field.
 pub const VERSION: u64 = 1;
@@ -71,6 +73,18 @@ pub struct Trailer {
     pub subject: Subject,
     #[serde(default)]
     pub counters: Counters,
+}
+
+impl Trailer {
+    /// Stands in for the trailer of a log that breaks off: nothing is known for certain.
+    pub fn missing(header: &Header) -> Self {
+        let unknown = |family: Family| Coverage {
+            family: family.name().to_owned(),
+            state: CoverageState::None,
+            reason: "the recording breaks off".to_owned(),
+        };
+        Self { coverage: Family::ALL.map(unknown).into(), subject: header.subject.clone(), ..Self::default() }
+    }
 }
 
 /// What the log itself holds.

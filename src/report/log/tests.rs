@@ -171,7 +171,7 @@ fn written(events: &[Event]) -> Vec<u8> {
     for event in events {
         writer.write(event).unwrap();
     }
-    writer.finish(trailer()).unwrap()
+    writer.finish(trailer()).unwrap().0
 }
 
 fn read(log: &[u8]) -> Result<(Vec<Event>, Ending), LogError> {
@@ -338,7 +338,7 @@ fn beyond_its_bound_a_log_takes_evidence_only_and_says_so() {
     let before = writer.counters();
     writer.write_evidence(last).unwrap();
     assert!(before.truncated && before.omitted > 10);
-    let (again, ending) = read(&writer.finish(trailer()).unwrap()).unwrap();
+    let (again, ending) = read(&writer.finish(trailer()).unwrap().0).unwrap();
     assert_eq!(again.last(), Some(last));
     let Ending::Complete(end) = ending else { panic!("no trailer") };
     assert_eq!(end.run.recording, Recording::Truncated);
@@ -354,5 +354,5 @@ fn evidence_has_a_bound_too() {
         writer.write_evidence(&Event { id: EventId(id), ..events[0].clone() }).unwrap();
     }
     assert!(writer.counters().omitted > 900);
-    assert!(writer.finish(trailer()).unwrap().len() < 4000);
+    assert!(writer.finish(trailer()).unwrap().0.len() < 4000);
 }

@@ -77,9 +77,9 @@ impl<W: Write> Writer<W> {
         self.counters
     }
 
-    /// Ends the log and gives back what it was written to, flushed. Sets the trailer's counters, and
-    /// the `run`'s facts about the recording.
-    pub fn finish(mut self, mut trailer: Trailer) -> Result<W, LogError> {
+    /// Ends the log and gives back what it was written to, flushed, and the trailer as it was written:
+    /// with the counters, and the `run`'s facts about the recording.
+    pub fn finish(mut self, mut trailer: Trailer) -> Result<(W, Trailer), LogError> {
         trailer.counters = self.counters;
         trailer.run.events.unlogged = self.counters.omitted;
         trailer.run.recording =
@@ -92,7 +92,7 @@ impl<W: Write> Writer<W> {
         self.line.extend_from_slice(format!(",\"sha256\":\"{sum}\"}}\n").as_bytes());
         self.to.write_all(&self.line).map_err(LogError::Write)?;
         self.to.flush().map_err(LogError::Write)?;
-        Ok(self.to)
+        Ok((self.to, trailer))
     }
 
     fn omit(&mut self) -> Result<(), LogError> {

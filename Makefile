@@ -1,0 +1,89 @@
+# What people and CI call. Every target first sets up what it needs; fixtures/setup says what it
+# installs, and where it may not, what to install.
+#
+#   make demo     builds, makes two images, analyses both, leaves the reports under demo/
+#   make test     every check; as root also those that need the kernel
+#   make corpus   analyses every image of fixtures/images and holds the verdicts against the catalogue
+#
+# All share one development build, which takes half the time of a release build. For use:
+# cargo build --release.
+
+SHELL = /bin/bash
+.SHELLFLAGS = -euo pipefail -c
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
+
+# Tests that need root and the kernel run where there is root, unless LAZARET_LIVE says otherwise.
+export LAZARET_LIVE ?= $(if $(filter 0,$(shell id -u)),1,)
+
+DENY_VERSION = 0.20.2
+DENY = target/tools/bin/cargo-deny
+
+.PHONY: demo test corpus images build format lint core unit rules deny sample count
+
+demo: build
+	@fixtures/setup images
+	@fixtures/judge --out demo redis malicious
+
+test: format lint core unit rules deny sample count
+
+corpus: build
+	@fixtures/setup images
+	@fixtures/judge --quiet --out target/corpus corpus
+
+images:
+	@fixtures/setup images
+	@fixtures/images/build $$(fixtures/images/build --list | cut -f1)
+
+build:
+	@fixtures/setup build
+	cargo build --locked
+
+format:
+	@fixtures/setup lint
+	cargo fmt --check
+
+lint:
+	@fixtures/setup build lint
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --no-default-features -- -D warnings
+
+# The core needs no privileges, no BPF and no sandbox.
+core:
+	@fixtures/setup build
+	@mkdir -p target/log
+	cargo test --locked --no-default-features 2>&1 | tee target/log/core
+
+# Also compiles the probes and compares them with the committed object, byte by byte.
+unit:
+	@fixtures/setup build probes images
+	@mkdir -p target/log
+	cargo test --locked 2>&1 | tee target/log/unit
+
+rules: build
+	target/debug/lazaret rules check
+	target/debug/lazaret rules test
+
+# Licences, sources, banned crates. The advisory database is in no package registry: where GitHub can
+# be reached, run `cargo deny check advisories` too.
+deny: $(DENY)
+	$(DENY) --offline check --hide-inclusion-graph bans licenses sources
+
+$(DENY):
+	@fixtures/setup build
+	cargo install --locked --debug --root target/tools --target-dir target/tools/build cargo-deny@$(DENY_VERSION)
+
+# The part of the corpus that a change must not break.
+sample: build
+ifeq ($(LAZARET_LIVE),1)
+	@fixtures/setup images
+	@fixtures/judge --quiet --out target/sample sample
+else
+	@echo "sample: skipped: needs root and LAZARET_LIVE=1"
+endif
+
+# The last line of `make test`.
+count:
+	@awk '/^test result:/ { passed += $$4; failed += $$6; ignored += $$8 } \
+	    END { printf "make test: %d tests passed, %d failed, %d ignored\n", passed, failed, ignored }' \
+	    target/log/core target/log/unit

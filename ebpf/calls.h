@@ -1,0 +1,147 @@
+/* Which system calls are looked at, and by which handler: the only place with call numbers.
+ *
+ * One table per numbering: the machine's own, and the one of its 32-bit entry. A value is
+ * ACT(handler, variant); 0 means that only a refusal is worth a record. AArch64 gets its two tables
+ * here, beside these.
+ */
+#ifndef LZ_CALLS_H
+#define LZ_CALLS_H
+
+#define ACT(handler, variant) ((handler) << 4 | (variant))
+#define HANDLER(act) ((act) >> 4)
+
+/* Index of the handler in the program array; src/trace/probes.rs fills it by name. */
+enum handler {
+	ON_DENIED = 0,
+	ON_EXEC_FAILED = 1,
+	ON_OPEN = 2,
+	ON_NAMES = 3,
+	ON_FILE_CHMOD = 4,
+	ON_SOCKET = 5,
+	ON_DUP = 6,
+	HANDLERS = 7,
+};
+
+enum act {
+	ACT_EXECVE = ACT(ON_EXEC_FAILED, 0),
+	ACT_EXECVEAT = ACT(ON_EXEC_FAILED, 1),
+
+	ACT_OPEN = ACT(ON_OPEN, 0),
+	ACT_OPENAT = ACT(ON_OPEN, 1),
+	ACT_OPENAT2 = ACT(ON_OPEN, 2),
+	ACT_CREAT = ACT(ON_OPEN, 3),
+
+	ACT_RENAME = ACT(ON_NAMES, 0),
+	ACT_RENAMEAT = ACT(ON_NAMES, 1),
+	ACT_LINK = ACT(ON_NAMES, 2),
+	ACT_LINKAT = ACT(ON_NAMES, 3),
+	ACT_SYMLINK = ACT(ON_NAMES, 4),
+	ACT_SYMLINKAT = ACT(ON_NAMES, 5),
+	ACT_UNLINK = ACT(ON_NAMES, 6),
+	ACT_UNLINKAT = ACT(ON_NAMES, 7),
+	ACT_MKDIR = ACT(ON_NAMES, 8),
+	ACT_MKDIRAT = ACT(ON_NAMES, 9),
+	ACT_CHMOD = ACT(ON_NAMES, 10),
+	ACT_FCHMODAT = ACT(ON_NAMES, 11),
+
+	ACT_FCHMOD = ACT(ON_FILE_CHMOD, 0),
+
+	ACT_CONNECT = ACT(ON_SOCKET, 0),
+	ACT_BIND = ACT(ON_SOCKET, 1),
+	ACT_LISTEN = ACT(ON_SOCKET, 2),
+	ACT_SENDTO = ACT(ON_SOCKET, 3),
+	ACT_SENDMSG = ACT(ON_SOCKET, 4),
+	ACT_SENDMMSG = ACT(ON_SOCKET, 5),
+	ACT_SOCKETCALL = ACT(ON_SOCKET, 6),
+
+	ACT_DUP = ACT(ON_DUP, 0),
+	ACT_DUP2 = ACT(ON_DUP, 1),
+	ACT_FCNTL = ACT(ON_DUP, 2),
+};
+
+#define CALLS 512
+
+/* arch/x86/entry/syscalls/syscall_64.tbl */
+static const __u8 calls_native[CALLS] = {
+	[2] = ACT_OPEN,	      [257] = ACT_OPENAT,    [437] = ACT_OPENAT2,  [85] = ACT_CREAT,
+	[59] = ACT_EXECVE,    [322] = ACT_EXECVEAT,
+	[82] = ACT_RENAME,    [264] = ACT_RENAMEAT,  [316] = ACT_RENAMEAT,
+	[86] = ACT_LINK,      [265] = ACT_LINKAT,
+	[88] = ACT_SYMLINK,   [266] = ACT_SYMLINKAT,
+	[87] = ACT_UNLINK,    [263] = ACT_UNLINKAT,  [84] = ACT_UNLINK,
+	[83] = ACT_MKDIR,     [258] = ACT_MKDIRAT,
+	[90] = ACT_CHMOD,     [268] = ACT_FCHMODAT,  [452] = ACT_FCHMODAT,
+	[91] = ACT_FCHMOD,
+	[42] = ACT_CONNECT,   [49] = ACT_BIND,	     [50] = ACT_LISTEN,
+	[44] = ACT_SENDTO,    [46] = ACT_SENDMSG,    [307] = ACT_SENDMMSG,
+	[32] = ACT_DUP,	      [33] = ACT_DUP2,	     [292] = ACT_DUP2,	   [72] = ACT_FCNTL,
+};
+
+/* arch/x86/entry/syscalls/syscall_32.tbl */
+static const __u8 calls_compat[CALLS] = {
+	[5] = ACT_OPEN,	      [295] = ACT_OPENAT,    [437] = ACT_OPENAT2,  [8] = ACT_CREAT,
+	[11] = ACT_EXECVE,    [358] = ACT_EXECVEAT,
+	[38] = ACT_RENAME,    [302] = ACT_RENAMEAT,  [353] = ACT_RENAMEAT,
+	[9] = ACT_LINK,	      [303] = ACT_LINKAT,
+	[83] = ACT_SYMLINK,   [304] = ACT_SYMLINKAT,
+	[10] = ACT_UNLINK,    [301] = ACT_UNLINKAT,  [40] = ACT_UNLINK,
+	[39] = ACT_MKDIR,     [296] = ACT_MKDIRAT,
+	[15] = ACT_CHMOD,     [306] = ACT_FCHMODAT,  [452] = ACT_FCHMODAT,
+	[94] = ACT_FCHMOD,
+	[362] = ACT_CONNECT,  [361] = ACT_BIND,	     [363] = ACT_LISTEN,
+	[369] = ACT_SENDTO,   [370] = ACT_SENDMSG,   [345] = ACT_SENDMMSG,
+	[102] = ACT_SOCKETCALL,
+	[41] = ACT_DUP,	      [63] = ACT_DUP2,	     [330] = ACT_DUP2,	   [55] = ACT_FCNTL,
+	[221] = ACT_FCNTL,
+};
+
+/* arch/x86/include/asm/thread_info.h */
+enum { TS_COMPAT = 2 };
+
+/* A call that returned. The argument registers still hold what was passed. */
+struct call {
+	__u64 args[6];
+	__s64 result;
+	__u32 number;
+	__u8 compat;
+	__u8 act;
+};
+
+INLINE int is_compat(struct task_struct *task)
+{
+	return task->thread_info.status & TS_COMPAT ? 1 : 0;
+}
+
+INLINE __u8 act_of(__u32 number, int compat)
+{
+	if (number >= CALLS)
+		return 0;
+	return compat ? calls_compat[number] : calls_native[number];
+}
+
+INLINE void read_call(struct call *call, const __u64 *ctx)
+{
+	struct pt_regs *regs = (struct pt_regs *)ctx[0];
+
+	call->result = ctx[1];
+	call->number = regs->orig_ax;
+	call->compat = is_compat(bpf_get_current_task_btf());
+	call->act = act_of(call->number, call->compat);
+	if (call->compat) {
+		call->args[0] = (__u32)regs->bx;
+		call->args[1] = (__u32)regs->cx;
+		call->args[2] = (__u32)regs->dx;
+		call->args[3] = (__u32)regs->si;
+		call->args[4] = (__u32)regs->di;
+		call->args[5] = (__u32)regs->bp;
+	} else {
+		call->args[0] = regs->di;
+		call->args[1] = regs->si;
+		call->args[2] = regs->dx;
+		call->args[3] = regs->r10;
+		call->args[4] = regs->r8;
+		call->args[5] = regs->r9;
+	}
+}
+
+#endif

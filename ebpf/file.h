@@ -1,0 +1,171 @@
+/* The kernel's own files: descriptor → struct file → path, inode, superblock. */
+#ifndef LZ_FILE_H
+#define LZ_FILE_H
+
+#include "task.h"
+
+/* A walk from a dentry up to the root of the sandbox, across mounts. */
+struct walk {
+	struct dentry *dentry;
+	struct mount *mount;
+	__u64 root_dentry;
+	__u64 root_mount;
+	__u8 cut;
+	__u8 nameless;
+};
+
+/* Deepest path of PATH_MAX bytes has half as many names; mount points come on top. */
+#define STEPS_MAX 2200
+
+/* Puts a name before the path built so far; 0 when there is no more room. */
+INLINE int prepend(struct scratch *s, struct dentry *dentry, int with_slash)
+{
+	__u32 length = READ(dentry, d_name.len);
+	const unsigned char *name = READ(dentry, d_name.name);
+	__u32 from = s->from;
+
+	if (length > 255)
+		length = 255;
+	if (from < length + with_slash)
+		return 0;
+	from -= length + with_slash;
+	s->from = from;
+	if (with_slash)
+		s->path[from & (PATH_ROOM - 1)] = '/';
+	bpf_probe_read_kernel(&s->path[(from + with_slash) & (PATH_ROOM - 1)], length & 255, name);
+	return 1;
+}
+
+static long step(__u32 index, struct walk *walk)
+{
+	struct scratch *s = this_scratch();
+	struct dentry *dentry = walk->dentry;
+	struct mount *mount = walk->mount;
+	struct dentry *parent;
+
+	if (!s || ((__u64)dentry == walk->root_dentry && (__u64)mount == walk->root_mount))
+		return 1;
+	if (dentry == READ(mount, mnt.mnt_root)) {
+		struct mount *above = READ(mount, mnt_parent);
+
+		if (above == mount || !above)
+			return 1;
+		walk->dentry = READ(mount, mnt_mountpoint);
+		walk->mount = above;
+		return 0;
+	}
+	parent = READ(dentry, d_parent);
+	if (parent == dentry || !parent) {
+		/* A root that no mount leads to: memfd, pipe, socket, or cut off from its tree. */
+		walk->nameless = s->from == PATH_ROOM;
+		prepend(s, dentry, 0);
+		return 1;
+	}
+	if (!prepend(s, dentry, 1)) {
+		walk->cut = 1;
+		return 1;
+	}
+	walk->dentry = parent;
+	return 0;
+}
+
+/* Appends the path of a (dentry, vfsmount). */
+CALLED int add_path(struct scratch *s, __u64 dentry, __u64 vfsmount)
+{
+	struct walk walk = {
+		.dentry = (struct dentry *)dentry,
+		.mount = (struct mount *)(vfsmount - OFFSET(struct mount, mnt)),
+		.root_dentry = root.dentry,
+		.root_mount = root.mount,
+	};
+	__u32 at = s->at, from, length;
+
+	s->from = PATH_ROOM;
+	bpf_loop(STEPS_MAX, step, &walk, 0);
+	if (walk.cut)
+		s->flags |= LZ_CUT;
+	if (s->from == PATH_ROOM && !walk.nameless) {
+		s->from = PATH_ROOM - 1;
+		s->path[PATH_ROOM - 1] = '/';
+	}
+	from = s->from;
+	length = PATH_ROOM - from;
+	if (at > TEXT_LIMIT || length > PATH_ROOM)
+		return 0;
+	bpf_probe_read_kernel((__u8 *)&s->record + at, length, &s->path[from & (PATH_ROOM - 1)]);
+	s->at = at + length;
+	return length;
+}
+
+INLINE struct file *file_of(__u32 fd)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct files_struct *files = READ(task, files);
+	struct file *file = 0;
+
+	if (!files)
+		return 0;
+	struct fdtable *table = READ(files, fdt);
+	__u64 block[2];
+
+	READ_BLOCK(block, table);
+	if (!table || fd >= PICK(block, table, max_fds))
+		return 0;
+	bpf_probe_read_kernel(&file, sizeof(file),
+			      (void *)((__u64)PICK(block, table, fd) + fd * 8ULL));
+	return file;
+}
+
+/* fs/overlayfs/ovl_entry.h; in vmlinux only where overlayfs is built in. */
+INLINE __u8 overlay_side(struct inode *inode, __u64 magic)
+{
+	if (magic != OVERLAYFS_MAGIC || !HAS_MEMBER(struct ovl_inode, __upperdentry))
+		return 0;
+	struct ovl_inode *ovl = (void *)((__u64)inode - OFFSET(struct ovl_inode, vfs_inode));
+	return READ(ovl, __upperdentry) ? 2 : 1;
+}
+
+INLINE void fill_file(struct scratch *s, struct lz_file *out, struct file *file)
+{
+	struct inode *inode = READ(file, f_inode);
+	struct super_block *sb = READ(inode, i_sb);
+
+	out->inode = READ(inode, i_ino);
+	out->magic = READ(sb, s_magic);
+	out->device = READ(sb, s_dev);
+	out->links = READ(inode, i_nlink);
+	out->mode = READ(inode, i_mode);
+	out->upper = overlay_side(inode, out->magic);
+	out->path = add_path(s, (__u64)READ(file, f_path.dentry), (__u64)READ(file, f_path.mnt));
+}
+
+INLINE int add_cwd(struct scratch *s)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct fs_struct *fs = READ(task, fs);
+
+	return fs ? add_path(s, (__u64)READ(fs, pwd.dentry), (__u64)READ(fs, pwd.mnt)) : 0;
+}
+
+/* A path argument: the string, and for a relative one the directory it starts from. */
+CALLED int add_argument(struct scratch *s, struct lz_argument *out, __u64 text, __s32 dirfd)
+{
+	__u32 at = s->at;
+
+	out->unreadable = 0;
+	out->base = 0;
+	out->text = add_user_text(s, text, &out->unreadable);
+	if (at > TEXT_LIMIT || (out->text && ((__u8 *)&s->record)[at] == '/'))
+		return 0;
+	if (dirfd == AT_FDCWD) {
+		out->base = add_cwd(s);
+		return 0;
+	}
+	struct file *file = file_of(dirfd);
+	if (file)
+		out->base = add_path(s, (__u64)READ(file, f_path.dentry),
+				     (__u64)READ(file, f_path.mnt));
+	return 0;
+}
+
+#endif

@@ -1,0 +1,254 @@
+/* What we name of the kernel: plain types, the few structures that are read, the helpers called.
+ *
+ * Every structure is relocated at load (preserve_access_index), so only names matter here, never
+ * offsets or the members left out. No header of the system is included: the object must not depend
+ * on which one is installed.
+ */
+#ifndef LZ_KERNEL_H
+#define LZ_KERNEL_H
+
+typedef unsigned char __u8;
+typedef unsigned short __u16;
+typedef unsigned int __u32;
+typedef unsigned long long __u64;
+typedef int __s32;
+typedef long long __s64;
+
+#define SEC(name) __attribute__((section(name), used))
+#define INLINE static __attribute__((always_inline)) inline
+#define CALLED static __attribute__((noinline))
+#define __uint(name, value) int(*name)[value]
+#define __type(name, value) typeof(value) *name
+
+enum {
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PROG_ARRAY = 3,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_CGROUP_ARRAY = 8,
+	BPF_MAP_TYPE_RINGBUF = 27,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
+	BPF_F_NO_PREALLOC = 1,
+	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
+	BPF_RB_NO_WAKEUP = 1,
+	BPF_RB_FORCE_WAKEUP = 2,
+	BPF_RB_AVAIL_DATA = 0,
+};
+
+enum { EPERM = 1, EACCES = 13, ENOSYS = 38, EINPROGRESS = 115 };
+enum { AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10 };
+enum { S_IFMT = 0170000, S_IFSOCK = 0140000 };
+enum { SOCKFS_MAGIC = 0x534f434b, OVERLAYFS_MAGIC = 0x794c7630 };
+enum { AT_FDCWD = -100, F_DUPFD = 0, F_DUPFD_CLOEXEC = 1030 };
+enum { O_CREAT_WRONLY_TRUNC = 0100 | 01 | 01000 };
+/* include/linux/fs.h: set by the lookup that made the file. */
+enum { FMODE_CREATED = 1 << 20 };
+/* include/linux/sched/signal.h */
+enum { SIGNAL_GROUP_EXIT = 4 };
+/* open flags that the kernel takes out of f_flags (do_dentry_open): CREAT, EXCL, NOCTTY, TRUNC */
+enum { OPEN_ONLY_FLAGS = 0100 | 0200 | 0400 | 01000 };
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+struct list_head;
+struct super_block {
+	__u32 s_dev;
+	unsigned long s_magic;
+};
+struct inode {
+	__u16 i_mode;
+	unsigned long i_ino;
+	__u32 i_nlink;
+	struct super_block *i_sb;
+};
+struct qstr {
+	__u32 hash;
+	__u32 len;
+	const unsigned char *name;
+};
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+	struct inode *d_inode;
+};
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+struct file {
+	__u32 f_mode;
+	void *private_data;
+	struct inode *f_inode;
+	__u32 f_flags;
+	struct path f_path;
+};
+struct ovl_inode {
+	struct inode vfs_inode;
+	struct dentry *__upperdentry;
+};
+struct fdtable {
+	__u32 max_fds;
+	struct file **fd;
+};
+struct files_struct {
+	struct fdtable *fdt;
+};
+struct fs_struct {
+	struct path root;
+	struct path pwd;
+};
+struct mm_struct {
+	unsigned long arg_start, arg_end, env_start, env_end;
+	struct file *exe_file;
+};
+typedef struct {
+	__u32 val;
+} kuid_t;
+typedef struct {
+	__u32 val;
+} kgid_t;
+struct cred {
+	kuid_t uid;
+	kgid_t gid;
+	kuid_t euid;
+	kgid_t egid;
+};
+struct upid {
+	int nr;
+	void *ns;
+};
+struct pid {
+	__u32 level;
+	struct upid numbers[1];
+};
+typedef struct {
+	int counter;
+} atomic_t;
+struct tty_struct;
+struct signal_struct {
+	atomic_t live;
+	int group_exit_code;
+	__u32 flags;
+	struct tty_struct *tty;
+};
+struct thread_info {
+	__u32 status;
+};
+struct task_struct {
+	struct thread_info thread_info;
+	int exit_code;
+	int pid;
+	int tgid;
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
+	__u64 start_boottime;
+	struct cred *cred;
+	char comm[16];
+	struct fs_struct *fs;
+	struct files_struct *files;
+	struct signal_struct *signal;
+	struct mm_struct *mm;
+};
+struct linux_binprm {
+	const char *filename;
+	const char *interp;
+};
+struct in6_addr {
+	__u8 bytes[16];
+};
+struct sock_common {
+	__u32 skc_daddr;
+	__u32 skc_rcv_saddr;
+	__u16 skc_dport;
+	__u16 skc_num;
+	unsigned short skc_family;
+	struct in6_addr skc_v6_daddr;
+	struct in6_addr skc_v6_rcv_saddr;
+};
+struct sock {
+	struct sock_common __sk_common;
+	__u16 sk_type;
+	__u16 sk_protocol;
+};
+struct socket {
+	short type;
+	struct sock *sk;
+};
+struct sockaddr_un {
+	unsigned short sun_family;
+};
+struct unix_address {
+	int len;
+	struct sockaddr_un name[1];
+};
+struct unix_sock {
+	struct sock sk;
+	struct unix_address *addr;
+	struct sock *peer;
+};
+struct pt_regs {
+	unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax;
+};
+
+#pragma clang attribute pop
+
+/* include/uapi/linux/bpf.h, by number. */
+static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static __u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
+static long (*bpf_tail_call)(void *ctx, void *programs, __u32 index) = (void *)12;
+static long (*bpf_current_task_under_cgroup)(void *map, __u32 index) = (void *)37;
+static long (*bpf_probe_read_user)(void *dst, __u32 size, const void *src) = (void *)112;
+static long (*bpf_probe_read_kernel)(void *dst, __u32 size, const void *src) = (void *)113;
+static long (*bpf_probe_read_user_str)(void *dst, __u32 size, const void *src) = (void *)114;
+static long (*bpf_probe_read_kernel_str)(void *dst, __u32 size, const void *src) = (void *)115;
+static __u64 (*bpf_jiffies64)(void) = (void *)118;
+static __u64 (*bpf_ktime_get_boot_ns)(void) = (void *)125;
+static long (*bpf_ringbuf_output)(void *ring, void *data, __u64 size, __u64 flags) = (void *)130;
+static __u64 (*bpf_ringbuf_query)(void *ring, __u64 flags) = (void *)134;
+static void *(*bpf_task_storage_get)(void *map, struct task_struct *task, void *value,
+				     __u64 flags) = (void *)156;
+static struct task_struct *(*bpf_get_current_task_btf)(void) = (void *)158;
+static long (*bpf_loop)(__u32 times, void *step, void *state, __u64 flags) = (void *)181;
+
+/* Reads one member of a kernel object. Also where the verifier would allow a plain load: for each
+ * load of a pointer it searches the kernel's types by name (btf_nested_type_is_trusted, 6.18), more
+ * than a millisecond each, three quarters of the time to load all probes.
+ */
+#define READ(object, member)                                                                       \
+	({                                                                                         \
+		typeof((object)->member) value_ = {};                                              \
+		bpf_probe_read_kernel(&value_, sizeof(value_),                                     \
+				      __builtin_preserve_access_index(&(object)->member));         \
+		value_;                                                                            \
+	})
+
+/* For the path that every open takes: reads the beginning of an object at once, then picks members
+ * out of the copy. One that this kernel has further behind is read by itself. */
+#define BLOCK_SIZE 128
+#define READ_BLOCK(block, object) bpf_probe_read_kernel(block, sizeof(block), object)
+#define PICK(block, object, member)                                                                \
+	({                                                                                         \
+		typeof((object)->member) picked_;                                                  \
+		__u64 at_ = (__u64)__builtin_preserve_access_index(                                \
+			&((typeof(object))0)->member);                                             \
+		if (at_ <= sizeof(block) - sizeof(picked_))                                        \
+			picked_ = *(typeof(picked_) *)((__u8 *)(block) + at_);                     \
+		else                                                                               \
+			picked_ = READ(object, member);                                            \
+		picked_;                                                                           \
+	})
+
+#define OFFSET(type, member)                                                                       \
+	((__u64)__builtin_preserve_access_index(&((type *)0)->member))
+#define HAS_MEMBER(type, member)                                                                   \
+	__builtin_preserve_field_info(((type *)0)->member, 2 /* BPF_FIELD_EXISTS */)
+
+#endif

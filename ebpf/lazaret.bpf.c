@@ -1,0 +1,72 @@
+/* Tier B: what is seen with BTF tracepoints alone.
+ *
+ * Processes come from the scheduler's tracepoints, everything else from the exit of system calls,
+ * where the argument registers still stand, the descriptor is in the table, and calls that seccomp
+ * refused pass as well (they never reach sys_enter). sys_exit only sifts; the handlers are called by
+ * number through `handlers`, each verified on its own. A program outside the sandbox costs a table
+ * look-up for a call of no interest, and one more look-up for the rest.
+ */
+#include "process.h"
+#include "open.h"
+#include "names.h"
+#include "socket.h"
+
+INLINE int is_refusal(long result)
+{
+	return result == -EPERM || result == -EACCES || result == -ENOSYS;
+}
+
+/* Calls that are looked at for one kind of result only. */
+INLINE int is_dull(__u8 act, long result)
+{
+	if (HANDLER(act) == ON_DUP)
+		return result < 0 || result > 2;
+	return HANDLER(act) == ON_EXEC_FAILED && result >= 0;
+}
+
+SEC("tp_btf/sys_exit")
+int sys_exit(__u64 *ctx)
+{
+	struct pt_regs *regs = (struct pt_regs *)ctx[0];
+	long result = ctx[1];
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u8 act = act_of(regs->orig_ax, is_compat(task));
+
+	if (act && is_dull(act, result))
+		act = 0;
+	if (!act && !is_refusal(result))
+		return 0;
+	if (!is_ours(task))
+		return 0;
+	bpf_tail_call(ctx, &handlers, HANDLER(act));
+	/* Only an empty slot of the array comes back here. */
+	lose(LZ_KERNEL, 1);
+	return 0;
+}
+
+/* A refused call that has no record of its own. Two refusals of a call are alike if their first two
+ * arguments are: the registers of arguments that it does not have hold whatever was there before. */
+SEC("tp_btf/sys_exit")
+int denied(__u64 *ctx)
+{
+	struct call call;
+	struct scratch *s;
+
+	read_call(&call, ctx);
+	s = begin(sizeof(struct lz_denied), LZ_KERNEL);
+	if (!s)
+		return 0;
+	struct lz_denied *body = &s->record.body.denied;
+	body->result = call.result;
+	body->number = call.number;
+	for (int i = 0; i < 6; i++)
+		body->args[i] = call.args[i];
+	if (call.compat)
+		s->flags |= LZ_COMPAT;
+	__u64 key[KEY_WORDS] = { call.args[0], call.args[1], call.number, call.result,
+				 LZ_DENIED | s->flags << 16, acting_ids() };
+	send_or_count_by(s, LZ_DENIED, key);
+	return 0;
+}
+
+char license_text[] SEC("license") = "GPL";

@@ -1,0 +1,111 @@
+/* rename, link, symlink, unlink, mkdir, chmod by name; file_chmod by descriptor.
+ *
+ * Only strings exist for these: the kernel's own base directory is kept beside a relative one.
+ * A failed one may be folded; one that changed something never is.
+ */
+#ifndef LZ_NAMES_H
+#define LZ_NAMES_H
+
+#include "file.h"
+#include "fold.h"
+
+/* Where the arguments stand; NONE where there is no such one. */
+#define NONE 7
+
+struct shape {
+	__u8 kind;
+	__u8 dir1, text1;
+	__u8 dir2, text2;
+	__u8 mode;
+};
+
+static const struct shape shapes[16] = {
+	[ACT_RENAME & 15] = { LZ_RENAME, NONE, 0, NONE, 1, NONE },
+	[ACT_RENAMEAT & 15] = { LZ_RENAME, 0, 1, 2, 3, NONE },
+	[ACT_LINK & 15] = { LZ_LINK, NONE, 0, NONE, 1, NONE },
+	[ACT_LINKAT & 15] = { LZ_LINK, 0, 1, 2, 3, NONE },
+	[ACT_SYMLINK & 15] = { LZ_SYMLINK, NONE, 0, NONE, 1, NONE },
+	[ACT_SYMLINKAT & 15] = { LZ_SYMLINK, NONE, 0, 1, 2, NONE },
+	[ACT_UNLINK & 15] = { LZ_UNLINK, NONE, 0, NONE, NONE, NONE },
+	[ACT_UNLINKAT & 15] = { LZ_UNLINK, 0, 1, NONE, NONE, NONE },
+	[ACT_MKDIR & 15] = { LZ_MKDIR, NONE, 0, NONE, NONE, 1 },
+	[ACT_MKDIRAT & 15] = { LZ_MKDIR, 0, 1, NONE, NONE, 2 },
+	[ACT_CHMOD & 15] = { LZ_CHMOD, NONE, 0, NONE, NONE, 1 },
+	[ACT_FCHMODAT & 15] = { LZ_CHMOD, 0, 1, NONE, NONE, 2 },
+};
+
+/* An array on the stack cannot be indexed by a loaded value without losing track of it. */
+INLINE __u64 argument(const struct call *call, __u8 index)
+{
+	switch (index) {
+	case 0:
+		return call->args[0];
+	case 1:
+		return call->args[1];
+	case 2:
+		return call->args[2];
+	case 3:
+		return call->args[3];
+	}
+	return 0;
+}
+
+INLINE __s32 directory(const struct call *call, __u8 index)
+{
+	return index == NONE ? AT_FDCWD : (__s32)argument(call, index);
+}
+
+SEC("tp_btf/sys_exit")
+int names(__u64 *ctx)
+{
+	struct call call;
+	struct scratch *s;
+	const struct shape *shape;
+
+	read_call(&call, ctx);
+	shape = &shapes[call.act & 15];
+	s = begin(sizeof(struct lz_names), LZ_FILE);
+	if (!s)
+		return 0;
+	struct lz_names *body = &s->record.body.names;
+	body->result = call.result;
+	body->mode = argument(&call, shape->mode);
+	if (shape->kind == LZ_SYMLINK)
+		body->first.text = add_user_text(s, argument(&call, shape->text1),
+						 &body->first.unreadable);
+	else
+		add_argument(s, &body->first, argument(&call, shape->text1),
+			     directory(&call, shape->dir1));
+	if (shape->text2 != NONE)
+		add_argument(s, &body->second, argument(&call, shape->text2),
+			     directory(&call, shape->dir2));
+	if (call.result < 0)
+		send_or_count(s, shape->kind);
+	else
+		send(s, shape->kind, LZ_NO_SLOT);
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int file_chmod(__u64 *ctx)
+{
+	struct call call;
+	struct scratch *s;
+	struct file *file;
+
+	read_call(&call, ctx);
+	file = file_of(call.args[0]);
+	if (!file)
+		return 0;
+	s = begin(sizeof(struct lz_file_chmod), LZ_FILE);
+	if (!s)
+		return 0;
+	struct lz_file_chmod *body = &s->record.body.file_chmod;
+	body->result = call.result;
+	body->mode = call.args[1];
+	fill_file(s, &body->file, file);
+	send_or_count(s, LZ_FILE_CHMOD);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,231 @@
+/* exec, exec_failed, fork, exit, dup. */
+#ifndef LZ_PROCESS_H
+#define LZ_PROCESS_H
+
+#include "file.h"
+#include "fold.h"
+#include "socket.h"
+
+SEC("tp_btf/sched_process_fork")
+int fork(__u64 *ctx)
+{
+	struct task_struct *parent = (struct task_struct *)ctx[0];
+	struct task_struct *child = (struct task_struct *)ctx[1];
+	struct ours *ours = find_ours(parent), *inherited;
+	struct scratch *s;
+
+	if (!ours && bpf_current_task_under_cgroup(&cage, 0) != 1)
+		return 0;
+	inherited = bpf_task_storage_get(&tasks, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (inherited)
+		inherited->seeded = ours ? ours->seeded : 0;
+	else
+		lose(LZ_PROCESS, 1);
+	if (child->pid != child->tgid)
+		return 0;
+	s = begin(sizeof(struct lz_fork), LZ_PROCESS);
+	if (!s)
+		return 0;
+	struct lz_fork *body = &s->record.body.fork;
+	body->start = child->start_boottime;
+	body->pid = child->tgid;
+	body->tid = child->pid;
+	body->inner_pid = inner_pid(child);
+	struct cred *cred = READ(child, cred);
+	body->uid = READ(cred, uid.val);
+	body->gid = READ(cred, gid.val);
+	body->euid = READ(cred, euid.val);
+	body->egid = READ(cred, egid.val);
+	send(s, LZ_FORK, LZ_NO_SLOT);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int exit(__u64 *ctx)
+{
+	struct task_struct *task = (struct task_struct *)ctx[0];
+	struct ours *ours = find_ours(task);
+	struct scratch *s;
+
+	if (!ours && bpf_current_task_under_cgroup(&cage, 0) != 1)
+		return 0;
+	if (ours)
+		flush(ours);
+	/* do_exit has already taken this thread off the count. */
+	struct signal_struct *signal = READ(task, signal);
+	if (READ(signal, live.counter) != 0)
+		return 0;
+	s = begin(sizeof(struct lz_exit), LZ_PROCESS);
+	if (!s)
+		return 0;
+	s->record.body.exit.status = READ(signal, flags) & SIGNAL_GROUP_EXIT ?
+					     READ(signal, group_exit_code) :
+					     task->exit_code;
+	send(s, LZ_EXIT, LZ_NO_SLOT);
+	return 0;
+}
+
+/* Sends up to LZ_PIECE_MAX bytes of user memory. How many. */
+CALLED __u32 send_piece(__u64 pieces, __u64 from, __u32 offset, __u32 length, __u32 is_env)
+{
+	struct scratch *s = begin(sizeof(struct lz_piece), LZ_PROCESS);
+
+	if (!s)
+		return 0;
+	if (length > LZ_PIECE_MAX)
+		length = LZ_PIECE_MAX;
+	if (bpf_probe_read_user((__u8 *)&s->record + sizeof(struct lz_head) +
+					sizeof(struct lz_piece),
+				length, (void *)(from + offset))) {
+		s->busy = 0;
+		return 0;
+	}
+	s->record.body.piece.pieces = pieces;
+	s->record.body.piece.offset = offset;
+	s->record.body.piece.length = length;
+	s->record.body.piece.is_env = is_env;
+	s->at += length;
+	return send(s, LZ_PIECE, LZ_NO_SLOT) ? length : 0;
+}
+
+struct block {
+	__u64 pieces;
+	__u64 from;
+	__u32 size;
+	__u32 sent;
+	__u32 is_env;
+};
+
+static long next_piece(__u32 index, struct block *block)
+{
+	__u32 sent;
+
+	if (block->sent >= block->size)
+		return 1;
+	sent = send_piece(block->pieces, block->from, block->sent, block->size - block->sent,
+			  block->is_env);
+	block->sent += sent;
+	return sent == 0;
+}
+
+/* How many bytes of the block the pieces hold. */
+INLINE __u32 send_block(__u64 pieces, __u64 from, __u64 size, __u32 cap, __u32 is_env)
+{
+	struct block block = { .pieces = pieces, .from = from, .is_env = is_env };
+
+	block.size = size < cap ? size : cap;
+	bpf_loop(cap / LZ_PIECE_MAX, next_piece, &block, 0);
+	return block.sent;
+}
+
+/* The trusted first program of the seeded init shows where the sandbox's tree begins. */
+INLINE void learn_root(struct task_struct *task)
+{
+	if (root.dentry)
+		return;
+	struct fs_struct *fs = READ(task, fs);
+
+	root.mount = (__u64)READ(fs, root.mnt) - OFFSET(struct mount, mnt);
+	root.dentry = (__u64)READ(fs, root.dentry);
+}
+
+SEC("tp_btf/sched_process_exec")
+int exec(__u64 *ctx)
+{
+	struct task_struct *task = (struct task_struct *)ctx[0];
+	struct linux_binprm *bprm = (struct linux_binprm *)ctx[2];
+	struct ours *ours = find_ours(task);
+	struct mm_struct *mm = READ(task, mm);
+	struct scratch *s;
+
+	if (!ours && bpf_current_task_under_cgroup(&cage, 0) != 1)
+		return 0;
+	if (ours) {
+		flush(ours);
+		if (ours->seeded)
+			learn_root(task);
+	}
+	if (!mm)
+		return 0;
+	__u64 argv = READ(mm, arg_start), argv_size = READ(mm, arg_end) - argv;
+	__u64 env = READ(mm, env_start), env_size = READ(mm, env_end) - env;
+	__u64 pieces = bpf_ktime_get_boot_ns() ^ (__u64)task->pid << 40;
+	__u32 argv_sent = send_block(pieces, argv, argv_size, LZ_ARGV_MAX, 0);
+	__u32 env_sent = send_block(pieces, env, env_size, LZ_ENV_MAX, 1);
+
+	s = begin(sizeof(struct lz_exec), LZ_PROCESS);
+	if (!s)
+		return 0;
+	struct lz_exec *body = &s->record.body.exec;
+	body->pieces = pieces;
+	body->argv_size = argv_size;
+	body->env_size = env_size;
+	body->argv_sent = argv_sent;
+	body->env_sent = env_sent;
+	if (argv_size > LZ_ARGV_MAX || env_size > LZ_ENV_MAX)
+		s->flags |= LZ_CUT;
+	struct signal_struct *signal = READ(task, signal);
+	body->tty = READ(signal, tty) != 0;
+	bpf_probe_read_kernel(body->comm, sizeof(body->comm),
+			      (void *)((__u64)task + OFFSET(struct task_struct, comm)));
+	fill_file(s, &body->exe, READ(mm, exe_file));
+	__u64 asked = (__u64)READ(bprm, filename), interpreter = (__u64)READ(bprm, interp);
+	body->asked = add_kernel_text(s, asked);
+	if (interpreter != asked)
+		body->interpreter = add_kernel_text(s, interpreter);
+	body->cwd = add_cwd(s);
+	send(s, LZ_EXEC, LZ_NO_SLOT);
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int exec_failed(__u64 *ctx)
+{
+	struct call call;
+	struct scratch *s;
+
+	read_call(&call, ctx);
+	s = begin(sizeof(struct lz_exec_failed), LZ_PROCESS);
+	if (!s)
+		return 0;
+	struct lz_exec_failed *body = &s->record.body.exec_failed;
+	body->result = call.result;
+	add_argument(s, &body->asked, call.args[call.act == ACT_EXECVEAT ? 1 : 0],
+		     call.act == ACT_EXECVEAT ? (__s32)call.args[0] : AT_FDCWD);
+	send_or_count(s, LZ_EXEC_FAILED);
+	return 0;
+}
+
+/* A descriptor 0, 1 or 2 that is a copy of another. */
+SEC("tp_btf/sys_exit")
+int dup(__u64 *ctx)
+{
+	struct call call;
+	struct scratch *s;
+	struct file *file;
+
+	read_call(&call, ctx);
+	if (call.act == ACT_FCNTL && call.args[1] != F_DUPFD && call.args[1] != F_DUPFD_CLOEXEC)
+		return 0;
+	if (call.result < 0 || call.result > 2 || (__s64)call.args[0] == call.result)
+		return 0;
+	file = file_of(call.result);
+	if (!file)
+		return 0;
+	s = begin(sizeof(struct lz_dup), LZ_PROCESS);
+	if (!s)
+		return 0;
+	struct lz_dup *body = &s->record.body.dup;
+	body->onto = call.result;
+	struct sock *sk = sock_of(file, &body->socket);
+	if (sk) {
+		body->is_socket = 1;
+		body->socket.address = add_sock_address(s, sk, body->socket.family, 1);
+	} else {
+		fill_file(s, &body->file, file);
+	}
+	send_or_count(s, LZ_DUP);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,265 @@
+/* connect, bind, listen, send.
+ *
+ * The address is the kernel's own where the call left one in the socket (struct sock), else the bytes
+ * that the program passed.
+ */
+#ifndef LZ_SOCKET_H
+#define LZ_SOCKET_H
+
+#include "file.h"
+#include "fold.h"
+
+/* The socket behind a file, and what it is; 0 if the file is none. */
+INLINE struct sock *sock_of(struct file *file, struct lz_socket *out)
+{
+	struct inode *inode = READ(file, f_inode);
+	struct super_block *sb = READ(inode, i_sb);
+	struct socket *socket = READ(file, private_data);
+
+	if ((READ(inode, i_mode) & S_IFMT) != S_IFSOCK || READ(sb, s_magic) != SOCKFS_MAGIC ||
+	    !socket)
+		return 0;
+	struct sock *sk = READ(socket, sk);
+	if (!sk)
+		return 0;
+	out->family = READ(sk, __sk_common.skc_family);
+	out->kind = READ(socket, type);
+	out->protocol = READ(sk, sk_protocol);
+	return sk;
+}
+
+INLINE __u16 swap16(__u16 host)
+{
+	return __builtin_bswap16(host);
+}
+
+/* Appends the address that a unix socket is bound to, as the kernel holds it. */
+CALLED int add_unix_address(struct scratch *s, struct unix_sock *sk)
+{
+	struct unix_address *address = READ(sk, addr);
+	__u32 at = s->at;
+
+	if (!address || at > TEXT_LIMIT)
+		return 0;
+	__u32 length = READ(address, len);
+	if (length > LZ_ADDRESS_MAX) {
+		length = LZ_ADDRESS_MAX;
+		s->flags |= LZ_CUT;
+	}
+	bpf_probe_read_kernel((__u8 *)&s->record + at, length,
+			      (void *)((__u64)address + OFFSET(struct unix_address, name)));
+	s->at = at + length;
+	return length;
+}
+
+/* Appends an address of the socket in the form of a sockaddr: its peer's, or its own. */
+CALLED int add_sock_address(struct scratch *s, struct sock *sk, __u32 family, __u32 remote)
+{
+	__u32 at = s->at;
+	__u8 *to;
+
+	if (family == AF_UNIX) {
+		struct unix_sock *unix = (struct unix_sock *)sk;
+
+		if (remote)
+			unix = (struct unix_sock *)READ(unix, peer);
+		return unix ? add_unix_address(s, unix) : 0;
+	}
+	if (at > TEXT_LIMIT)
+		return 0;
+	to = (__u8 *)&s->record + at;
+	__builtin_memset(to, 0, 28);
+	*(__u16 *)to = family;
+	*(__u16 *)(to + 2) = remote ? READ(sk, __sk_common.skc_dport) :
+				      swap16(READ(sk, __sk_common.skc_num));
+	if (family == AF_INET) {
+		*(__u32 *)(to + 4) = remote ? READ(sk, __sk_common.skc_daddr) :
+					      READ(sk, __sk_common.skc_rcv_saddr);
+		s->at = at + 16;
+		return 16;
+	}
+	if (family == AF_INET6) {
+		struct in6_addr ip = remote ? READ(sk, __sk_common.skc_v6_daddr) :
+					      READ(sk, __sk_common.skc_v6_rcv_saddr);
+		__builtin_memcpy(to + 8, &ip, 16);
+		s->at = at + 28;
+		return 28;
+	}
+	return 0;
+}
+
+/* Appends the bytes that the program passed. */
+CALLED int add_user_address(struct scratch *s, __u64 from, __u64 length)
+{
+	__u32 at = s->at, n = length;
+
+	if (length > LZ_ADDRESS_MAX) {
+		n = LZ_ADDRESS_MAX;
+		s->flags |= LZ_CUT;
+	}
+	if (!from || at > TEXT_LIMIT || n > LZ_ADDRESS_MAX)
+		return 0;
+	if (bpf_probe_read_user((__u8 *)&s->record + at, n, (void *)from)) {
+		s->flags |= LZ_CUT;
+		return 0;
+	}
+	s->at = at + n;
+	return n;
+}
+
+/* One record about a socket and an address. */
+struct endpoint {
+	__u64 address; /* of user memory */
+	__u64 length;
+	__s64 result;
+	__u32 fd;
+	__u32 kind;
+	__u8 kernel; /* take the address from the socket: 1 its own, 2 its peer's */
+	__u8 cut;
+};
+
+CALLED int send_endpoint(const struct endpoint *endpoint)
+{
+	struct scratch *s = begin(sizeof(struct lz_endpoint), LZ_NETWORK);
+	struct file *file;
+	struct sock *sk = 0;
+	__u16 length = 0;
+
+	if (!s)
+		return 0;
+	struct lz_endpoint *body = &s->record.body.endpoint;
+	body->result = endpoint->result;
+	if (endpoint->cut)
+		s->flags |= LZ_CUT;
+	file = file_of(endpoint->fd);
+	if (file)
+		sk = sock_of(file, &body->socket);
+	__u16 family = body->socket.family;
+	if (sk && endpoint->kernel && (family == AF_INET || family == AF_INET6 || endpoint->kernel == 1))
+		length = add_sock_address(s, sk, family, endpoint->kernel == 2);
+	if (!length)
+		length = add_user_address(s, endpoint->address, endpoint->length);
+	body->socket.address = length;
+	send_or_count(s, endpoint->kind);
+	return 0;
+}
+
+/* struct msghdr as the program laid it out: where the address is, and its length. */
+INLINE void read_message(struct endpoint *endpoint, __u64 message, int compat)
+{
+	__u32 length = 0;
+
+	endpoint->address = 0;
+	bpf_probe_read_user(&endpoint->address, compat ? 4 : 8, (void *)message);
+	bpf_probe_read_user(&length, 4, (void *)(message + (compat ? 4 : 8)));
+	endpoint->length = length;
+}
+
+struct messages {
+	struct endpoint endpoint;
+	__u64 at;
+	__u32 left;
+	__u32 compat;
+};
+
+static long next_message(__u32 index, struct messages *messages)
+{
+	if (!messages->left)
+		return 1;
+	messages->left--;
+	read_message(&messages->endpoint, messages->at, messages->compat);
+	messages->endpoint.cut = index == LZ_MESSAGES_MAX - 1 && messages->left;
+	messages->at += messages->compat ? 32 : 64; /* sizeof(struct mmsghdr) */
+	if (messages->endpoint.address)
+		send_endpoint(&messages->endpoint);
+	return 0;
+}
+
+INLINE void send_messages(const struct endpoint *endpoint, const struct call *call)
+{
+	struct messages messages = { .endpoint = *endpoint };
+
+	messages.at = call->args[1];
+	messages.compat = call->compat;
+	/* A refused call still shows what its first message was for. */
+	messages.left = call->result < 0 ? call->args[2] != 0 : call->result;
+	bpf_loop(LZ_MESSAGES_MAX, next_message, &messages, 0);
+}
+
+/* socketcall(2): the call and its arguments are in memory. Turns it into the call it stands for. */
+INLINE void unpack_socketcall(struct call *call)
+{
+	__u32 args[6] = {};
+
+	bpf_probe_read_user(args, sizeof(args), (void *)call->args[1]);
+	switch (call->args[0]) {
+	case 2:
+		call->act = ACT_BIND;
+		break;
+	case 3:
+		call->act = ACT_CONNECT;
+		break;
+	case 4:
+		call->act = ACT_LISTEN;
+		break;
+	case 11:
+		call->act = ACT_SENDTO;
+		break;
+	case 16:
+		call->act = ACT_SENDMSG;
+		break;
+	case 20:
+		call->act = ACT_SENDMMSG;
+		break;
+	default:
+		return;
+	}
+	for (int i = 0; i < 6; i++)
+		call->args[i] = args[i];
+}
+
+SEC("tp_btf/sys_exit")
+int socket(__u64 *ctx)
+{
+	struct call call;
+	struct endpoint endpoint = {};
+	__u8 act;
+
+	read_call(&call, ctx);
+	if (call.act == ACT_SOCKETCALL)
+		unpack_socketcall(&call);
+	act = call.act;
+	endpoint.result = call.result;
+	endpoint.fd = call.args[0];
+	endpoint.address = call.args[1];
+	endpoint.length = call.args[2];
+	if (act == ACT_CONNECT) {
+		endpoint.kind = LZ_CONNECT;
+		endpoint.kernel = call.result == 0 || call.result == -EINPROGRESS ? 2 : 0;
+	} else if (act == ACT_BIND) {
+		endpoint.kind = LZ_BIND;
+		endpoint.kernel = call.result == 0;
+	} else if (act == ACT_LISTEN) {
+		endpoint.kind = LZ_LISTEN;
+		endpoint.kernel = 1;
+		endpoint.address = 0;
+	} else {
+		endpoint.kind = LZ_SEND;
+		endpoint.address = call.args[4];
+		endpoint.length = call.args[5];
+		if (act == ACT_SENDMMSG) {
+			send_messages(&endpoint, &call);
+			return 0;
+		}
+		if (act == ACT_SENDMSG)
+			read_message(&endpoint, call.args[1], call.compat);
+		else if (act != ACT_SENDTO)
+			return 0;
+		if (!endpoint.address)
+			return 0;
+	}
+	send_endpoint(&endpoint);
+	return 0;
+}
+
+#endif

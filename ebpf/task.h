@@ -1,0 +1,273 @@
+/* Which task is ours, the maps, and how a record is built and sent.
+ *
+ * A record is built in the scratch area of the CPU (probes run with preemption off; should a kernel
+ * nest them all the same, `busy` turns it into a counted loss) and copied into its ring.
+ */
+#ifndef LZ_TASK_H
+#define LZ_TASK_H
+
+#include "kernel.h"
+#include "wire.h"
+#include "calls.h"
+
+/* Acts of one thread that may repeat, so that a loop becomes a count. See fold.h. */
+#define SLOTS 16
+#define KEY_WORDS 6
+
+struct slot {
+	__u64 key[KEY_WORDS];
+	__u64 first; /* time of the record that stands for it; 0: empty */
+	__u64 sent;  /* jiffies when a count last left */
+	__u64 count; /* not yet sent */
+};
+
+struct ours {
+	__u64 seeded; /* descends from the init that was handed to us, not only found by its cgroup */
+	struct slot slots[SLOTS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct ours);
+} tasks SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_CGROUP_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, 4);
+	__uint(value_size, 4);
+} cage SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, HANDLERS);
+	__uint(key_size, 4);
+	__uint(value_size, 4);
+} handlers SEC(".maps");
+
+/* Records that a flood must not push out, and all others. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 * 1024 * 1024);
+} critical SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 32 * 1024 * 1024);
+} bulk SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, LZ_FAMILIES);
+	__type(key, __u32);
+	__type(value, __u64);
+} losses SEC(".maps");
+
+#define PATH_ROOM 4096
+/* A text with its NUL and one byte to tell a full one from a cut one, rounded up. */
+#define TEXT_ROOM (LZ_TEXT_MAX + 8)
+
+struct record {
+	struct lz_head head;
+	union lz_body body;
+	__u8 texts[5 * TEXT_ROOM];
+};
+
+#define TEXT_LIMIT (sizeof(struct record) - TEXT_ROOM)
+
+struct scratch {
+	__u32 busy;
+	__u32 at;    /* length of the record so far */
+	__u32 flags; /* lz_head.flags */
+	__u32 from;  /* where the path in `path` begins */
+	struct record record;
+	__u8 path[PATH_ROOM + 256];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct scratch);
+} scratches SEC(".maps");
+
+/* Where the sandbox's file tree begins: the root of the first seeded task that ran a program. */
+struct {
+	__u64 dentry;
+	__u64 mount;
+} root;
+
+/* Set by the loader before the probes are loaded: key of the fold hash, and when to wake the reader. */
+volatile const __u64 secret[2] = {};
+volatile const __u32 wake_at = 256 * 1024;
+
+INLINE struct ours *find_ours(struct task_struct *task)
+{
+	return bpf_task_storage_get(&tasks, task, 0, 0);
+}
+
+/* Two ways in, since each alone has a hole: io_uring's kernel threads are not forked through
+ * sched_process_fork, and a process can move itself out of the cgroup. */
+INLINE int is_ours(struct task_struct *task)
+{
+	return find_ours(task) || bpf_current_task_under_cgroup(&cage, 0) == 1;
+}
+
+INLINE void lose(__u32 family, __u64 records)
+{
+	__u64 *lost = bpf_map_lookup_elem(&losses, &family);
+
+	if (lost)
+		__sync_fetch_and_add(lost, records);
+}
+
+INLINE struct scratch *this_scratch(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&scratches, &zero);
+}
+
+/* Opens a record whose fixed body has this size. 0: counted as lost. */
+INLINE struct scratch *begin(__u32 body, __u32 family)
+{
+	struct scratch *s = this_scratch();
+
+	if (!s)
+		return 0;
+	if (s->busy) {
+		lose(family, 1);
+		return 0;
+	}
+	s->busy = 1;
+	s->flags = 0;
+	s->at = sizeof(struct lz_head) + body;
+	__builtin_memset(&s->record.body, 0, sizeof(s->record.body));
+	return s;
+}
+
+INLINE __u32 inner_pid(struct task_struct *task)
+{
+	struct task_struct *leader = READ(task, group_leader);
+	struct pid *pid = READ(leader, thread_pid);
+	struct upid upid = {};
+
+	if (!pid)
+		return 0;
+	__u64 level = READ(pid, level);
+	bpf_probe_read_kernel(&upid.nr, sizeof(upid.nr),
+			      (void *)((__u64)pid + OFFSET(struct pid, numbers) +
+				       level * __builtin_preserve_type_info(*(struct upid *)0, 1)));
+	return upid.nr;
+}
+
+CALLED int fill_head(struct lz_head *head)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	struct task_struct *leader = READ(task, group_leader);
+	struct cred *cred = READ(task, cred);
+
+	head->start = READ(leader, start_boottime);
+	head->pid = task->tgid;
+	head->tid = task->pid;
+	head->inner_pid = inner_pid(task);
+	head->uid = READ(cred, uid.val);
+	head->gid = READ(cred, gid.val);
+	head->euid = READ(cred, euid.val);
+	head->egid = READ(cred, egid.val);
+	head->cpu = bpf_get_smp_processor_id();
+	return 0;
+}
+
+INLINE __u64 wake_flag(void *ring)
+{
+	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= wake_at ? BPF_RB_FORCE_WAKEUP :
+									BPF_RB_NO_WAKEUP;
+}
+
+/* Which ring a kind travels in: those whose loss would hide a process, a connection or a refusal
+ * are kept apart from what a loop over many files can produce. */
+INLINE int is_critical(__u32 kind)
+{
+	return kind <= LZ_EXIT || (kind >= LZ_CONNECT && kind <= LZ_DENIED);
+}
+
+INLINE __u32 family_of(__u32 kind)
+{
+	if (kind <= LZ_EXIT || kind == LZ_DUP || kind == LZ_PIECE)
+		return LZ_PROCESS;
+	if (kind <= LZ_FILE_CHMOD)
+		return LZ_FILE;
+	return kind == LZ_DENIED ? LZ_KERNEL : LZ_NETWORK;
+}
+
+/* Sends the record and closes it. Its time, or 0 if it was lost (and counted). */
+CALLED __u64 send(struct scratch *s, __u32 kind, __u32 slot)
+{
+	struct lz_head *head = &s->record.head;
+	__u32 size = s->at;
+	__u64 now;
+	long error;
+
+	if (size > sizeof(struct record))
+		size = sizeof(struct record);
+	fill_head(head);
+	head->size = size;
+	head->kind = kind;
+	head->flags = s->flags;
+	head->slot = slot;
+	head->time = now = bpf_ktime_get_boot_ns();
+	s->busy = 0;
+	if (is_critical(kind))
+		error = bpf_ringbuf_output(&critical, &s->record, size, wake_flag(&critical));
+	else
+		error = bpf_ringbuf_output(&bulk, &s->record, size, wake_flag(&bulk));
+	if (error) {
+		lose(family_of(kind), 1);
+		return 0;
+	}
+	return now;
+}
+
+/* Texts: each appends to the record and returns its length. */
+
+CALLED int add_user_text(struct scratch *s, __u64 from, __u8 *unreadable)
+{
+	__u32 at = s->at;
+	long n;
+
+	if (at > TEXT_LIMIT)
+		return 0;
+	n = bpf_probe_read_user_str((__u8 *)&s->record + at, LZ_TEXT_MAX + 1, (void *)from);
+	if (n <= 0) {
+		*unreadable = 1;
+		return 0;
+	}
+	n -= 1;
+	if (n >= LZ_TEXT_MAX)
+		s->flags |= LZ_CUT;
+	s->at = at + n;
+	return n;
+}
+
+CALLED int add_kernel_text(struct scratch *s, __u64 from)
+{
+	__u32 at = s->at;
+	long n;
+
+	if (at > TEXT_LIMIT)
+		return 0;
+	n = bpf_probe_read_kernel_str((__u8 *)&s->record + at, LZ_TEXT_MAX + 1, (void *)from);
+	if (n <= 0)
+		return 0;
+	n -= 1;
+	if (n >= LZ_TEXT_MAX)
+		s->flags |= LZ_CUT;
+	s->at = at + n;
+	return n;
+}
+
+#endif

@@ -1,0 +1,221 @@
+/* What the probes write and src/record/wire.rs reads: the one layout both sides share.
+ *
+ * A record is a head, the fixed body of its kind, then its texts without separators, in the order in
+ * which the body names their lengths. All numbers are in host order; every struct is a multiple of
+ * eight bytes without hidden padding. A test holds the Rust side against this object's BTF.
+ */
+#ifndef LZ_WIRE_H
+#define LZ_WIRE_H
+
+/* Caps, in bytes. A text that was longer is marked LZ_CUT. */
+#define LZ_TEXT_MAX 4096
+#define LZ_ADDRESS_MAX 128
+#define LZ_PIECE_MAX 4096
+#define LZ_ARGV_MAX (256 * 1024)
+#define LZ_ENV_MAX (128 * 1024)
+/* Messages of one sendmmsg(2) that are looked at; more of them is LZ_CUT on the last. */
+#define LZ_MESSAGES_MAX 32
+
+/* lz_head.flags */
+#define LZ_CUT 1
+#define LZ_COMPAT 2
+
+/* lz_head.slot of a record that is not remembered for folding. */
+#define LZ_NO_SLOT 0xffff
+
+enum lz_kind {
+	LZ_EXEC = 1,
+	LZ_EXEC_FAILED = 2,
+	LZ_FORK = 3,
+	LZ_EXIT = 4,
+	LZ_OPEN = 5,
+	LZ_OPEN_FAILED = 6,
+	LZ_RENAME = 7,
+	LZ_LINK = 8,
+	LZ_SYMLINK = 9,
+	LZ_UNLINK = 10,
+	LZ_MKDIR = 11,
+	LZ_CHMOD = 12,
+	LZ_FILE_CHMOD = 13,
+	LZ_CONNECT = 14,
+	LZ_BIND = 15,
+	LZ_LISTEN = 16,
+	LZ_SEND = 17,
+	LZ_DUP = 18,
+	LZ_DENIED = 19,
+	LZ_PIECE = 20,
+	LZ_FOLD = 21,
+};
+
+/* What a lost record would have told about; index of the loss counters. */
+enum lz_family {
+	LZ_PROCESS = 0,
+	LZ_FILE = 1,
+	LZ_NETWORK = 2,
+	LZ_KERNEL = 3,
+	LZ_FAMILIES = 4,
+};
+
+struct lz_head {
+	__u32 size; /* of the whole record */
+	__u16 kind;
+	__u16 flags;
+	__u64 time;  /* CLOCK_BOOTTIME, ns, taken immediately before the record enters its ring */
+	__u64 start; /* start_boottime of the thread-group leader, ns */
+	__u32 pid;   /* thread group, initial pid namespace */
+	__u32 tid;
+	__u32 inner_pid; /* thread group, innermost pid namespace */
+	__u32 uid;
+	__u32 gid;
+	__u32 euid;
+	__u32 egid;
+	__u16 cpu;
+	__u16 slot; /* of the thread's fold table, or LZ_NO_SLOT */
+};
+
+/* A struct file. */
+struct lz_file {
+	__u64 inode;
+	__u64 magic; /* s_magic */
+	__u32 device; /* s_dev */
+	__u32 links; /* i_nlink */
+	__u16 mode;  /* i_mode */
+	__u16 path;  /* length of its text */
+	__u8 upper;  /* overlay: 0 not told, 1 lower, 2 upper */
+	__u8 pad[3];
+};
+
+/* A path argument: the program's string, and the kernel's own path of what it starts from. */
+struct lz_argument {
+	__u16 text;
+	__u16 base;
+	__u8 unreadable;
+	__u8 pad[3];
+};
+
+struct lz_socket {
+	__u16 family;
+	__u16 kind;
+	__u16 protocol;
+	__u16 address; /* length of the address that follows */
+};
+
+struct lz_exec {
+	struct lz_file exe;
+	__u64 pieces;     /* which pieces belong to it */
+	__u32 argv_size;  /* as the kernel laid it out */
+	__u32 env_size;
+	__u32 argv_sent;  /* what the pieces hold of it */
+	__u32 env_sent;
+	__u16 asked;
+	__u16 interpreter;
+	__u16 cwd;
+	__u8 tty;
+	__u8 pad;
+	__u8 comm[16];
+};
+
+struct lz_exec_failed {
+	__s64 result;
+	struct lz_argument asked;
+};
+
+struct lz_fork {
+	__u64 start;
+	__u32 pid;
+	__u32 tid;
+	__u32 inner_pid;
+	__u32 uid;
+	__u32 gid;
+	__u32 euid;
+	__u32 egid;
+	__u32 pad;
+};
+
+struct lz_exit {
+	__u32 status;
+	__u32 pad;
+};
+
+struct lz_open {
+	struct lz_file file;
+	__u32 flags;
+	__u8 created;
+	__u8 pad[3];
+};
+
+struct lz_open_failed {
+	__s64 result;
+	__u32 flags;
+	__u32 pad;
+	struct lz_argument path;
+};
+
+/* rename, link, symlink (first is the new link's content), unlink, mkdir, chmod. */
+struct lz_names {
+	__s64 result;
+	__u32 mode;
+	__u32 pad;
+	struct lz_argument first;
+	struct lz_argument second;
+};
+
+struct lz_file_chmod {
+	struct lz_file file;
+	__s64 result;
+	__u32 mode;
+	__u32 pad;
+};
+
+/* connect, bind, listen, send. */
+struct lz_endpoint {
+	__s64 result;
+	struct lz_socket socket;
+};
+
+struct lz_dup {
+	__u32 onto;
+	__u32 is_socket; /* then the text is its remote address, else the file's path */
+	struct lz_socket socket;
+	struct lz_file file;
+};
+
+struct lz_denied {
+	__s64 result;
+	__u64 args[6];
+	__u32 number;
+	__u32 pad;
+};
+
+/* A part of an argument vector or environment; comes before the exec that names it. */
+struct lz_piece {
+	__u64 pieces;
+	__u32 offset;
+	__u16 length;
+	__u8 is_env;
+	__u8 pad;
+};
+
+/* That many more acts like the record that this thread last sent with the same slot. */
+struct lz_fold {
+	__u64 first; /* time of that record */
+	__u64 count;
+};
+
+union lz_body {
+	struct lz_exec exec;
+	struct lz_exec_failed exec_failed;
+	struct lz_fork fork;
+	struct lz_exit exit;
+	struct lz_open open;
+	struct lz_open_failed open_failed;
+	struct lz_names names;
+	struct lz_file_chmod file_chmod;
+	struct lz_endpoint endpoint;
+	struct lz_dup dup;
+	struct lz_denied denied;
+	struct lz_piece piece;
+	struct lz_fold fold;
+};
+
+#endif

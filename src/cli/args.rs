@@ -1,0 +1,279 @@
+//! The command line, as clap reads it. What the flags mean is decided in each command's own file.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Runs a suspicious container image in a sealed sandbox, watches it from the kernel, and gives a
+/// verdict with the evidence.
+#[derive(Debug, Parser)]
+#[command(name = "lazaret", version, max_term_width = 100, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// Where caches and runs are kept
+    #[arg(
+        long,
+        global = true,
+        env = "LAZARET_STATE",
+        default_value = "/var/lib/lazaret",
+        value_name = "DIR"
+    )]
+    pub state: PathBuf,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 pass · 1 fail · 2 usage or unusable input, nothing ran · 3 inconclusive · 4 review ·
+5 this host or lazaret itself failed.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Detonate an image, judge it, report
+    #[cfg(feature = "live")]
+    Analyze(Box<Analyze>),
+    /// Judge a recording again, with other rules or another policy
+    Replay(Replay),
+    /// Check and test rules
+    Rules(Rules),
+    /// What this host can see and do, and what it lacks
+    #[cfg(feature = "live")]
+    Doctor(Doctor),
+    /// Remove what killed runs left behind
+    #[cfg(feature = "live")]
+    Gc,
+}
+
+/// IMAGE is oci:DIR[:TAG], oci-archive:FILE[:TAG], dir:ROOTFS, or a plain path to one of these.
+#[cfg(feature = "live")]
+#[derive(Debug, Args)]
+pub struct Analyze {
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], dir:ROOTFS or a path
+    #[arg(value_name = "IMAGE")]
+    pub image: OsString,
+    /// Run this instead of the image's Cmd
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+    /// How long the image may run: 45, 45s, 2m, 1h
+    #[arg(long, default_value = "60s", value_parser = duration, value_name = "TIME")]
+    pub duration: Duration,
+    /// Leave the run here; made new, or empty
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub judging: Judging,
+    /// Add or replace the check dynamic-analysis in this quarantine report
+    #[arg(long, value_name = "FILE")]
+    pub quarantine_report: Option<PathBuf>,
+    /// Refuse the image unless its manifest has this digest
+    #[arg(long, value_name = "sha256:…")]
+    pub expect_digest: Option<String>,
+    /// Set a variable of the environment
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    pub env: Vec<OsString>,
+    /// Run as this user: NAME|UID[:GROUP|GID]
+    #[arg(short, long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Working directory inside
+    #[arg(short, long, value_name = "DIR")]
+    pub workdir: Option<OsString>,
+    /// Run this program instead of the image's Entrypoint
+    #[arg(long, value_name = "PROGRAM")]
+    pub entrypoint: Option<OsString>,
+    /// Host name inside
+    #[arg(long, value_name = "NAME")]
+    pub hostname: Option<String>,
+    /// Memory of the image: 512m, 2g
+    #[arg(long, default_value = "1g", value_parser = size, value_name = "SIZE")]
+    pub memory: u64,
+    /// Processors of the image: 1, 1.5
+    #[arg(long, value_parser = cpus, value_name = "N")]
+    pub cpus: Option<f64>,
+    /// Tasks of the image at the same time
+    #[arg(long, default_value_t = 1024, value_name = "N")]
+    pub pids_limit: u32,
+    /// The network the image finds
+    #[arg(long, value_enum, default_value_t = Network::None)]
+    pub network: Network,
+    /// Print how long each step took
+    #[arg(long)]
+    pub timings: bool,
+}
+
+/// What `--network` can be. The simulated internet is not built yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Network {
+    /// Loopback only; no link leads out
+    None,
+}
+
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// A run directory, or its report.json
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    #[command(flatten)]
+    pub judging: Judging,
+    /// Write the new report into this directory; made new, or empty
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// How events become a verdict, and how it is told.
+#[derive(Debug, Args)]
+pub struct Judging {
+    /// Take the rules from here; may be given again (default: the shipped ones)
+    #[arg(long, value_name = "DIR")]
+    pub rules: Vec<PathBuf>,
+    /// A shipped policy (default, strict, observe) or a file; may be given again, the worst result counts
+    #[arg(long, value_name = "POLICY")]
+    pub policy: Vec<PathBuf>,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Text for a terminal
+    Human,
+    /// The report itself
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct Rules {
+    #[command(subcommand)]
+    pub command: RulesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Load rules and say what is wrong with them
+    Check {
+        /// Folders of rules (default: the shipped ones)
+        #[arg(value_name = "DIR")]
+        rules: Vec<PathBuf>,
+    },
+    /// Run each rule over the recordings that must fire it and those that must not
+    Test {
+        /// Folders of rules (default: the shipped ones)
+        #[arg(value_name = "DIR")]
+        rules: Vec<PathBuf>,
+        /// Where the recordings lie, one folder for each rule
+        #[arg(long, default_value = "fixtures/rules", value_name = "DIR")]
+        fixtures: PathBuf,
+        /// Write down what each firing recording finds now, in place of what was expected
+        #[arg(long)]
+        bless: bool,
+        /// Write the results as JUnit XML
+        #[arg(long, value_name = "FILE")]
+        junit: Option<PathBuf>,
+    },
+    /// List the rules with level and technique
+    List {
+        /// Folders of rules (default: the shipped ones)
+        #[arg(value_name = "DIR")]
+        rules: Vec<PathBuf>,
+    },
+    /// List the fields that a rule may use
+    Fields,
+    /// Write an ATT&CK Navigator layer of the techniques that the rules name
+    Coverage {
+        /// Folders of rules (default: the shipped ones)
+        #[arg(value_name = "DIR")]
+        rules: Vec<PathBuf>,
+    },
+}
+
+#[cfg(feature = "live")]
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+/// `45`, `45s`, `2m`, `1h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = split_unit(text);
+    let seconds = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(format!("unit {unit:?} is none of s, m, h")),
+    };
+    match number.parse::<u64>() {
+        Ok(number @ 1..=86_400) => Ok(Duration::from_secs(number * seconds)),
+        _ => Err("a time is a whole number from 1 to 86400 with s, m or h".into()),
+    }
+}
+
+/// `512m`, `2g`, bytes without a unit; multiples of 1024, as `docker run` counts.
+#[cfg(feature = "live")]
+fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) = split_unit(text);
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        _ => return Err(format!("unit {unit:?} is none of b, k, m, g")),
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes
+        .filter(|&bytes| bytes >= 6 << 20)
+        .ok_or_else(|| "a size is a number with b, k, m or g, at least 6m".into())
+}
+
+#[cfg(feature = "live")]
+fn cpus(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(cpus) if (0.01..=4096.0).contains(&cpus) => Ok(cpus),
+        _ => Err("processors are a number from 0.01 to 4096".into()),
+    }
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_carry_their_unit() {
+        let check = |text, expected: Option<u64>| {
+            assert_eq!(duration(text).ok(), expected.map(Duration::from_secs), "{text}");
+        };
+        check("45", Some(45));
+        check("45s", Some(45));
+        check("2m", Some(120));
+        check("1h", Some(3600));
+        check("0", None);
+        check("-1", None);
+        check("1d", None);
+        check("99999999999999999999", None);
+        check("", None);
+    }
+
+    #[cfg(feature = "live")]
+    #[test]
+    fn sizes_are_counted_as_docker_does() {
+        let check = |text, expected| assert_eq!(size(text).ok(), expected, "{text}");
+        check("512m", Some(512 << 20));
+        check("2G", Some(2 << 30));
+        check("1k", None);
+        check("99999999999g", None);
+        check("m", None);
+    }
+}

@@ -1,0 +1,146 @@
+//! The runner's side: start an unpacker, map its ids, hear it out, judge its digests.
+
+use std::fs::{self, File};
+use std::io::{self, PipeReader};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use super::super::{Digest, ImageError, LAYER_ID_BASE, LAYER_ID_COUNT, Layer};
+use super::{Job, Message, NAME, Refusal, Tally, receive, send};
+
+/// How to start an unpacker: the program whose `main` asks [`super::is_unpacker`].
+#[derive(Clone, Debug)]
+pub struct Unpacker {
+    program: PathBuf,
+}
+
+/// What the unpacker reads the blob from.
+pub enum Input {
+    File(File),
+    Pipe(PipeReader),
+}
+
+impl Default for Unpacker {
+    fn default() -> Unpacker {
+        Unpacker { program: PathBuf::from("/proc/self/exe") }
+    }
+}
+
+impl Unpacker {
+    pub fn new(program: impl Into<PathBuf>) -> Unpacker {
+        Unpacker { program: program.into() }
+    }
+
+    /// Runs one job in `cache`, and returns what the layer holds, if it is what it should be.
+    pub fn run(
+        &self,
+        cache: &Path,
+        layer: &Layer,
+        input: Input,
+        job: &Job,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Tally, ImageError> {
+        let failed = |what: &str| ImageError::io(format!("{what} the unpacker of layer {}", layer.digest));
+        let (conversation, mut child) = self.start(cache, input).map_err(failed("start"))?;
+        loop {
+            match receive(&conversation).map_err(failed("understand"))? {
+                Some(Message::Unshared) => {
+                    child.map_ids().map_err(failed("map the ids of"))?;
+                    send(&conversation, job).map_err(failed("instruct"))?;
+                }
+                Some(Message::Progress(read)) => progress(read),
+                Some(Message::Done { blob, diff_id, tally }) => {
+                    agree(layer, blob)?;
+                    return match diff_id == layer.diff_id {
+                        true => Ok(tally),
+                        false => Err(ImageError::DiffId {
+                            layer: layer.digest,
+                            expected: layer.diff_id,
+                            actual: diff_id,
+                        }),
+                    };
+                }
+                Some(Message::Refused { blob, refusal }) => {
+                    blob.map_or(Ok(()), |blob| agree(layer, blob))?;
+                    return Err(refused(layer, refusal));
+                }
+                None => {
+                    let status = child.0.wait().map_err(failed("wait for"))?;
+                    return Err(ImageError::Unpacker { layer: layer.digest, reason: ended(status) });
+                }
+            }
+        }
+    }
+
+    fn start(&self, cache: &Path, input: Input) -> io::Result<(UnixStream, Running)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        let child = Command::new(&self.program)
+            .arg0(NAME)
+            .env_clear()
+            .current_dir(cache)
+            .stdin(match input {
+                Input::File(file) => Stdio::from(file),
+                Input::Pipe(pipe) => Stdio::from(pipe),
+            })
+            .stdout(OwnedFd::from(theirs))
+            // It reads what an attacker wrote: it does not get the user's terminal.
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok((ours, Running(child)))
+    }
+}
+
+fn agree(layer: &Layer, blob: Digest) -> Result<(), ImageError> {
+    if blob == layer.digest {
+        return Ok(());
+    }
+    let object = format!("layer {}", layer.digest);
+    Err(ImageError::Digest { object, expected: layer.digest, actual: blob })
+}
+
+fn refused(layer: &Layer, refusal: Refusal) -> ImageError {
+    let layer = layer.digest;
+    let path = |bytes: Vec<u8>| PathBuf::from(std::ffi::OsString::from_vec(bytes));
+    match refusal {
+        Refusal::Stream { reason } => ImageError::Stream { layer, reason },
+        Refusal::Entry { path: at, rule } => ImageError::Entry { layer, path: path(at), rule },
+        Refusal::Escapes { path: at, rule } => ImageError::Escapes { layer, path: path(at), rule },
+        Refusal::Bomb { rule } => ImageError::Bomb { layer, rule },
+        Refusal::Forged { path: at, name } => ImageError::Forged { layer, path: path(at), name },
+        Refusal::Host { what, errno } => {
+            let what = format!("{what} (layer {layer})");
+            ImageError::Io { what, source: io::Error::from_raw_os_error(errno) }
+        }
+    }
+}
+
+fn ended(status: ExitStatus) -> String {
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => format!("was killed by signal {signal}"),
+        (None, code) => format!("ended early with exit code {}", code.unwrap_or_default()),
+    }
+}
+
+/// A started unpacker; never left behind.
+struct Running(Child);
+
+impl Running {
+    fn map_ids(&self) -> io::Result<()> {
+        let map = format!("0 {LAYER_ID_BASE} {LAYER_ID_COUNT}\n");
+        let process = PathBuf::from(format!("/proc/{}", self.0.id()));
+        fs::write(process.join("gid_map"), &map)?;
+        fs::write(process.join("uid_map"), &map)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It has replied, or is not worth waiting for.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

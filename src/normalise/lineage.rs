@@ -1,0 +1,131 @@
+//! Which process runs which program, and which programs led to it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::event::{
+    Ancestor, Bytes, Executable, File, FileKind, Ids, Origin, Process, ProcessKey, Program, ProgramId,
+};
+use crate::record::Task;
+
+/// The sandbox's own init, as a program.
+const OWN: ProgramId = ProgramId(1);
+
+/// Ids of one run: the container's 0 is the host's `base`.
+pub(super) const ID_RANGE: u32 = 65_536;
+
+/// The processes of a run that are alive, by what the kernel calls them.
+pub(super) struct Lineage {
+    id_base: u32,
+    /// Its pid is not used again while the run lasts, so the pid is enough.
+    init_pid: u32,
+    own: Arc<Program>,
+    alive: HashMap<ProcessKey, Arc<Program>>,
+    last_program: u32,
+    /// Processes that acted without a fork or exec of theirs having been seen.
+    pub(super) strangers: u64,
+}
+
+impl Lineage {
+    pub(super) fn new(id_base: u32, init_pid: u32) -> Lineage {
+        let own = Arc::new(unseen_program(OWN, b"init", Origin::Supplied));
+        Lineage { id_base, init_pid, own, alive: HashMap::new(), last_program: OWN.0, strangers: 0 }
+    }
+
+    /// The sandbox's own init, or a child of it that has not yet become a program of the image.
+    pub(super) fn is_own(&self, task: &Task) -> bool {
+        match self.alive.get(&key(task)) {
+            Some(program) => program.id == OWN,
+            None => task.pid == self.init_pid,
+        }
+    }
+
+    /// The process that acted. One that was never introduced is taken in, and counted.
+    pub(super) fn process(&mut self, task: &Task) -> Process {
+        let program = match self.alive.get(&key(task)) {
+            Some(program) => program.clone(),
+            None => self.take_in(task),
+        };
+        Process { key: key(task), pid: task.inner_pid, ids: self.ids(task), program }
+    }
+
+    pub(super) fn forked(&mut self, parent: &Task, child: &Task) {
+        let program = self.process(parent).program;
+        self.alive.insert(key(child), program);
+    }
+
+    /// Gives the process its new program; the one before becomes the nearest entry of its lineage.
+    pub(super) fn executed(&mut self, task: &Task, start: impl FnOnce(ProgramId) -> Program) -> Process {
+        let before = self.process(task).program;
+        let mut program = start(self.next_id());
+        (program.lineage, program.lineage_cut) = lineage_after(&before);
+        let program = Arc::new(program);
+        self.alive.insert(key(task), program.clone());
+        Process { key: key(task), pid: task.inner_pid, ids: self.ids(task), program }
+    }
+
+    pub(super) fn exited(&mut self, task: &Task) {
+        self.alive.remove(&key(task));
+    }
+
+    fn take_in(&mut self, task: &Task) -> Arc<Program> {
+        let program = if task.pid == self.init_pid {
+            self.own.clone()
+        } else {
+            self.strangers += 1;
+            Arc::new(unseen_program(self.next_id(), b"", Origin::Unknown))
+        };
+        self.alive.insert(key(task), program.clone());
+        program
+    }
+
+    fn next_id(&mut self) -> ProgramId {
+        self.last_program += 1;
+        ProgramId(self.last_program)
+    }
+
+    fn ids(&self, task: &Task) -> Ids {
+        let inside = |id| inside(self.id_base, id);
+        Ids { uid: inside(task.uid), gid: inside(task.gid), euid: inside(task.euid), egid: inside(task.egid) }
+    }
+}
+
+/// A program that was running before anything was seen of it.
+fn unseen_program(id: ProgramId, name: &[u8], origin: Origin) -> Program {
+    let file =
+        File { path: Bytes::from(name), verified: false, inode: None, kind: FileKind::Unknown, origin };
+    Program {
+        id,
+        exe: Arc::new(Executable { file, sha256: None, deleted: false, script: None }),
+        argv: Arc::from([]),
+        argv_cut: false,
+        cwd: Bytes::from(&b""[..]),
+        comm: Bytes::from(name),
+        tty: false,
+        lineage: Arc::from([]),
+        lineage_cut: origin == Origin::Unknown,
+    }
+}
+
+pub(super) fn key(task: &Task) -> ProcessKey {
+    ProcessKey { pid: task.pid, start: task.start }
+}
+
+/// A host id as the container sees it; one outside its range is the overflow id, as in the kernel
+/// (`DEFAULT_OVERFLOWUID`, include/linux/highuid.h).
+fn inside(base: u32, id: u32) -> u32 {
+    id.checked_sub(base).filter(|&id| id < ID_RANGE).unwrap_or(65_534)
+}
+
+/// The lineage of a program that follows `before`. The oldest entry is kept when the list is full,
+/// because it tells what the image itself started.
+fn lineage_after(before: &Program) -> (Arc<[Ancestor]>, bool) {
+    let mut list: Vec<Ancestor> = Vec::with_capacity(before.lineage.len() + 1);
+    list.push(before.as_ancestor());
+    list.extend(before.lineage.iter().cloned());
+    let full = list.len() > Program::LINEAGE_MAX;
+    if full {
+        list.remove(Program::LINEAGE_MAX - 1);
+    }
+    (Arc::from(list), before.lineage_cut || full)
+}

@@ -1,0 +1,163 @@
+use std::collections::HashMap;
+
+use super::*;
+
+/// An image in which the named paths stand in the named layers.
+struct Image(HashMap<&'static [u8], u16>);
+
+impl Provenance for Image {
+    fn layer_of(&mut self, path: &[u8]) -> Option<u16> {
+        self.0.get(path).copied()
+    }
+    fn digest_of(&mut self, file: &File) -> Option<[u8; 32]> {
+        (file.origin == Origin::Written).then_some([7; 32])
+    }
+}
+
+const BASE: u32 = 1_000_000;
+const INIT: Task =
+    Task { pid: 10, tid: 10, start: 1, inner_pid: 1, uid: BASE, gid: BASE, euid: BASE, egid: BASE };
+
+fn normaliser() -> Normaliser<Image> {
+    let image = Image(HashMap::from([(&b"/bin/sh"[..], 0), (&b"/usr/bin/app"[..], 1)]));
+    Normaliser::new(image, BASE, 10)
+}
+
+fn task(pid: u32) -> Task {
+    Task { pid, tid: pid, start: u64::from(pid), inner_pid: pid - 9, ..INIT }
+}
+
+fn overlay_file(path: &str, inode: u64) -> KernelFile {
+    KernelFile {
+        path: path.into(),
+        device: 44,
+        inode,
+        mode: 0o100_755,
+        magic: 0x794c_7630,
+        unlinked: false,
+        upper: None,
+    }
+}
+
+fn record(time: u64, task: Task, body: Body) -> Record {
+    Record { time, task, body, cut: false, count: 1 }
+}
+
+fn exec_of(file: KernelFile, argv: &str) -> Body {
+    Body::Exec {
+        asked: file.path.clone(),
+        exe: file,
+        interpreter: Vec::new(),
+        argv: argv.replace(' ', "\0").into_bytes(),
+        env: b"PATH=/bin\0".to_vec(),
+        cwd: b"/".to_vec(),
+        comm: b"x".to_vec(),
+        tty: false,
+    }
+}
+
+fn fork_and_exec(normaliser: &mut Normaliser<Image>, pid: u32, file: KernelFile) -> Event {
+    normaliser.observe(record(100, INIT, Body::Fork { child: task(pid) }));
+    normaliser.observe(record(200, task(pid), exec_of(file, "sh -c true\0"))).expect("an exec is an event")
+}
+
+#[test]
+fn the_first_exec_is_time_zero_and_inits_own_acts_are_silent() {
+    let mut normaliser = normaliser();
+    let open = Body::Open { file: overlay_file("/etc/passwd", 5), flags: 0, created: false };
+    assert_eq!(normaliser.observe(record(50, INIT, open)), None);
+    let event = fork_and_exec(&mut normaliser, 11, overlay_file("/bin/sh", 3));
+    assert_eq!((event.id, event.at), (EventId(1), Duration::ZERO));
+    let process = event.process.expect("a process");
+    assert_eq!(process.pid, 2);
+    assert_eq!(process.ids.uid, 0);
+    assert_eq!(process.program.exe.file.origin, Origin::Layer(0));
+    let argv: Vec<&[u8]> = process.program.argv.iter().map(|arg| &arg[..]).collect();
+    assert_eq!(argv, [&b"sh"[..], b"-c", b"true"]);
+}
+
+#[test]
+fn a_file_written_and_renamed_into_place_is_written_wherever_it_runs() {
+    let mut normaliser = normaliser();
+    fork_and_exec(&mut normaliser, 11, overlay_file("/bin/sh", 3));
+    let dropped = overlay_file("/tmp/x", 99);
+    let open = Body::Open { file: dropped, flags: 0o1101, created: true };
+    normaliser.observe(record(300, task(11), open));
+    let rename = Body::Rename {
+        from: PathArgument { text: b"/tmp/x".to_vec(), ..PathArgument::default() },
+        to: PathArgument { text: b"../usr/bin/app".to_vec(), base: b"/tmp".to_vec(), unreadable: false },
+        result: 0,
+    };
+    let event = normaliser.observe(record(310, task(11), rename)).expect("an event");
+    let Act::File(FileAct::Rename { to, .. }) = event.act else { panic!("a rename") };
+    assert_eq!((&to.path[..], to.origin), (&b"/usr/bin/app"[..], Origin::Written));
+    let event = normaliser.observe(record(320, task(11), exec_of(overlay_file("/usr/bin/app", 99), "app\0")));
+    let process = event.and_then(|event| event.process).expect("a process");
+    assert_eq!(process.program.exe.file.origin, Origin::Written);
+    assert_eq!(process.program.exe.sha256, Some([7; 32]));
+    assert_eq!(&process.program.lineage[0].exe.file.path[..], b"/bin/sh");
+}
+
+#[test]
+fn the_origin_follows_the_kernels_facts() {
+    let check = |change: fn(&mut KernelFile), expected| {
+        let mut normaliser = normaliser();
+        let mut file = overlay_file("/bin/sh", 3);
+        change(&mut file);
+        assert_eq!(normaliser.kernel_file(&file).origin, expected, "{file:?}");
+    };
+    check(|_| {}, Origin::Layer(0));
+    check(|file| file.upper = Some(true), Origin::Layer(0));
+    check(|file| file.path = b"/opt/new".to_vec(), Origin::Written);
+    check(|file| (file.path, file.upper) = (b"/gone".to_vec(), Some(false)), Origin::Unknown);
+    check(|file| file.path = b"/etc/hosts".to_vec(), Origin::Supplied);
+    check(|file| (file.path, file.magic) = (b"/proc/1/mem".to_vec(), 0x9fa0), Origin::Kernel);
+    check(|file| (file.path, file.magic) = (b"memfd:x".to_vec(), 0x0102_1994), Origin::Memfd);
+    check(|file| (file.path, file.magic) = (b"/memfd:x".to_vec(), 0x0102_1994), Origin::Written);
+    check(|file| file.mode = 0o020_666, Origin::Kernel);
+}
+
+#[test]
+fn a_process_that_was_never_introduced_is_kept_and_counted() {
+    let mut normaliser = normaliser();
+    fork_and_exec(&mut normaliser, 11, overlay_file("/bin/sh", 3));
+    let open = Body::Open { file: overlay_file("/bin/sh", 3), flags: 0, created: false };
+    let event = normaliser.observe(record(300, task(500), open)).expect("an event");
+    assert!(event.process.expect("a process").program.lineage_cut);
+    assert_eq!(normaliser.gaps().strangers, 1);
+}
+
+#[test]
+fn a_long_chain_of_execs_keeps_the_nearest_and_the_first() {
+    let mut normaliser = normaliser();
+    fork_and_exec(&mut normaliser, 11, overlay_file("/bin/sh", 3));
+    let mut last = None;
+    for turn in 0..100 {
+        last = normaliser.observe(record(300 + turn, task(11), exec_of(overlay_file("/bin/sh", 3), "sh\0")));
+    }
+    let program = last.and_then(|event| event.process).expect("a process").program;
+    assert_eq!(program.lineage.len(), Program::LINEAGE_MAX);
+    assert!(program.lineage_cut);
+    assert_eq!(program.lineage.last().map(|ancestor| ancestor.id.0), Some(1));
+}
+
+#[test]
+fn outcomes_tell_refusal_from_progress() {
+    assert_eq!(outcome(-13), Outcome::Failed(13));
+    assert_eq!(outcome(3), Outcome::Done);
+    assert_eq!(connect_outcome(-115), Outcome::Done);
+    assert_eq!(connect_outcome(-111), Outcome::Failed(111));
+}
+
+#[test]
+fn strings_are_split_as_the_kernel_laid_them_out() {
+    let check = |block: &[u8], expected: &[&[u8]]| {
+        let split = strings(block);
+        assert_eq!(split.iter().map(|part| &part[..]).collect::<Vec<_>>(), expected);
+    };
+    check(b"", &[]);
+    check(b"a\0", &[b"a"]);
+    check(b"a\0\0b\0", &[b"a", b"", b"b"]);
+    check(b"a\0cut", &[b"a", b"cut"]);
+    check(b"\0", &[b""]);
+}

@@ -1,0 +1,114 @@
+//! How well each family was seen, from every counter that can tell.
+
+use std::collections::BTreeMap;
+
+use crate::event::Family;
+use crate::report::document::{Coverage, CoverageState};
+
+/// What was lost or never seen, by cause. Every counter of every stage that can lose ends here.
+#[derive(Clone, Debug, Default)]
+pub struct Losses {
+    /// Records that found no room in a ring or a map, by family.
+    pub records: BTreeMap<Family, u64>,
+    /// Bytes from the probes that no decoder could read.
+    pub unreadable: u64,
+    /// Argument vectors without their program, or the other way round.
+    pub unjoined: u64,
+    /// Argument vectors or environments longer than the probes' bound.
+    pub cut_arguments: u64,
+    /// Processes whose beginning was not seen.
+    pub strangers: u64,
+    /// Paths that were longer than the probes' bound.
+    pub cut_paths: u64,
+}
+
+impl Losses {
+    /// Records that the kernel could not hand over, in all.
+    pub fn total(&self) -> u64 {
+        self.records.values().sum::<u64>() + self.unreadable + self.unjoined
+    }
+
+    /// One entry for each family.
+    pub fn coverage(&self) -> Vec<Coverage> {
+        Family::ALL.into_iter().map(|family| self.of(family)).collect()
+    }
+
+    fn of(&self, family: Family) -> Coverage {
+        let reasons = match family {
+            Family::Memory | Family::Dns | Family::Http | Family::Tls => {
+                return entry(family, CoverageState::None, "not built yet".into());
+            }
+            Family::Sandbox => Vec::new(),
+            _ => self.reasons(family),
+        };
+        match (family, reasons.is_empty()) {
+            (Family::Kernel, true) => entry(
+                family,
+                CoverageState::Partial,
+                "denied system calls only; the rest is not built yet".into(),
+            ),
+            (_, true) => entry(family, CoverageState::Full, String::new()),
+            (_, false) => entry(family, CoverageState::Partial, reasons.join("; ")),
+        }
+    }
+
+    fn reasons(&self, family: Family) -> Vec<String> {
+        let lost = self.records.get(&family).copied().unwrap_or(0);
+        let process = |count| if family == Family::Process { count } else { 0 };
+        let file = |count| if family == Family::File { count } else { 0 };
+        [
+            (lost, "records lost"),
+            (self.unreadable, "records unreadable"),
+            (process(self.unjoined), "argument vectors not joined"),
+            (process(self.cut_arguments), "argument vectors or environments cut"),
+            (process(self.strangers), "processes whose beginning was not seen"),
+            (file(self.cut_paths), "paths cut"),
+        ]
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect()
+    }
+}
+
+fn entry(family: Family, state: CoverageState, reason: String) -> Coverage {
+    Coverage { family: family.name().into(), state, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(losses: &Losses, family: Family) -> (CoverageState, String) {
+        let coverage = losses.coverage();
+        let found = coverage.iter().find(|entry| entry.family == family.name()).expect("every family");
+        (found.state, found.reason.clone())
+    }
+
+    #[test]
+    fn nothing_lost_is_full_for_what_is_built_and_none_for_what_is_not() {
+        let losses = Losses::default();
+        for family in [Family::Process, Family::File, Family::Network, Family::Sandbox] {
+            assert_eq!(state(&losses, family), (CoverageState::Full, String::new()));
+        }
+        for family in [Family::Memory, Family::Dns, Family::Http, Family::Tls] {
+            assert_eq!(state(&losses, family), (CoverageState::None, "not built yet".into()));
+        }
+        assert_eq!(state(&losses, Family::Kernel).0, CoverageState::Partial);
+    }
+
+    #[test]
+    fn every_counter_lowers_a_family() {
+        let check = |change: fn(&mut Losses), family, reason: &str| {
+            let mut losses = Losses::default();
+            change(&mut losses);
+            assert_eq!(state(&losses, family), (CoverageState::Partial, reason.to_owned()));
+        };
+        check(|it| drop(it.records.insert(Family::File, 3)), Family::File, "3 records lost");
+        check(|it| it.unreadable = 1, Family::Network, "1 records unreadable");
+        check(|it| it.unjoined = 2, Family::Process, "2 argument vectors not joined");
+        check(|it| it.cut_arguments = 2, Family::Process, "2 argument vectors or environments cut");
+        check(|it| it.strangers = 1, Family::Process, "1 processes whose beginning was not seen");
+        check(|it| it.cut_paths = 4, Family::File, "4 paths cut");
+    }
+}

@@ -1,0 +1,288 @@
+//! Lets one image run, and records everything it does.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::PipelineError;
+use super::judge::Judge;
+use super::output::Output;
+use super::provenance::Layers;
+use super::recorder::Recorder;
+use super::rundir::RunDir;
+use super::signals::Signals;
+use super::watch::{self, Ended, Watched};
+use crate::image::{Cache, Digest, Image, LAYER_ID_BASE, Limits, Progress, Reference, Rootfs};
+use crate::normalise::Normaliser;
+use crate::report::document::{self, Environment, Inputs, Request, Subject, Unchanged};
+use crate::report::log::{self, Header, Trailer};
+use crate::rule::{Finding, RuleSet};
+use crate::sandbox::{
+    self, HeldSandbox, Options, Plan, Remains, RunId, SandboxError, SealedProgram, StateDir, Target, Watcher,
+};
+use crate::trace::{self, Probes, Watch};
+
+/// Bytes of events that the log takes before compression.
+const LOG_BOUND: u64 = 4 << 30;
+
+/// What is to be run, and how it is to be judged.
+pub struct Job<'j> {
+    pub reference: Reference,
+    pub expected: Option<Digest>,
+    /// The image that the quarantine report is about: `sha256:…`.
+    pub quarantined: Option<String>,
+    pub options: Options,
+    pub duration: Duration,
+    /// The directory the run leaves behind.
+    pub out: &'j RunDir,
+    pub state: PathBuf,
+    pub rules: &'j RuleSet,
+    pub inputs: Inputs,
+    pub request: Request,
+    /// Id of the report.
+    pub id: String,
+    /// RFC 3339.
+    pub created: String,
+}
+
+/// Something that happens on the way, for whoever waits.
+pub enum News<'n> {
+    /// A step begins; its name is a verb.
+    Step(&'static str),
+    /// The image was resolved, and is the one that was asked for.
+    Subject(&'n Subject),
+    Unpacking(Progress),
+    /// The image has run for so long, of so long, and done so much.
+    Running {
+        time: Duration,
+        of: Duration,
+        events: u64,
+    },
+    /// The workload stands still until the records are read.
+    Held,
+    Finding(&'n Finding),
+}
+
+/// How long one step took.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    pub step: &'static str,
+    pub time: Duration,
+}
+
+/// A run that was carried through.
+pub struct Detonated<'j> {
+    pub header: Header,
+    pub trailer: Trailer,
+    pub judge: Judge<'j>,
+    pub timings: Vec<Timing>,
+    /// The run is over and recorded, but something of it is left on the host.
+    pub clean_up: Result<(), SandboxError>,
+}
+
+/// Runs the image and records it. Whatever the outcome, nothing is left but the run directory.
+pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Detonated<'j>, PipelineError> {
+    let mut steps = Steps::new(tell);
+    let (image, before, subject) = steps.take("open", |tell| open(&job, tell))?;
+    let rootfs = steps.take("unpack", |tell| unpack(&job, &image, tell))?;
+    let signals = Signals::block().map_err(PipelineError::io("block signals"))?;
+    let probes = steps.take("load probes", |_| Ok(Probes::load()?))?;
+    let cage = steps.take("cage", |_| cage(&job, &image, &rootfs))?;
+    let watch = steps.take("arm", |_| arm(probes, &cage.held))?;
+
+    let header = header(&job, subject.clone());
+    let recorder = recorder(&job, rootfs, &cage, &header)?;
+    signals.check()?;
+    let watched = steps.take("run", |tell| run(&job, cage, watch, recorder, &signals, tell))?;
+
+    let unchanged = steps.take("look again", |_| compare(&image, before))?;
+    let subject = Subject { unchanged: Some(unchanged), ..subject };
+    let trailer = Trailer { run: watched.run, coverage: watched.coverage, subject, ..Trailer::default() };
+    let (judge, trailer) = close(watched.recorder, trailer)?;
+    let clean_up = steps.take("clean up", |_| Ok(watched.remains.and_then(Remains::remove)))?;
+    Ok(Detonated { header, trailer, judge, timings: steps.done, clean_up })
+}
+
+fn open(job: &Job<'_>, tell: &mut dyn FnMut(News<'_>)) -> Result<(Image, Digest, Subject), PipelineError> {
+    let image = Image::open(&job.reference, &Limits::default())?;
+    match (job.expected, image.manifest_digest) {
+        (Some(_), None) => return Err(PipelineError::NoDigest),
+        (Some(expected), Some(found)) if expected != found => {
+            return Err(PipelineError::OtherDigest { expected, found });
+        }
+        _ => {}
+    }
+    let subject = subject(&image);
+    match &job.quarantined {
+        Some(expected) if expected != subject.digest() => {
+            let (expected, found) = (expected.clone(), subject.digest().to_owned());
+            return Err(PipelineError::OtherSubject { expected, found });
+        }
+        _ => tell(News::Subject(&subject)),
+    }
+    let before = image.subject_digest()?;
+    Ok((image, before, subject))
+}
+
+fn unpack(job: &Job<'_>, image: &Image, tell: &mut dyn FnMut(News<'_>)) -> Result<Rootfs, PipelineError> {
+    let cache = Cache::open(&job.state)?;
+    Ok(cache.unpack(image, &Limits::default(), |progress| tell(News::Unpacking(progress)))?)
+}
+
+/// A held sandbox, and what must be known of it once it is gone.
+struct Cage {
+    held: HeldSandbox,
+    upper: PathBuf,
+    id_base: u32,
+    stop_grace: Duration,
+    output_bound: u64,
+}
+
+fn cage(job: &Job<'_>, image: &Image, rootfs: &Rootfs) -> Result<Cage, PipelineError> {
+    let state = StateDir::open(&job.state)?;
+    // What a killed run left is removed here; what cannot be is for `gc` to explain.
+    let _ = sandbox::gc(&state);
+    let id = RunId::random()?;
+    let plan = Plan::new(&image.config, &job.options, &id)?;
+    let run = state.new_run(&id)?;
+    let (upper, id_base) = (run.upper(), run.id_base());
+    let layers =
+        sandbox::Layers { dirs: rootfs.directories().map(Path::to_owned).collect(), id_base: LAYER_ID_BASE };
+    let held = sandbox::create(&SealedProgram::of_this_process()?, &plan, &layers, run)?;
+    Ok(Cage { held, upper, id_base, stop_grace: plan.stop_grace, output_bound: plan.limits.output })
+}
+
+fn arm(probes: Probes, held: &HeldSandbox) -> Result<Watch, PipelineError> {
+    let target = held.target();
+    let cgroup = File::open(target.cgroup()).map_err(PipelineError::io("open the sandbox's cgroup"))?;
+    Ok(probes.attach(&trace::Target { init: target.pidfd.as_fd(), cgroup: cgroup.as_fd() })?)
+}
+
+/// Proof that probes are attached to this very sandbox.
+struct Armed<'w> {
+    _watch: &'w Watch,
+    pid: u32,
+}
+
+impl Watcher for Armed<'_> {
+    fn watches(&self, target: &Target) -> bool {
+        target.pid == self.pid
+    }
+}
+
+fn recorder<'j>(
+    job: &Job<'j>,
+    rootfs: Rootfs,
+    cage: &Cage,
+    header: &Header,
+) -> Result<Recorder<'j>, PipelineError> {
+    let layers =
+        Layers::open(rootfs, &cage.upper).map_err(PipelineError::io("open the run's writable layer"))?;
+    let normaliser = Normaliser::new(layers, cage.id_base, cage.held.target().pid);
+    let file = job.out.create("events.jsonl.zst")?;
+    let frame = log::compress(BufWriter::new(file)).map_err(PipelineError::io("begin the event log"))?;
+    let log = log::Writer::with_bound(BufWriter::with_capacity(1 << 18, frame), header, LOG_BOUND)?;
+    Ok(Recorder::new(normaliser, log, Judge::new(job.rules, header)))
+}
+
+fn run<'j>(
+    job: &Job<'j>,
+    cage: Cage,
+    watch: Watch,
+    recorder: Recorder<'j>,
+    signals: &Signals,
+    tell: &mut dyn FnMut(News<'_>),
+) -> Result<Watched<'j>, PipelineError> {
+    let armed = Armed { _watch: &watch, pid: cage.held.target().pid };
+    let mut sandbox = cage.held.start(&armed)?;
+    let taken = (sandbox.take_stdout(), sandbox.take_stderr());
+    let (Some(stdout), Some(stderr)) = taken else {
+        return Err(SandboxError::Lost { what: "output of the sandbox was taken already" }.into());
+    };
+    let ended = Ended {
+        stdout: Output::new(File::from(stdout), job.out.create("stdout")?, cage.output_bound),
+        stderr: Output::new(File::from(stderr), job.out.create("stderr")?, cage.output_bound),
+    };
+    let bounds =
+        watch::Bounds { duration: job.duration, stop_grace: cage.stop_grace, disk: job.options.disk };
+    watch::watch(sandbox, watch, recorder, ended, bounds, signals, tell)
+}
+
+/// The artefact must be what it was.
+fn compare(image: &Image, before: Digest) -> Result<Unchanged, PipelineError> {
+    let after = image.subject_digest()?;
+    Ok(Unchanged { before: before.to_string(), after: after.to_string(), same: before == after })
+}
+
+fn close<'j>(recorder: Recorder<'j>, trailer: Trailer) -> Result<(Judge<'j>, Trailer), PipelineError> {
+    let (judge, file, trailer) = recorder.close(trailer)?;
+    let finish = || -> std::io::Result<()> {
+        let frame = file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        frame.finish()?.flush()
+    };
+    finish().map_err(PipelineError::io("finish the event log"))?;
+    Ok((judge, trailer))
+}
+
+fn header(job: &Job<'_>, subject: Subject) -> Header {
+    Header {
+        id: job.id.clone(),
+        created: job.created.clone(),
+        request: job.request.clone(),
+        previous: None,
+        subject,
+        inputs: job.inputs.clone(),
+        environment: Environment {
+            lazaret: env!("CARGO_PKG_VERSION").into(),
+            kernel: kernel_release(),
+            tier: "B".into(),
+            isolation: "namespaces".into(),
+        },
+    }
+}
+
+fn kernel_release() -> String {
+    nix::sys::utsname::uname().map(|name| name.release().to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+fn subject(image: &Image) -> Subject {
+    let layer = |layer: &crate::image::Layer| document::Layer {
+        digest: layer.digest.to_string(),
+        diff_id: layer.diff_id.to_string(),
+        created_by: layer.created_by.clone(),
+    };
+    Subject {
+        reference: crate::report::escape::text(image.reference.as_encoded_bytes()).into_owned(),
+        manifest_digest: image.manifest_digest.map(|digest| digest.to_string()),
+        config_digest: image.config_digest.to_string(),
+        platform: image.platform.to_string(),
+        layers: image.layers.iter().map(layer).collect(),
+        unchanged: None,
+    }
+}
+
+/// Tells each step, and takes its time.
+struct Steps<'t> {
+    tell: &'t mut dyn FnMut(News<'_>),
+    done: Vec<Timing>,
+}
+
+impl<'t> Steps<'t> {
+    fn new(tell: &'t mut dyn FnMut(News<'_>)) -> Steps<'t> {
+        Steps { tell, done: Vec::new() }
+    }
+
+    fn take<T>(
+        &mut self,
+        step: &'static str,
+        act: impl FnOnce(&mut dyn FnMut(News<'_>)) -> Result<T, PipelineError>,
+    ) -> Result<T, PipelineError> {
+        (self.tell)(News::Step(step));
+        let start = Instant::now();
+        let result = act(self.tell);
+        self.done.push(Timing { step, time: start.elapsed() });
+        result
+    }
+}

@@ -1,0 +1,201 @@
+//! Records on their way through: decoded, joined to events, written to the log, held against rules.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::time::Duration;
+
+use super::coverage::Losses;
+use super::judge::Judge;
+use super::provenance::Layers;
+use super::{News, PipelineError};
+use crate::event::{Act, Event, FileAct, Phase, ProcessAct, ProcessKey, SandboxAct};
+use crate::normalise::Normaliser;
+use crate::record::{Record, Stream};
+use crate::report::document::{EventCount, Exit, PhaseTime, Recording, Run};
+use crate::report::log::{Trailer, Writer};
+use crate::trace::{Drained, Loss};
+
+/// The event log on disk.
+pub type LogFile = BufWriter<zstd::Encoder<'static, BufWriter<File>>>;
+
+/// Takes in bytes of the probes, keeps everything that a verdict needs.
+pub struct Recorder<'r> {
+    stream: Stream,
+    normaliser: Normaliser<Layers>,
+    log: Writer<LogFile>,
+    pub judge: Judge<'r>,
+    pub losses: Losses,
+    pub events: u64,
+    pub cut: u64,
+    first: FirstProgram,
+    /// Each phase and when it began.
+    phases: Vec<(Phase, u64)>,
+    /// On the clock of the records, up to which all is known.
+    time: u64,
+    held: Duration,
+}
+
+/// What is known of the image's first program: did it get past its loader?
+#[derive(Default)]
+struct FirstProgram {
+    process: Option<ProcessKey>,
+    acted: bool,
+}
+
+impl<'r> Recorder<'r> {
+    pub fn new(normaliser: Normaliser<Layers>, log: Writer<LogFile>, judge: Judge<'r>) -> Recorder<'r> {
+        Recorder {
+            stream: Stream::new(),
+            normaliser,
+            log,
+            judge,
+            losses: Losses::default(),
+            events: 0,
+            cut: 0,
+            first: FirstProgram::default(),
+            phases: Vec::new(),
+            time: 0,
+            held: Duration::ZERO,
+        }
+    }
+
+    pub fn has_started(&self) -> bool {
+        self.normaliser.has_started()
+    }
+
+    /// True where the image's first program did more than look for the libraries it needs. A dynamic
+    /// loader that finds none opens files, and exits with 127 (elf/dl-error.c of glibc, `dlstart.c` of
+    /// musl); a shell ends so too, but has then done something.
+    fn entrypoint_ran(&self, exit_code: Option<i32>) -> bool {
+        self.has_started() && (self.first.acted || exit_code != Some(127))
+    }
+
+    /// Bytes of one record.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.stream.push(bytes);
+    }
+
+    /// Judges and writes all that a drain has completed.
+    pub fn advance(&mut self, drained: Drained, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        self.time = self.time.max(drained.watermark);
+        let records = self.stream.take(drained.watermark);
+        self.take_in(records, tell)
+    }
+
+    /// The same for whatever is left at the end.
+    pub fn finish_stream(&mut self, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        let records = self.stream.finish();
+        self.take_in(records, tell)
+    }
+
+    pub fn enter(&mut self, phase: Phase, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        self.phases.push((phase, self.time));
+        let event = self.normaliser.enter(phase, self.time);
+        self.keep(&event, tell)
+    }
+
+    pub fn note(&mut self, act: SandboxAct, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        if let SandboxAct::Held { time } = act {
+            self.held += time;
+        }
+        let event = self.normaliser.note(act, self.time);
+        self.keep(&event, tell)
+    }
+
+    /// How the run went, for the report.
+    pub fn run(&self, exit: Exit, limits_hit: Vec<String>) -> Run {
+        Run {
+            phases: self.phase_times(),
+            entrypoint_ran: self.entrypoint_ran(exit.code),
+            exit,
+            events: EventCount { seen: self.events, lost: self.losses.total(), cut: self.cut, unlogged: 0 },
+            recording: Recording::Complete,
+            held_seconds: self.held.as_secs_f64(),
+            limits_hit,
+            ..Run::default()
+        }
+    }
+
+    fn phase_times(&self) -> Vec<PhaseTime> {
+        let ends = self.phases.iter().skip(1).map(|(_, time)| *time).chain([self.time]);
+        let time = |((phase, start), end): (&(Phase, u64), u64)| PhaseTime {
+            name: phase.name().into(),
+            seconds: Duration::from_nanos(end.saturating_sub(*start)).as_secs_f64(),
+        };
+        self.phases.iter().zip(ends).map(time).collect()
+    }
+
+    /// Adds what the probes could not keep; each family is an event of its own.
+    pub fn lost(&mut self, losses: &[Loss], tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        for loss in losses {
+            *self.losses.records.entry(loss.family).or_default() += loss.records;
+        }
+        for (family, records) in self.losses.records.clone() {
+            self.note(SandboxAct::Lost { family, records }, tell)?;
+        }
+        let (counters, gaps) = (self.stream.counters(), self.normaliser.gaps());
+        self.losses.unreadable = counters.unreadable;
+        self.losses.unjoined = counters.orphaned;
+        self.losses.strangers = gaps.strangers;
+        Ok(())
+    }
+
+    /// Ends the log with its trailer, and gives the trailer as it was written.
+    pub fn close(self, trailer: Trailer) -> Result<(Judge<'r>, LogFile, Trailer), PipelineError> {
+        let (file, trailer) = self.log.finish(trailer)?;
+        Ok((self.judge, file, trailer))
+    }
+
+    fn take_in(&mut self, records: Vec<Record>, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        for record in records {
+            self.time = self.time.max(record.time);
+            let started = self.has_started();
+            let Some(event) = self.normaliser.observe(record) else { continue };
+            self.first.observe(&event);
+            self.keep(&event, tell)?;
+            if !started && self.has_started() {
+                self.enter(Phase::Start, tell)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, event: &Event, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        self.events += event.count;
+        if event.cut {
+            self.count_cut(event);
+        }
+        let evidence = self.judge.observe(event, &mut |finding| tell(News::Finding(finding)));
+        match evidence {
+            true => self.log.write_evidence(event)?,
+            false => self.log.write(event)?,
+        }
+        Ok(())
+    }
+
+    fn count_cut(&mut self, event: &Event) {
+        self.cut += 1;
+        match event.act {
+            Act::Exec(_) => self.losses.cut_arguments += 1,
+            _ => self.losses.cut_paths += 1,
+        }
+    }
+}
+
+impl FirstProgram {
+    fn observe(&mut self, event: &Event) {
+        let Some(process) = &event.process else { return };
+        let first = *self.process.get_or_insert(process.key);
+        self.acted |= process.key != first || is_more_than_loading(event);
+    }
+}
+
+/// A loader opens and reads; anything else is the program itself.
+fn is_more_than_loading(event: &Event) -> bool {
+    match &event.act {
+        Act::File(FileAct::Open { mode, .. }) => mode.write || mode.created,
+        Act::Process(ProcessAct::Exit { .. }) => false,
+        Act::Exec(_) => !event.outcome.is_done(),
+        _ => true,
+    }
+}

@@ -1,0 +1,343 @@
+//! The loop of a run: drain, read, wait, until nothing is left or the time is up.
+//!
+//! One thread, because the kernel's parent-death signal of the sandbox is tied to it. Nothing here
+//! waits for the workload without a bound.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::output::{Output, Turn};
+use super::recorder::Recorder;
+use super::signals::Signals;
+use super::{News, PipelineError};
+use crate::event::{Phase, SandboxAct};
+use crate::report::document::{Coverage, Exit, ExitReason, Run};
+use crate::sandbox::{DiskUse, Remains, RunningSandbox, SandboxError, Status};
+use crate::trace::{Drained, Watch};
+
+/// What a ring does not ask for, the timer drains.
+const TICK: Duration = Duration::from_millis(100);
+/// How long the last tasks may take to be gone after the kill.
+const KILL_GRACE: Duration = Duration::from_secs(10);
+/// How often the writable layer is measured, and how many entries are looked at.
+const DISK_TURN: Duration = Duration::from_secs(2);
+const DISK_ENTRIES: u64 = 1 << 20;
+
+/// When a run has to end.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub duration: Duration,
+    pub stop_grace: Duration,
+    /// Bytes of the writable layer.
+    pub disk: Option<u64>,
+}
+
+/// Both outputs of the image.
+pub struct Ended {
+    pub stdout: Output<File>,
+    pub stderr: Output<File>,
+}
+
+/// A run that is over.
+pub struct Watched<'j> {
+    pub recorder: Recorder<'j>,
+    pub run: Run,
+    pub coverage: Vec<Coverage>,
+    pub remains: Result<Remains, SandboxError>,
+}
+
+/// Watches a started sandbox to its end.
+pub fn watch<'j>(
+    sandbox: RunningSandbox,
+    watch: Watch,
+    recorder: Recorder<'j>,
+    output: Ended,
+    bounds: Bounds,
+    signals: &Signals,
+    tell: &mut dyn FnMut(News<'_>),
+) -> Result<Watched<'j>, PipelineError> {
+    let mut turning = Turning::new(sandbox, watch, recorder, output, bounds, tell);
+    let turned = turning.turn_until_gone(signals);
+    turning.end(turned)
+}
+
+struct Turning<'j, 't> {
+    sandbox: RunningSandbox,
+    watch: Watch,
+    recorder: Recorder<'j>,
+    output: Ended,
+    bounds: Bounds,
+    tell: &'t mut dyn FnMut(News<'_>),
+    clock: Clock,
+    exit: Exit,
+    reason: Option<ExitReason>,
+    limits: Vec<String>,
+    /// The image's first program was refused before it ran.
+    refused: Option<crate::sandbox::Refusal>,
+    /// No task is left.
+    empty: bool,
+    next_disk: Instant,
+}
+
+/// The times of a run. The time a workload is held does not count against it.
+struct Clock {
+    start: Instant,
+    held: Duration,
+    stopping: Option<Instant>,
+    killed: Option<Instant>,
+}
+
+impl Clock {
+    fn deadline(&self, bounds: &Bounds) -> Instant {
+        match (self.killed, self.stopping) {
+            (Some(killed), _) => killed + KILL_GRACE,
+            (None, Some(stopping)) => stopping + bounds.stop_grace + self.held,
+            (None, None) => self.start + bounds.duration + self.held,
+        }
+    }
+}
+
+impl<'j, 't> Turning<'j, 't> {
+    fn new(
+        sandbox: RunningSandbox,
+        watch: Watch,
+        recorder: Recorder<'j>,
+        output: Ended,
+        bounds: Bounds,
+        tell: &'t mut dyn FnMut(News<'_>),
+    ) -> Turning<'j, 't> {
+        let now = Instant::now();
+        Turning {
+            sandbox,
+            watch,
+            recorder,
+            output,
+            bounds,
+            tell,
+            clock: Clock { start: now, held: Duration::ZERO, stopping: None, killed: None },
+            exit: Exit::default(),
+            reason: None,
+            limits: Vec::new(),
+            refused: None,
+            empty: false,
+            next_disk: now + DISK_TURN,
+        }
+    }
+
+    /// Turns until every task is gone, or a signal to lazaret itself ends it before.
+    fn turn_until_gone(&mut self, signals: &Signals) -> Result<(), PipelineError> {
+        while !self.empty {
+            self.wait(signals)?;
+            self.drain()?;
+            self.read_output()?;
+            self.read_status()?;
+            self.check_limits()?;
+            self.check_time()?;
+            self.show();
+        }
+        Ok(())
+    }
+
+    /// Waits for anything to happen, a tick at most.
+    fn wait(&mut self, signals: &Signals) -> Result<(), PipelineError> {
+        let left = self.clock.deadline(&self.bounds).saturating_duration_since(Instant::now());
+        let tick = PollTimeout::try_from(TICK.min(left)).unwrap_or(PollTimeout::ZERO);
+        let [critical, bulk] = self.watch.fds();
+        let mut ears = vec![critical, bulk, self.sandbox.status_fd(), signals.fd()];
+        let outputs = [&self.output.stdout, &self.output.stderr];
+        ears.extend(
+            outputs.into_iter().filter(|output| output.is_open()).map(|output| output.source().as_fd()),
+        );
+        let mut ears: Vec<PollFd<'_>> =
+            ears.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        match poll(&mut ears, tick) {
+            Ok(_) | Err(Errno::EINTR) => signals.check(),
+            Err(errno) => Err(PipelineError::io("wait for the sandbox")(errno.into())),
+        }
+    }
+
+    /// Drains the rings; above their mark, with the workload held, so that nothing is lost.
+    fn drain(&mut self) -> Result<(), PipelineError> {
+        let fill = self.watch.fill();
+        if !(fill.critical.is_above_half() || fill.bulk.is_above_half()) {
+            return self.drain_once().map(drop);
+        }
+        let since = Instant::now();
+        (self.tell)(News::Held);
+        self.sandbox.hold()?;
+        // A hold takes up to 40 ms to reach every task, and records go on coming meanwhile. It ends
+        // when a drain finds little, whatever the group says of itself.
+        let drained = self.drain_until_low();
+        self.sandbox.release()?;
+        drained?;
+        let time = since.elapsed();
+        self.clock.held += time;
+        self.recorder.note(SandboxAct::Held { time }, self.tell)
+    }
+
+    fn drain_until_low(&mut self) -> Result<(), PipelineError> {
+        const FEW: u64 = 64;
+        let until = Instant::now() + Duration::from_secs(10);
+        while self.drain_once()?.records > FEW && Instant::now() < until {}
+        Ok(())
+    }
+
+    fn drain_once(&mut self) -> Result<Drained, PipelineError> {
+        let recorder = &mut self.recorder;
+        let drained = self.watch.drain(&mut |bytes| recorder.push(bytes));
+        self.recorder.advance(drained, self.tell)?;
+        Ok(drained)
+    }
+
+    fn read_output(&mut self) -> Result<(), PipelineError> {
+        for (name, output) in [("stdout", &mut self.output.stdout), ("stderr", &mut self.output.stderr)] {
+            if output.is_open() {
+                let _: Turn = output.drain().map_err(PipelineError::io("keep the image's output"))?;
+            }
+            if output.is_cut() && !self.limits.iter().any(|limit| limit == name) {
+                self.limits.push(name.into());
+                self.recorder.note(SandboxAct::Limit { name: name.into() }, self.tell)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_status(&mut self) -> Result<(), PipelineError> {
+        loop {
+            let status = self.sandbox.next_status();
+            match status.map_err(PipelineError::io("hear from the sandbox's init"))? {
+                None => return Ok(()),
+                Some(Status::Started { .. }) => {}
+                Some(Status::ProgramExited { code, signal }) => self.exit = exit(code, signal),
+                Some(Status::Refused(refusal)) => self.refused = Some(refusal),
+                Some(Status::Empty) => {
+                    self.reason.get_or_insert(ExitReason::Exited);
+                }
+                Some(Status::Failed { step, detail }) => {
+                    return Err(SandboxError::Cage { step, detail }.into());
+                }
+                Some(Status::Unreadable) => {
+                    return Err(SandboxError::Lost { what: "init said what we cannot read" }.into());
+                }
+                Some(Status::Gone) => {
+                    self.empty = true;
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn check_limits(&mut self) -> Result<(), PipelineError> {
+        let now = Instant::now();
+        let Some(disk) = self.bounds.disk.filter(|_| now >= self.next_disk && self.clock.killed.is_none())
+        else {
+            return Ok(());
+        };
+        self.next_disk = now + DISK_TURN;
+        let bound = DiskUse { bytes: disk, entries: DISK_ENTRIES };
+        let used = self.sandbox.disk_used(bound);
+        if used.bytes > bound.bytes || used.entries > bound.entries {
+            self.limit("disk")?;
+            self.kill(ExitReason::Limit)?;
+        }
+        Ok(())
+    }
+
+    fn limit(&mut self, name: &str) -> Result<(), PipelineError> {
+        if self.limits.iter().any(|limit| limit == name) {
+            return Ok(());
+        }
+        self.limits.push(name.into());
+        self.recorder.note(SandboxAct::Limit { name: name.into() }, self.tell)
+    }
+
+    fn check_time(&mut self) -> Result<(), PipelineError> {
+        if self.empty || Instant::now() < self.clock.deadline(&self.bounds) {
+            return Ok(());
+        }
+        match (self.clock.stopping, self.clock.killed) {
+            (None, None) => self.stop(),
+            (Some(_), None) => self.kill(ExitReason::Deadline),
+            // The kill reaches every task that can die; what cannot is for the clean-up to name.
+            (_, Some(_)) => {
+                self.empty = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn stop(&mut self) -> Result<(), PipelineError> {
+        self.reason.get_or_insert(ExitReason::Deadline);
+        self.clock.stopping = Some(Instant::now());
+        self.clock.held = Duration::ZERO;
+        self.recorder.enter(Phase::Stop, self.tell)?;
+        Ok(self.sandbox.stop()?)
+    }
+
+    fn kill(&mut self, reason: ExitReason) -> Result<(), PipelineError> {
+        self.reason.get_or_insert(reason);
+        self.clock.killed = Some(Instant::now());
+        Ok(self.sandbox.kill()?)
+    }
+
+    fn show(&mut self) {
+        let time = self.clock.start.elapsed();
+        let events = self.recorder.events;
+        (self.tell)(News::Running { time, of: self.bounds.duration + self.clock.held, events });
+    }
+
+    /// After the last task, or after a failure: everything that is left is read, then the cage goes.
+    fn end(mut self, turned: Result<(), PipelineError>) -> Result<Watched<'j>, PipelineError> {
+        let limits = self.sandbox.limits_hit();
+        let _ = self.sandbox.kill();
+        let turned = turned.and_then(|()| self.drain_once().map(drop));
+        let remains = self.sandbox.end();
+        if let Some(refusal) = self.refused {
+            return Err(failed(PipelineError::Refused(refusal), remains));
+        }
+        if let Err(error) = turned {
+            return Err(failed(error, remains));
+        }
+        let drained = {
+            let recorder = &mut self.recorder;
+            self.watch.drain_rest(&mut |bytes| recorder.push(bytes))
+        };
+        self.recorder.advance(drained, self.tell)?;
+        self.recorder.finish_stream(self.tell)?;
+        for output in [&mut self.output.stdout, &mut self.output.stderr] {
+            while output.is_open() && output.drain().is_ok_and(|turn| turn == Turn::More) {}
+        }
+        for hit in limits {
+            if !self.limits.iter().any(|limit| limit == hit.name) {
+                self.limits.push(hit.name.into());
+                self.recorder.note(SandboxAct::Limit { name: hit.name.into() }, self.tell)?;
+            }
+        }
+        self.recorder.lost(&self.watch.losses()?, self.tell)?;
+        self.exit.reason = self.reason.unwrap_or_default();
+        let run = self.recorder.run(self.exit, self.limits);
+        let coverage = self.recorder.losses.coverage();
+        Ok(Watched { recorder: self.recorder, run, coverage, remains })
+    }
+}
+
+fn exit(code: u8, signal: u8) -> Exit {
+    let name = nix::sys::signal::Signal::try_from(i32::from(signal)).ok();
+    Exit {
+        code: (signal == 0).then_some(i32::from(code)),
+        signal: (signal != 0).then(|| name.map_or_else(|| format!("SIG{signal}"), |name| name.to_string())),
+        reason: ExitReason::default(),
+    }
+}
+
+/// The first failure, and a failed clean-up with it.
+fn failed(first: PipelineError, remains: Result<Remains, SandboxError>) -> PipelineError {
+    match remains.and_then(Remains::remove) {
+        Ok(()) => first,
+        Err(then) => PipelineError::CleanUp { first: Box::new(first), then },
+    }
+}

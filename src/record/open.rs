@@ -1,0 +1,16 @@
+//! open, open_failed. Written by ebpf/open.h.
+
+use super::decode::{Cursor, Reason};
+use super::{Body, wire};
+
+pub fn open(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
+    let body: wire::Open = cursor.fixed()?;
+    let file = cursor.file(&body.file)?;
+    Ok(Body::Open { file, flags: body.flags, created: body.created != 0 })
+}
+
+pub fn open_failed(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
+    let body: wire::OpenFailed = cursor.fixed()?;
+    let path = cursor.argument(&body.path)?;
+    Ok(Body::OpenFailed { path, flags: body.flags, result: body.result })
+}

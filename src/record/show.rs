@@ -1,0 +1,126 @@
+//! One record as one line, for people and tests: what was done, not when and by whom.
+//!
+//! Names are escaped. Addresses of families other than internet and unix are shown as bytes.
+
+use std::fmt::{Display, Formatter, Result};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use super::{Body, DupSource, KernelFile, KernelSocket, PathArgument, Record};
+
+impl Display for Record {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "{}", self.body)?;
+        if self.cut {
+            write!(f, " cut")?;
+        }
+        if self.count != 1 {
+            write!(f, " x{}", self.count)?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Body {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Body::Exec { exe, asked, interpreter, argv, env, cwd, comm, tty } => {
+                write!(f, "exec {exe} asked={} cwd={}", asked.escape_ascii(), cwd.escape_ascii())?;
+                write!(f, " interpreter={} comm={}", interpreter.escape_ascii(), comm.escape_ascii())?;
+                write!(f, " tty={tty} argv={} env={}", argv.escape_ascii(), env.escape_ascii())
+            }
+            Body::ExecFailed { asked, result } => {
+                write!(f, "exec_failed {} = {result}", asked.escape_ascii())
+            }
+            Body::Fork { .. } => write!(f, "fork"),
+            Body::Exit { status } => write!(f, "exit {status:#x}"),
+            Body::Open { file, flags, created } => {
+                write!(f, "open {file} {flags:#o}{}", if *created { " created" } else { "" })
+            }
+            Body::OpenFailed { path, flags, result } => {
+                write!(f, "open_failed {path} {flags:#o} = {result}")
+            }
+            Body::Rename { from, to, result } => write!(f, "rename {from} {to} = {result}"),
+            Body::Link { from, to, result } => write!(f, "link {from} {to} = {result}"),
+            Body::Symlink { target, path, result } => {
+                write!(f, "symlink {} {path} = {result}", target.escape_ascii())
+            }
+            Body::Unlink { path, result } => write!(f, "unlink {path} = {result}"),
+            Body::Mkdir { path, result } => write!(f, "mkdir {path} = {result}"),
+            Body::Chmod { path, mode, result } => write!(f, "chmod {path} {mode:#o} = {result}"),
+            Body::FileChmod { file, mode, result } => {
+                write!(f, "file_chmod {file} {mode:#o} = {result}")
+            }
+            Body::Connect { socket, remote, result } => {
+                write!(f, "connect {socket} {} = {result}", Address(remote))
+            }
+            Body::Bind { socket, local, result } => {
+                write!(f, "bind {socket} {} = {result}", Address(local))
+            }
+            Body::Listen { socket, local, result } => {
+                write!(f, "listen {socket} {} = {result}", Address(local))
+            }
+            Body::Send { socket, remote, result } => {
+                write!(f, "send {socket} {} = {result}", Address(remote))
+            }
+            Body::Dup { onto, source: DupSource::Socket { socket, remote } } => {
+                write!(f, "dup {onto} {socket} {}", Address(remote))
+            }
+            Body::Dup { onto, source: DupSource::File(file) } => write!(f, "dup {onto} {file}"),
+            Body::Denied { number, compat, args, result } => {
+                write!(f, "denied {number}{} {args:x?} = {result}", if *compat { "/32" } else { "" })
+            }
+            Body::Unreadable { kind, reason } => write!(f, "unreadable {kind}: {reason}"),
+        }
+    }
+}
+
+impl Display for KernelFile {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "{}", self.path.escape_ascii())?;
+        match self.upper {
+            Some(true) => write!(f, " upper")?,
+            Some(false) => write!(f, " lower")?,
+            None => {}
+        }
+        if self.unlinked { write!(f, " unlinked") } else { Ok(()) }
+    }
+}
+
+impl Display for PathArgument {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        if self.unreadable {
+            write!(f, "?")?;
+        }
+        write!(f, "{}", self.text.escape_ascii())?;
+        if self.base.is_empty() { Ok(()) } else { write!(f, "@{}", self.base.escape_ascii()) }
+    }
+}
+
+impl Display for KernelSocket {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "{}.{}.{}", self.family, self.kind, self.protocol)
+    }
+}
+
+/// A `struct sockaddr` in its bytes.
+struct Address<'a>(&'a [u8]);
+
+impl Display for Address<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self.0 {
+            [] => write!(f, "-"),
+            [2, 0, high, low, a, b, c, d, ..] => {
+                let ip = Ipv4Addr::new(*a, *b, *c, *d);
+                write!(f, "{}", SocketAddr::from((ip, u16::from_be_bytes([*high, *low]))))
+            }
+            [10, 0, high, low, _, _, _, _, rest @ ..] if rest.len() >= 16 => {
+                let mut ip = [0; 16];
+                ip.copy_from_slice(&rest[..16]);
+                let port = u16::from_be_bytes([*high, *low]);
+                write!(f, "{}", SocketAddr::from((Ipv6Addr::from(ip), port)))
+            }
+            [1, 0, path @ ..] => write!(f, "unix:{}", path.escape_ascii()),
+            other => write!(f, "{}", other.escape_ascii()),
+        }
+    }
+}

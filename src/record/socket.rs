@@ -1,0 +1,19 @@
+//! connect, bind, listen, send. Written by ebpf/socket.h.
+
+use super::decode::{Cursor, Reason, kernel_socket};
+use super::{Body, wire};
+use wire::kind;
+
+pub fn endpoint(kind: u16, cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
+    let body: wire::Endpoint = cursor.fixed()?;
+    let result = body.result;
+    let socket = kernel_socket(&body.socket);
+    let address = cursor.text(body.socket.address)?;
+    Ok(match kind {
+        kind::CONNECT => Body::Connect { socket, remote: address, result },
+        kind::BIND => Body::Bind { socket, local: address, result },
+        kind::LISTEN => Body::Listen { socket, local: address, result },
+        kind::SEND => Body::Send { socket, remote: address, result },
+        _ => return Err("unknown kind"),
+    })
+}

@@ -1,0 +1,190 @@
+//! Joins what the probes had to split, and puts records of two rings into one order.
+//!
+//! A long argument vector comes in pieces before its exec; repeats come as a count after the record
+//! that they repeat. Both are joined here. Records wait until the watermark says that nothing older
+//! can still come.
+//!
+//! Memory is bounded: pieces without an exec, and records that no count asked for, are given up.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::decode::{Message, decode, task};
+use super::wire::{self, Head};
+use super::{Body, Record, Task};
+
+/// Bytes of pieces that may wait for their exec.
+const PIECES_MAX: usize = 16 << 20;
+/// Records that are remembered because a count may follow: 16 for each thread that is alive.
+const REMEMBERED_MAX: usize = 1 << 15;
+
+/// Bytes go in, in any order across rings; records come out by time.
+#[derive(Debug, Default)]
+pub struct Stream {
+    waiting: Vec<Record>,
+    pieces: HashMap<u64, Pieces>,
+    pieces_size: usize,
+    remembered: HashMap<Slot, Record>,
+    /// Slots in the order in which they were first used.
+    order: VecDeque<Slot>,
+    watermark: u64,
+    turn: u64,
+    counters: Counters,
+}
+
+/// What went wrong, for `coverage`. None of these may be passed over when a verdict is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Bytes that were no record.
+    pub unreadable: u64,
+    /// Records with a cut text or an incomplete argument vector.
+    pub cut: u64,
+    /// Pieces whose exec never came, and acts whose record was not remembered.
+    pub orphaned: u64,
+    /// Records that came after their place in the order had gone out. Nothing is lost with them.
+    pub late: u64,
+}
+
+/// A place in the fold table of a thread.
+type Slot = (u32, u64, u16);
+
+#[derive(Debug, Default)]
+struct Pieces {
+    argv: Vec<u8>,
+    env: Vec<u8>,
+    count: u64,
+    turn: u64,
+}
+
+impl Stream {
+    pub fn new() -> Stream {
+        Stream::default()
+    }
+
+    /// Takes in the bytes of one record.
+    pub fn push(&mut self, bytes: &[u8]) {
+        match decode(bytes) {
+            Ok(Message::Act { head, body }) => self.act(&head, body),
+            Ok(Message::Exec { head, body, layout }) => self.exec(&head, body, &layout),
+            Ok(Message::Piece { piece, bytes }) => self.piece(&piece, &bytes),
+            Ok(Message::Fold { head, fold }) => self.fold(&head, &fold),
+            Err((kind, reason)) => self.unreadable(kind, reason),
+        }
+    }
+
+    /// The records before `watermark`, by time. Later ones stay for the next call.
+    pub fn take(&mut self, watermark: u64) -> Vec<Record> {
+        self.turn += 1;
+        self.give_up_old_pieces();
+        self.waiting.sort_by_key(|record| record.time);
+        let ready = self.waiting.partition_point(|record| record.time < watermark);
+        let rest = self.waiting.split_off(ready);
+        let ready = std::mem::replace(&mut self.waiting, rest);
+        self.watermark = self.watermark.max(watermark);
+        ready
+    }
+
+    /// Everything that is left, for the end of a run. Counts pieces that no exec will claim.
+    pub fn finish(&mut self) -> Vec<Record> {
+        let records = self.take(u64::MAX);
+        self.counters.orphaned += self.pieces.values().map(|pieces| pieces.count).sum::<u64>();
+        self.pieces.clear();
+        self.pieces_size = 0;
+        records
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn act(&mut self, head: &Head, body: Body) {
+        let record = record(head, body);
+        if head.slot != wire::NO_SLOT {
+            self.remember((head.tid, head.start, head.slot), &record);
+        }
+        self.wait(record);
+    }
+
+    fn exec(&mut self, head: &Head, body: Body, layout: &wire::Exec) {
+        let mut record = record(head, body);
+        let pieces = self.pieces.remove(&layout.pieces).unwrap_or_default();
+        self.pieces_size -= pieces.argv.len() + pieces.env.len();
+        let whole = pieces.argv.len() as u64 == u64::from(layout.argv_size)
+            && pieces.env.len() as u64 == u64::from(layout.env_size);
+        record.cut |= !whole;
+        if let Body::Exec { argv, env, .. } = &mut record.body {
+            *argv = pieces.argv;
+            *env = pieces.env;
+        }
+        self.wait(record);
+    }
+
+    fn piece(&mut self, piece: &wire::Piece, bytes: &[u8]) {
+        if self.pieces_size + bytes.len() > PIECES_MAX {
+            self.counters.orphaned += 1;
+            return;
+        }
+        let turn = self.turn;
+        let pieces = self.pieces.entry(piece.pieces).or_default();
+        let block = if piece.is_env == 0 { &mut pieces.argv } else { &mut pieces.env };
+        pieces.turn = turn;
+        // Pieces come in order; one after a gap would stand in the wrong place.
+        if block.len() != piece.offset as usize {
+            self.counters.orphaned += 1;
+            return;
+        }
+        block.extend_from_slice(bytes);
+        pieces.count += 1;
+        self.pieces_size += bytes.len();
+    }
+
+    fn fold(&mut self, head: &Head, fold: &wire::Fold) {
+        let slot = (head.tid, head.start, head.slot);
+        let like = self.remembered.get(&slot).filter(|record| record.time == fold.first);
+        match like.cloned() {
+            Some(like) => self.wait(Record { time: head.time, count: fold.count.max(1), ..like }),
+            None => self.counters.orphaned += fold.count.max(1),
+        }
+    }
+
+    fn unreadable(&mut self, kind: u16, reason: &'static str) {
+        self.counters.unreadable += 1;
+        let body = Body::Unreadable { kind, reason };
+        let time = self.watermark;
+        self.waiting.push(Record { time, task: Task::default(), body, cut: false, count: 1 });
+    }
+
+    fn wait(&mut self, record: Record) {
+        self.counters.cut += u64::from(record.cut);
+        self.counters.late += u64::from(record.time < self.watermark);
+        self.waiting.push(record);
+    }
+
+    fn remember(&mut self, slot: Slot, record: &Record) {
+        if self.remembered.insert(slot, record.clone()).is_none() {
+            self.order.push_back(slot);
+        }
+        if self.order.len() > REMEMBERED_MAX {
+            let oldest = self.order.pop_front();
+            oldest.and_then(|oldest| self.remembered.remove(&oldest));
+        }
+    }
+
+    /// An exec follows its pieces at once: two turns later it was lost.
+    fn give_up_old_pieces(&mut self) {
+        let turn = self.turn;
+        let (size, orphaned) = (&mut self.pieces_size, &mut self.counters.orphaned);
+        self.pieces.retain(|_, pieces| {
+            let keep = pieces.turn + 2 >= turn;
+            if !keep {
+                *size -= pieces.argv.len() + pieces.env.len();
+                *orphaned += pieces.count;
+            }
+            keep
+        });
+    }
+}
+
+fn record(head: &Head, body: Body) -> Record {
+    let cut = head.flags & wire::CUT != 0;
+    Record { time: head.time, task: task(head), body, cut, count: 1 }
+}

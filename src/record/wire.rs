@@ -1,0 +1,102 @@
+//! The layout of ebpf/wire.h, on this side. One struct per C struct, the same names without `lz_`.
+//!
+//! A test compares offsets and sizes with the types that the object itself carries.
+
+use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+/// `lz_head.flags`
+pub const CUT: u16 = 1;
+pub const COMPAT: u16 = 2;
+/// `lz_head.slot` of a record that is not remembered for folding.
+pub const NO_SLOT: u16 = 0xffff;
+
+/// `enum lz_kind`
+pub mod kind {
+    pub const EXEC: u16 = 1;
+    pub const EXEC_FAILED: u16 = 2;
+    pub const FORK: u16 = 3;
+    pub const EXIT: u16 = 4;
+    pub const OPEN: u16 = 5;
+    pub const OPEN_FAILED: u16 = 6;
+    pub const RENAME: u16 = 7;
+    pub const LINK: u16 = 8;
+    pub const SYMLINK: u16 = 9;
+    pub const UNLINK: u16 = 10;
+    pub const MKDIR: u16 = 11;
+    pub const CHMOD: u16 = 12;
+    pub const FILE_CHMOD: u16 = 13;
+    pub const CONNECT: u16 = 14;
+    pub const BIND: u16 = 15;
+    pub const LISTEN: u16 = 16;
+    pub const SEND: u16 = 17;
+    pub const DUP: u16 = 18;
+    pub const DENIED: u16 = 19;
+    pub const PIECE: u16 = 20;
+    pub const FOLD: u16 = 21;
+}
+
+/// Declares structs of the wire and a table of their layouts, so that none escapes the test.
+macro_rules! wire {
+    ($($(#[$doc:meta])* $name:ident = $c:literal { $($field:ident: $type:ty,)* })*) => {
+        $(
+            $(#[$doc])*
+            #[repr(C)]
+            #[derive(Clone, Copy, Debug, Default, FromBytes, Immutable, KnownLayout)]
+            pub struct $name { $(pub $field: $type,)* }
+        )*
+
+        /// Every struct: its C name, its size, and its fields with their offsets and sizes.
+        pub const LAYOUTS: &[Layout] = &[$(
+            Layout {
+                name: $c,
+                size: size_of::<$name>(),
+                fields: &[$((
+                    stringify!($field),
+                    std::mem::offset_of!($name, $field),
+                    size_of::<$type>(),
+                ),)*],
+            },
+        )*];
+    };
+}
+
+/// How a struct of the wire lies in memory.
+#[derive(Debug)]
+pub struct Layout {
+    pub name: &'static str,
+    pub size: usize,
+    pub fields: &'static [(&'static str, usize, usize)],
+}
+
+wire! {
+    Head = "lz_head" {
+        size: u32, kind: u16, flags: u16, time: u64, start: u64, pid: u32, tid: u32, inner_pid: u32,
+        uid: u32, gid: u32, euid: u32, egid: u32, cpu: u16, slot: u16,
+    }
+    File = "lz_file" {
+        inode: u64, magic: u64, device: u32, links: u32, mode: u16, path: u16, upper: u8, pad: [u8; 3],
+    }
+    Argument = "lz_argument" { text: u16, base: u16, unreadable: u8, pad: [u8; 3], }
+    Socket = "lz_socket" { family: u16, kind: u16, protocol: u16, address: u16, }
+    Exec = "lz_exec" {
+        exe: File, pieces: u64, argv_size: u32, env_size: u32, argv_sent: u32, env_sent: u32,
+        asked: u16, interpreter: u16, cwd: u16, tty: u8, pad: u8, comm: [u8; 16],
+    }
+    ExecFailed = "lz_exec_failed" { result: i64, asked: Argument, }
+    Fork = "lz_fork" {
+        start: u64, pid: u32, tid: u32, inner_pid: u32, uid: u32, gid: u32, euid: u32, egid: u32,
+        pad: u32,
+    }
+    Exit = "lz_exit" { status: u32, pad: u32, }
+    Open = "lz_open" { file: File, flags: u32, created: u8, pad: [u8; 3], }
+    OpenFailed = "lz_open_failed" { result: i64, flags: u32, pad: u32, path: Argument, }
+    Names = "lz_names" { result: i64, mode: u32, pad: u32, first: Argument, second: Argument, }
+    FileChmod = "lz_file_chmod" { file: File, result: i64, mode: u32, pad: u32, }
+    Endpoint = "lz_endpoint" { result: i64, socket: Socket, }
+    Dup = "lz_dup" { onto: u32, is_socket: u32, socket: Socket, file: File, }
+    Denied = "lz_denied" { result: i64, args: [u64; 6], number: u32, pad: u32, }
+    /// A part of an argument vector or environment; it comes before the exec that names it.
+    Piece = "lz_piece" { pieces: u64, offset: u32, length: u16, is_env: u8, pad: u8, }
+    /// That many more acts like the record that this thread last sent with the same slot.
+    Fold = "lz_fold" { first: u64, count: u64, }
+}

@@ -1,0 +1,130 @@
+//! What the image did, whether a rule found fault with it or not.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::finding::{Origin, is_zero};
+
+/// A summary of the events. Lists are bounded: first come, first kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Behaviour {
+    /// One entry for each program that ran, in order.
+    #[schemars(length(max = "super::PROCESSES_MAX"))]
+    pub processes: Vec<Program>,
+    #[serde(default)]
+    pub processes_omitted: u64,
+    /// What was changed or refused, by path.
+    #[schemars(length(max = "super::FILES_MAX"))]
+    pub files: Vec<FileUse>,
+    /// Acts on files that are not listed.
+    #[serde(default)]
+    pub files_omitted: u64,
+    pub network: Network,
+    /// Decoys that were touched.
+    #[schemars(length(max = "super::BAITS_MAX"))]
+    pub baits: Vec<BaitUse>,
+    #[serde(default)]
+    pub baits_omitted: u64,
+    /// Programs that came about during the run and were then run.
+    #[schemars(length(max = "super::DROPPED_MAX"))]
+    pub dropped: Vec<Dropped>,
+    #[serde(default)]
+    pub dropped_omitted: u64,
+}
+
+/// A program that ran: one exec, with the forks that share it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Program {
+    /// Its place in the recording.
+    pub id: u32,
+    /// The program that led to it; null for the image's first.
+    pub parent: Option<u32>,
+    pub exe: String,
+    #[schemars(length(max = "super::ARGUMENTS_MAX"))]
+    pub argv: Vec<String>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub argv_omitted: u64,
+    pub cwd: String,
+    /// As the image itself sees it.
+    pub pid: u32,
+    /// Effective user id, as the image itself sees it.
+    pub uid: u32,
+    pub origin: Origin,
+    /// Of the executable; null where it could not be read.
+    pub sha256: Option<String>,
+    /// Seconds since the image's first program began.
+    pub first_seen: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FileUse {
+    pub path: String,
+    /// `create`, `write`, `rename`, `link`, `delete`, `mkdir`, `chmod`; `refused` where one failed.
+    pub acts: Vec<String>,
+    pub count: u64,
+    pub first_seen: f64,
+    pub origin: Origin,
+    /// False: the path is what the program passed, which may not be what the kernel used.
+    pub verified: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Network {
+    #[schemars(length(max = "super::DNS_MAX"))]
+    pub dns: Vec<DnsQuestion>,
+    #[serde(default)]
+    pub dns_omitted: u64,
+    #[schemars(length(max = "super::FLOWS_MAX"))]
+    pub flows: Vec<Flow>,
+    #[serde(default)]
+    pub flows_omitted: u64,
+    #[schemars(length(max = "super::LISTENERS_MAX"))]
+    pub listeners: Vec<Listener>,
+    #[serde(default)]
+    pub listeners_omitted: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DnsQuestion {
+    pub name: String,
+    pub kind: String,
+    pub count: u64,
+    pub first_seen: f64,
+}
+
+/// Connections or datagrams of one program to one address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Flow {
+    pub protocol: String,
+    /// `203.0.113.9:443`, or a socket's path.
+    pub remote: String,
+    pub exe: String,
+    pub count: u64,
+    /// How many of them were refused.
+    pub failed: u64,
+    pub first_seen: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Listener {
+    pub protocol: String,
+    pub local: String,
+    pub exe: String,
+    pub first_seen: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BaitUse {
+    pub bait: String,
+    pub event: u64,
+    pub text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Dropped {
+    pub path: String,
+    pub sha256: Option<String>,
+    pub origin: Origin,
+    /// When it first ran.
+    pub first_seen: f64,
+}

@@ -1,0 +1,252 @@
+//! What the image did: a bounded summary, fed event by event.
+//!
+//! The first of each kind are kept, so that a flood cannot push out what came before it; what does
+//! not fit is counted.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use super::convert::{arguments, origin, seconds};
+use super::document::{
+    Behaviour, DROPPED_MAX, Dropped, FILES_MAX, FLOWS_MAX, FileUse, Flow, LISTENERS_MAX, Layer, Listener,
+    PROCESSES_MAX, Program, TEXT_MAX,
+};
+use super::escape::short_text;
+use super::log::hex;
+use crate::event::{
+    Act, Endpoint, Event, Executable, File, FileAct, FileKind, NetAct, NetAction, OpenMode, Origin, Outcome,
+    Process, Protocol,
+};
+
+const EPERM: i32 = 1;
+const EACCES: i32 = 13;
+const EROFS: i32 = 30;
+
+/// Collects a [`Behaviour`].
+pub struct Summary {
+    layers: Vec<Layer>,
+    behaviour: Behaviour,
+    programs: HashSet<u32>,
+    files: HashMap<String, usize>,
+    flows: HashMap<(String, String, String), usize>,
+    listeners: HashSet<(String, String)>,
+    dropped: HashSet<(String, Option<String>)>,
+}
+
+impl Summary {
+    /// `layers` are the subject's, to name the one a file came from.
+    pub fn new(layers: &[Layer]) -> Self {
+        Self {
+            layers: layers.to_vec(),
+            behaviour: Behaviour::default(),
+            programs: HashSet::new(),
+            files: HashMap::new(),
+            flows: HashMap::new(),
+            listeners: HashSet::new(),
+            dropped: HashSet::new(),
+        }
+    }
+
+    /// Takes one event in, in the order of the recording.
+    pub fn observe(&mut self, event: &Event) {
+        if let Some(process) = &event.process {
+            self.program(process, event);
+        }
+        match &event.act {
+            Act::File(act) => self.file_act(act, event),
+            Act::Net(act) => self.net_act(act, event),
+            Act::Exec(_) if event.outcome.is_done() => self.executed(event),
+            Act::Exec(_) | Act::Process(_) | Act::Denied(_) | Act::Sandbox(_) => {}
+        }
+    }
+
+    pub fn finish(self) -> Behaviour {
+        self.behaviour
+    }
+
+    fn program(&mut self, process: &Process, event: &Event) {
+        let program = &process.program;
+        if self.programs.contains(&program.id.0) {
+            return;
+        }
+        if self.programs.len() >= PROCESSES_MAX {
+            // Counted where it begins, because it is remembered nowhere.
+            self.behaviour.processes_omitted += u64::from(matches!(event.act, Act::Exec(_)));
+            return;
+        }
+        self.programs.insert(program.id.0);
+        let (argv, argv_omitted) = arguments(&program.argv, TEXT_MAX);
+        self.behaviour.processes.push(Program {
+            id: program.id.0,
+            parent: program.lineage.first().map(|ancestor| ancestor.id.0),
+            exe: short_text(&program.exe.file.path, TEXT_MAX),
+            argv,
+            argv_omitted,
+            cwd: short_text(&program.cwd, TEXT_MAX),
+            pid: process.pid,
+            uid: process.ids.euid,
+            origin: origin(program.exe.file.origin, &self.layers),
+            sha256: program.exe.sha256.as_ref().map(hex),
+            first_seen: seconds(event.at),
+        });
+    }
+
+    /// Notes a program that came about during the run, and a script that did.
+    fn executed(&mut self, event: &Event) {
+        let Some(exe) = event.process.as_ref().map(|process| process.program.exe.clone()) else { return };
+        let Executable { file, sha256, script, .. } = &*exe;
+        self.dropped(file, sha256.as_ref().map(hex), event.at);
+        if let Some(script) = script {
+            self.dropped(script, None, event.at);
+        }
+    }
+
+    fn dropped(&mut self, file: &File, sha256: Option<String>, at: Duration) {
+        if !matches!(file.origin, Origin::Written | Origin::Memfd) {
+            return;
+        }
+        let path = short_text(&file.path, TEXT_MAX);
+        let key = (path.clone(), sha256.clone());
+        if self.dropped.contains(&key) {
+            return;
+        }
+        if self.dropped.len() >= DROPPED_MAX {
+            self.behaviour.dropped_omitted += 1;
+            return;
+        }
+        self.dropped.insert(key);
+        let origin = origin(file.origin, &self.layers);
+        self.behaviour.dropped.push(Dropped { path, sha256, origin, first_seen: seconds(at) });
+    }
+
+    fn file_act(&mut self, act: &FileAct, event: &Event) {
+        for (file, name) in changes(act) {
+            match event.outcome {
+                Outcome::Done => self.file(file, name, event),
+                Outcome::Failed(EPERM | EACCES | EROFS) => self.file(file, "refused", event),
+                Outcome::Failed(_) => {}
+            }
+        }
+        if let (FileAct::Open { file, mode }, Outcome::Failed(EPERM | EACCES)) = (act, event.outcome)
+            && !mode.write
+        {
+            self.file(file, "refused", event);
+        }
+    }
+
+    fn file(&mut self, file: &File, act: &str, event: &Event) {
+        let path = short_text(&file.path, TEXT_MAX);
+        if let Some(&place) = self.files.get(&path) {
+            let known = &mut self.behaviour.files[place];
+            known.count = known.count.saturating_add(event.count);
+            known.verified &= file.verified;
+            if !known.acts.iter().any(|name| name == act) {
+                known.acts.push(act.to_owned());
+            }
+            return;
+        }
+        if self.files.len() >= FILES_MAX {
+            self.behaviour.files_omitted = self.behaviour.files_omitted.saturating_add(event.count);
+            return;
+        }
+        self.files.insert(path.clone(), self.behaviour.files.len());
+        self.behaviour.files.push(FileUse {
+            path,
+            acts: vec![act.to_owned()],
+            count: event.count,
+            first_seen: seconds(event.at),
+            origin: origin(file.origin, &self.layers),
+            verified: file.verified,
+        });
+    }
+
+    fn net_act(&mut self, act: &NetAct, event: &Event) {
+        let exe = event.process.as_ref().map(|process| &process.program.exe.file.path);
+        let exe = exe.map(|path| short_text(path, TEXT_MAX)).unwrap_or_default();
+        match (act.action, &act.remote, &act.local) {
+            (NetAction::Connect | NetAction::Send, Some(remote), _) => self.flow(act, remote, exe, event),
+            (NetAction::Listen, _, Some(local)) => self.listener(act, local, exe, event),
+            // A datagram socket that is bound hears without listen(2).
+            (NetAction::Bind, _, Some(local)) if act.protocol == Protocol::Udp => {
+                self.listener(act, local, exe, event);
+            }
+            _ => {}
+        }
+    }
+
+    fn flow(&mut self, act: &NetAct, remote: &Endpoint, exe: String, event: &Event) {
+        let Some(remote) = endpoint(remote) else { return };
+        let key = (protocol(act.protocol), remote, exe);
+        let failed = if event.outcome.is_done() { 0 } else { event.count };
+        let network = &mut self.behaviour.network;
+        if let Some(&place) = self.flows.get(&key) {
+            let known = &mut network.flows[place];
+            known.count = known.count.saturating_add(event.count);
+            known.failed = known.failed.saturating_add(failed);
+            return;
+        }
+        if self.flows.len() >= FLOWS_MAX {
+            network.flows_omitted = network.flows_omitted.saturating_add(event.count);
+            return;
+        }
+        self.flows.insert(key.clone(), network.flows.len());
+        let (protocol, remote, exe) = key;
+        let first_seen = seconds(event.at);
+        network.flows.push(Flow { protocol, remote, exe, count: event.count, failed, first_seen });
+    }
+
+    fn listener(&mut self, act: &NetAct, local: &Endpoint, exe: String, event: &Event) {
+        let Some(local) = endpoint(local).filter(|_| event.outcome.is_done()) else { return };
+        let key = (protocol(act.protocol), local);
+        let network = &mut self.behaviour.network;
+        if self.listeners.contains(&key) {
+            return;
+        }
+        if self.listeners.len() >= LISTENERS_MAX {
+            network.listeners_omitted += 1;
+            return;
+        }
+        self.listeners.insert(key.clone());
+        let (protocol, local) = key;
+        network.listeners.push(Listener { protocol, local, exe, first_seen: seconds(event.at) });
+    }
+}
+
+/// What an act changes, and the word for it. Writing to a device changes no file.
+fn changes(act: &FileAct) -> Vec<(&File, &'static str)> {
+    match act {
+        FileAct::Open { file, mode: OpenMode { created: true, .. } } => vec![(file, "create")],
+        FileAct::Open { file, mode: OpenMode { write: true, .. } } if file.kind != FileKind::CharDevice => {
+            vec![(file, "write")]
+        }
+        FileAct::Open { .. } => Vec::new(),
+        FileAct::Rename { from, to } => vec![(from, "rename"), (to, "rename")],
+        FileAct::Link { to, .. } => vec![(to, "link")],
+        FileAct::Symlink { file, .. } => vec![(file, "link")],
+        FileAct::Unlink { file } => vec![(file, "delete")],
+        FileAct::Mkdir { file } => vec![(file, "mkdir")],
+        FileAct::Chmod { file, .. } => vec![(file, "chmod")],
+    }
+}
+
+fn endpoint(endpoint: &Endpoint) -> Option<String> {
+    match endpoint {
+        Endpoint::Inet(address) => Some(address.to_string()),
+        Endpoint::Unix(path) => Some(short_text(path, TEXT_MAX)),
+        Endpoint::Other => None,
+    }
+}
+
+fn protocol(protocol: Protocol) -> String {
+    match protocol {
+        Protocol::Tcp => "tcp".to_owned(),
+        Protocol::Udp => "udp".to_owned(),
+        Protocol::Icmp => "icmp".to_owned(),
+        Protocol::Raw => "raw".to_owned(),
+        Protocol::Packet => "packet".to_owned(),
+        Protocol::Netlink => "netlink".to_owned(),
+        Protocol::Unix => "unix".to_owned(),
+        Protocol::Vsock => "vsock".to_owned(),
+        Protocol::Other(family) => format!("family-{family}"),
+    }
+}

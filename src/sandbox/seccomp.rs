@@ -1,0 +1,304 @@
+//! Which system calls the image may make, compiled to a filter for the kernel.
+//!
+//! The list follows what an ordinary container may do: programs that run under common engines run here.
+//! Calls that we know and do not name below are allowed; numbers that we do not know answer ENOSYS, as an
+//! older kernel would, so that a new call is shut until somebody has looked at it. A refused call answers
+//! EPERM and nothing is ever killed: the attempt must come back to be seen at its exit.
+//!
+//! The 32-bit entry is filtered by its own numbers, not shut: a sample's `int 0x80` must be seen.
+//! One hole is known: the 32-bit `socketcall` passes its arguments in memory, which a filter cannot
+//! read, so address families are not checked there.
+//!
+//! Not here: the numbers ([`super::calls`]) and the loading ([`crate::sys::seccomp`]).
+
+use std::collections::BTreeMap;
+
+use crate::sys::seccomp::Instruction;
+
+use super::calls::{Calls, I386, X86_64};
+
+/// Refused in both tables, with the reason in front.
+const REFUSED: &[&[&str]] = &[
+    // Mounts: every wall of the sandbox is one.
+    &[
+        "mount",
+        "umount",
+        "umount2",
+        "pivot_root",
+        "open_tree",
+        "open_tree_attr",
+        "move_mount",
+        "fsopen",
+        "fsconfig",
+        "fsmount",
+        "fspick",
+        "mount_setattr",
+    ],
+    // Namespaces: the way to capabilities over kernel code that is not made for the hostile.
+    &["unshare", "setns", "sethostname", "setdomainname"],
+    // Kernel code and its tracing.
+    &[
+        "init_module",
+        "finit_module",
+        "delete_module",
+        "create_module",
+        "query_module",
+        "get_kernel_syms",
+        "kexec_load",
+        "kexec_file_load",
+        "bpf",
+        "perf_event_open",
+        "lookup_dcookie",
+        "syslog",
+    ],
+    // Large or young kernel surfaces that ordinary engines shut as well.
+    &["userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register"],
+    // Keys: not every keyring belongs to a namespace.
+    &["add_key", "request_key", "keyctl"],
+    // Other processes' insides beyond ptrace(2), and files by handle.
+    &["kcmp", "pidfd_getfd", "process_madvise", "open_by_handle_at", "fanotify_init"],
+    // The whole machine: time, power, swap, quota, accounting, ports, placement of memory.
+    &[
+        "settimeofday",
+        "stime",
+        "clock_settime",
+        "clock_settime64",
+        "clock_adjtime",
+        "clock_adjtime64",
+        "reboot",
+        "swapon",
+        "swapoff",
+        "quotactl",
+        "quotactl_fd",
+        "acct",
+        "iopl",
+        "ioperm",
+        "vhangup",
+        "move_pages",
+        "migrate_pages",
+        "mbind",
+        "get_mempolicy",
+        "set_mempolicy",
+        "set_mempolicy_home_node",
+    ],
+    // Obsolete.
+    &["_sysctl", "sysfs", "uselib", "ustat", "nfsservctl", "vm86", "vm86old", "bdflush"],
+];
+
+/// Answered as if the kernel lacked them. The flags of clone3(2) lie in memory, where a filter cannot see
+/// them; C libraries then fall back to clone(2).
+const ABSENT: &[&str] = &["clone3"];
+
+/// `CLONE_NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET`, linux/sched.h.
+const NEW_NAMESPACES: u32 = 0x7e02_0000;
+
+/// Personalities that change no protection: Linux, 32-bit Linux, both with UNAME26, and the question.
+const PERSONALITIES: [u32; 5] = [0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];
+
+/// AF_UNIX, AF_INET, AF_INET6, AF_NETLINK, AF_PACKET (which then needs a capability that nobody has).
+/// AF_VSOCK reaches the host's hypervisor, AF_ALG and the rest load kernel modules.
+const FAMILIES: [u32; 5] = [1, 2, 10, 16, 17];
+
+/// Offsets in `struct seccomp_data`, linux/seccomp.h; the low half of the first argument.
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const ARGUMENT: u32 = 16;
+
+/// `AUDIT_ARCH_X86_64` and `AUDIT_ARCH_I386`, linux/audit.h.
+const IS_X86_64: u32 = 0xc000_003e;
+const IS_I386: u32 = 0x4000_0003;
+
+const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+const EPERM: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+const ENOSYS: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+
+/// The filter for both entries.
+pub fn filter() -> Vec<Instruction> {
+    let (wide, narrow) = (block(X86_64), block(I386));
+    let mut program = vec![load(ARCHITECTURE), jump_if(libc::BPF_JEQ, IS_X86_64, 1, 0), skip(wide.len())];
+    program.extend(wide);
+    program.extend([jump_if(libc::BPF_JEQ, IS_I386, 1, 0), answer(ENOSYS)]);
+    program.extend(narrow);
+    program
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    Always(u32),
+    /// EPERM if the first argument has one of these bits.
+    Bits(u32),
+    /// EPERM unless the first argument is one of these.
+    OneOf(&'static [u32]),
+}
+
+/// One architecture: runs of numbers with the same rule, ascending; beyond the last, ENOSYS. Every way
+/// through it ends in an answer.
+fn block(calls: Calls) -> Vec<Instruction> {
+    let mut program = vec![load(NUMBER)];
+    for (last, rule) in runs(calls) {
+        let body = match rule {
+            Rule::Always(value) => vec![answer(value)],
+            Rule::Bits(bits) => {
+                vec![load(ARGUMENT), jump_if(libc::BPF_JSET, bits, 0, 1), answer(EPERM), answer(ALLOW)]
+            }
+            Rule::OneOf(values) => one_of(values),
+        };
+        program.push(jump_if(libc::BPF_JGT, last, body.len() as u8, 0));
+        program.extend(body);
+    }
+    program.push(answer(ENOSYS));
+    program
+}
+
+fn one_of(values: &[u32]) -> Vec<Instruction> {
+    let mut body = vec![load(ARGUMENT)];
+    for value in values {
+        body.extend([jump_if(libc::BPF_JEQ, *value, 0, 1), answer(ALLOW)]);
+    }
+    body.push(answer(EPERM));
+    body
+}
+
+/// The last number of each run and its rule. Holes in the table answer ENOSYS.
+fn runs(calls: Calls) -> Vec<(u32, Rule)> {
+    let rules: BTreeMap<u32, Rule> = calls.iter().map(|(number, name)| (number, rule(name))).collect();
+    let last = rules.keys().next_back().copied().unwrap_or(0);
+    let mut runs: Vec<(u32, Rule)> = Vec::new();
+    for number in 0..=last {
+        let rule = rules.get(&number).copied().unwrap_or(Rule::Always(ENOSYS));
+        match runs.last_mut() {
+            Some((end, before)) if *before == rule => *end = number,
+            _ => runs.push((number, rule)),
+        }
+    }
+    runs
+}
+
+fn rule(name: &str) -> Rule {
+    match name {
+        "clone" => Rule::Bits(NEW_NAMESPACES),
+        "personality" => Rule::OneOf(&PERSONALITIES),
+        "socket" | "socketpair" => Rule::OneOf(&FAMILIES),
+        _ if ABSENT.contains(&name) => Rule::Always(ENOSYS),
+        _ if REFUSED.iter().any(|group| group.contains(&name)) => Rule::Always(EPERM),
+        _ => Rule::Always(ALLOW),
+    }
+}
+
+fn load(offset: u32) -> Instruction {
+    instruction(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, offset, 0, 0)
+}
+
+fn jump_if(comparison: u32, operand: u32, yes: u8, no: u8) -> Instruction {
+    instruction(libc::BPF_JMP | comparison | libc::BPF_K, operand, yes, no)
+}
+
+fn skip(instructions: usize) -> Instruction {
+    instruction(libc::BPF_JMP | libc::BPF_JA, instructions as u32, 0, 0)
+}
+
+fn answer(value: u32) -> Instruction {
+    instruction(libc::BPF_RET | libc::BPF_K, value, 0, 0)
+}
+
+fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> Instruction {
+    Instruction { code: code as u16, jt, jf, k }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel would do with the filter: a classic-BPF machine for the instructions used here.
+    fn run(architecture: u32, number: u32, argument: u32) -> u32 {
+        let program = filter();
+        let (mut at, mut accumulator) = (0, 0);
+        loop {
+            let Instruction { code, jt, jf, k } = program[at];
+            at += 1;
+            let code = u32::from(code);
+            match code & 0x07 {
+                libc::BPF_RET => return k,
+                libc::BPF_LD => {
+                    accumulator = match k {
+                        NUMBER => number,
+                        ARCHITECTURE => architecture,
+                        ARGUMENT => argument,
+                        other => panic!("offset {other}"),
+                    }
+                }
+                _ => {
+                    let taken = match code & 0xf0 {
+                        libc::BPF_JA => {
+                            at += k as usize;
+                            continue;
+                        }
+                        libc::BPF_JEQ => accumulator == k,
+                        libc::BPF_JGT => accumulator > k,
+                        libc::BPF_JSET => accumulator & k != 0,
+                        other => panic!("jump {other}"),
+                    };
+                    at += usize::from(if taken { jt } else { jf });
+                }
+            }
+        }
+    }
+
+    fn check(name: &str, argument: u32, expected: u32) {
+        for (calls, architecture) in [(X86_64, IS_X86_64), (I386, IS_I386)] {
+            if let Some(number) = calls.number(name) {
+                assert_eq!(run(architecture, number, argument), expected, "{name} of {architecture:x}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_refused_name_is_a_call() {
+        for name in REFUSED.iter().copied().flatten().chain(ABSENT) {
+            assert!(X86_64.number(name).or(I386.number(name)).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn calls_are_answered_by_their_rule() {
+        for name in ["read", "execve", "ptrace", "chroot", "setuid", "memfd_create", "landlock_add_rule"] {
+            check(name, 0, ALLOW);
+        }
+        for name in REFUSED.iter().copied().flatten() {
+            check(name, 0, EPERM);
+        }
+        check("clone3", 0, ENOSYS);
+    }
+
+    #[test]
+    fn arguments_decide_for_clone_personality_and_socket() {
+        check("clone", libc::SIGCHLD as u32, ALLOW);
+        check("clone", 0x003d_0f00, ALLOW); // a thread
+        for flag in [0x2_0000, 0x0200_0000, 0x1000_0000, 0x2000_0000, 0x4000_0000] {
+            check("clone", flag, EPERM);
+        }
+        check("personality", 0xffff_ffff, ALLOW);
+        check("personality", 0x004_0000, EPERM); // ADDR_NO_RANDOMIZE
+        check("socket", libc::AF_INET6 as u32, ALLOW);
+        check("socket", libc::AF_VSOCK as u32, EPERM);
+        check("socket", libc::AF_ALG as u32, EPERM);
+    }
+
+    #[test]
+    fn unknown_numbers_and_architectures_do_not_exist() {
+        for (architecture, number) in [
+            (IS_X86_64, 100_000),
+            (IS_X86_64, 400),
+            (IS_X86_64, 0x4000_0001),
+            (0xc000_00b7, 0),
+            (IS_I386, 500),
+        ] {
+            assert_eq!(run(architecture, number, 0), ENOSYS, "{architecture:x} {number}");
+        }
+    }
+
+    #[test]
+    fn filter_fits_the_kernel() {
+        assert!(filter().len() < 4096, "{}", filter().len());
+    }
+}

@@ -1,0 +1,226 @@
+//! The probes: from the embedded object to programs in the kernel.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+
+use aya::maps::{Map, MapData, ProgramArray};
+use aya::programs::{BtfTracePoint, Program};
+use aya::{Btf, Ebpf, EbpfLoader, VerifierLogLevel};
+
+use super::watch::Watch;
+use super::{KERNEL_BTF, TraceError};
+use crate::sys::bpf;
+use crate::sys::ring::Ring;
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lazaret.bpf.o"));
+
+/// Name of a probe and the tracepoint it hangs on, in the order of attaching: the sieve comes last,
+/// when its handlers are in place.
+const PROBES: [(&str, &str); 4] = [
+    ("fork", "sched_process_fork"),
+    ("exit", "sched_process_exit"),
+    ("exec", "sched_process_exec"),
+    ("sys_exit", "sys_exit"),
+];
+
+/// What the sieve calls, by `enum handler` of ebpf/calls.h.
+const HANDLERS: [&str; 7] = ["denied", "exec_failed", "open", "names", "file_chmod", "socket", "dup"];
+
+/// What takes the verifier as long as everything else together.
+const SLOW: [&str; 3] = ["socket", "exec", "exit"];
+
+/// What may differ from run to run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// File with the kernel's types.
+    pub btf: PathBuf,
+    /// Bytes of the ring for what a flood must not push out; a power of two.
+    pub critical: u32,
+    /// Bytes of the ring for everything else; a power of two.
+    pub bulk: u32,
+    /// A ring asks for a drain when this many bytes wait in it.
+    pub wake_at: u32,
+}
+
+impl Default for Options {
+    /// At about 600,000 records of 200 bytes a second (what two processors can do at most), 100 ms
+    /// are 12 MB: they fit above half of the bulk ring.
+    fn default() -> Options {
+        Options { btf: PathBuf::from(KERNEL_BTF), critical: 8 << 20, bulk: 32 << 20, wake_at: 256 << 10 }
+    }
+}
+
+/// Which tasks are the sandbox's.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// A pidfd of the sandbox's init, which is held: it and all that it forks from now on.
+    pub init: BorrowedFd<'a>,
+    /// The directory of the sandbox's cgroup in the v2 tree: everything in or below it.
+    pub cgroup: BorrowedFd<'a>,
+}
+
+/// Probes that the kernel has verified and that see nothing yet.
+pub struct Probes {
+    ebpf: Ebpf,
+    sizes: (u32, u32),
+}
+
+impl Probes {
+    pub fn load() -> Result<Probes, TraceError> {
+        Probes::load_with(&Options::default())
+    }
+
+    /// Loads in two threads: the verifier takes most of the time, and works on both at once.
+    pub fn load_with(options: &Options) -> Result<Probes, TraceError> {
+        let (btf, loader) = std::thread::scope(|scope| {
+            let btf = scope.spawn(|| read_btf(&options.btf));
+            let loader = EbpfLoader::new(); // reads the types as well, into its own copy
+            (btf.join().expect("reading does not panic"), loader)
+        });
+        let btf = btf?;
+        // Seeded by the system: the key only has to be unknown to the sandbox.
+        let secret = [RandomState::new().hash_one(0), RandomState::new().hash_one(1)];
+        let mut ebpf = load_object(loader, options, &secret, &btf)?;
+        load_programs(&mut ebpf, &btf)?;
+        fill_handlers(&mut ebpf)?;
+        Ok(Probes { ebpf, sizes: (options.critical, options.bulk) })
+    }
+
+    /// Marks the sandbox and lets the probes see it: from the return of this call on, nothing that
+    /// its tasks do goes by unrecorded or uncounted.
+    pub fn attach(mut self, target: &Target<'_>) -> Result<Watch, TraceError> {
+        mark(&mut self.ebpf, target)?;
+        let critical = self.ring("critical", self.sizes.0)?;
+        let bulk = self.ring("bulk", self.sizes.1)?;
+        for (name, _) in PROBES {
+            probe(&mut self.ebpf, name)?
+                .attach()
+                .map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
+        }
+        Watch::new(self.ebpf, critical, bulk)
+    }
+
+    fn ring(&self, name: &'static str, size: u32) -> Result<Ring, TraceError> {
+        let map = map_fd(&self.ebpf, name)?;
+        Ring::map(map, size).map_err(|source| TraceError::Ring { source })
+    }
+}
+
+fn read_btf(path: &Path) -> Result<Btf, TraceError> {
+    let bytes = std::fs::read(path)
+        .map_err(|source| TraceError::NoBtf { path: path.to_owned(), source: Some(source) })?;
+    if bytes.is_empty() {
+        return Err(TraceError::NoBtf { path: path.to_owned(), source: None });
+    }
+    Btf::parse(&bytes, aya::Endianness::default())
+        .map_err(|source| TraceError::BadBtf { path: path.to_owned(), source: source.into() })
+}
+
+fn load_object<'a>(
+    mut loader: EbpfLoader<'a>,
+    options: &'a Options,
+    secret: &'a [u64; 2],
+    btf: &'a Btf,
+) -> Result<Ebpf, TraceError> {
+    loader
+        .btf(Some(btf))
+        .allow_unsupported_maps() // task storage
+        .verifier_log_level(VerifierLogLevel::DISABLE)
+        .map_max_entries("critical", options.critical)
+        .map_max_entries("bulk", options.bulk)
+        .override_global("secret", secret, true)
+        .override_global("wake_at", &options.wake_at, true);
+    loader.load(OBJECT).map_err(|source| refusal(source.into()))
+}
+
+/// EPERM has one cause and one cure; everything else is the kernel's own reason.
+fn refusal(source: Box<dyn std::error::Error + Send + Sync>) -> TraceError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*source);
+    while let Some(error) = cause {
+        let denied = error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+        if denied {
+            return TraceError::NotPermitted { source };
+        }
+        cause = error.source();
+    }
+    TraceError::Load { source }
+}
+
+/// Loads every program of the object, half of them in a second thread.
+fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), TraceError> {
+    let handlers = HANDLERS.iter().map(|name| (*name, "sys_exit"));
+    let mut wanted: HashMap<_, _> = PROBES.into_iter().chain(handlers).collect();
+    let (mut here, mut there) = (Vec::new(), Vec::new());
+    for (name, program) in ebpf.programs_mut() {
+        let Some((name, tracepoint)) = wanted.remove_entry(name) else { continue };
+        let side = if SLOW.contains(&name) { &mut there } else { &mut here };
+        side.push((name, tracepoint, program));
+    }
+    if let Some((name, _)) = wanted.into_iter().next() {
+        return Err(TraceError::Missing { name });
+    }
+    std::thread::scope(|scope| {
+        let there = scope.spawn(move || load_all(there, btf));
+        load_all(here, btf)?;
+        there.join().expect("loading does not panic")
+    })
+}
+
+fn load_all(programs: Vec<(&'static str, &'static str, &mut Program)>, btf: &Btf) -> Result<(), TraceError> {
+    for (name, tracepoint, program) in programs {
+        let program: &mut BtfTracePoint = program.try_into().map_err(|_| TraceError::Missing { name })?;
+        program
+            .load(tracepoint, btf)
+            .map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
+    }
+    Ok(())
+}
+
+fn probe<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut BtfTracePoint, TraceError> {
+    ebpf.program_mut(name).and_then(|program| program.try_into().ok()).ok_or(TraceError::Missing { name })
+}
+
+fn fill_handlers(ebpf: &mut Ebpf) -> Result<(), TraceError> {
+    let mut fds = Vec::with_capacity(HANDLERS.len());
+    for name in HANDLERS {
+        let fd = probe(ebpf, name)?.fd().and_then(|fd| Ok(fd.try_clone()?));
+        fds.push((name, fd.map_err(|source| TraceError::Refused { probe: name, source: source.into() })?));
+    }
+    let map = ebpf.map_mut("handlers").ok_or(TraceError::Missing { name: "handlers" })?;
+    let mut handlers =
+        ProgramArray::try_from(map).map_err(|source| TraceError::Load { source: source.into() })?;
+    for (index, (name, fd)) in (0..).zip(&fds) {
+        handlers
+            .set(index, fd, 0)
+            .map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
+    }
+    Ok(())
+}
+
+/// Init by its pidfd (what it forks inherits the mark), the cgroup by its descriptor.
+fn mark(ebpf: &mut Ebpf, target: &Target<'_>) -> Result<(), TraceError> {
+    /// `struct ours` of ebpf/task.h: `seeded`, then the fold table.
+    const OURS: usize = 8 + 16 * (6 + 3) * 8;
+    let mut seeded = [0; OURS];
+    seeded[0] = 1;
+    let tasks = map_fd(ebpf, "tasks")?;
+    bpf::update(tasks, target.init.as_raw_fd() as u32, &seeded)
+        .map_err(|source| TraceError::Mark { what: "its init", source })?;
+    let cage = map_fd(ebpf, "cage")?;
+    let fd = target.cgroup.as_raw_fd() as u32;
+    bpf::update(cage, 0, &fd.to_ne_bytes()).map_err(|source| TraceError::Mark { what: "its cgroup", source })
+}
+
+fn map_fd<'a>(ebpf: &'a Ebpf, name: &'static str) -> Result<BorrowedFd<'a>, TraceError> {
+    let missing = TraceError::Missing { name };
+    let data: &MapData = match ebpf.map(name) {
+        Some(Map::RingBuf(data) | Map::CgroupArray(data) | Map::Unsupported(data)) => data,
+        _ => return Err(missing),
+    };
+    Ok(data.fd().as_fd())
+}

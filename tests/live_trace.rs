@@ -1,0 +1,583 @@
+//! Does the deeds and looks at the records: the real probes in the real kernel.
+//!
+//! Each test holds a child on a pipe, watches it by pidfd and cgroup, lets it run one act of
+//! fixtures/programs/acts.c, and ends when its cgroup is empty.
+
+#![cfg(feature = "live")]
+
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use lazaret::event::Family;
+use lazaret::record::{Body, Counters, KernelFile, Record, Stream};
+use lazaret::sys::bpf::pidfd;
+use lazaret::trace::{Loss, Options, Probes, Target, TraceError, Watch, survey_with};
+
+mod harness {
+    use super::*;
+
+    pub fn is_live() -> bool {
+        let live = std::env::var_os("LAZARET_LIVE").is_some_and(|value| value == "1");
+        if !live {
+            eprintln!("skipped: needs root and LAZARET_LIVE=1");
+        }
+        live
+    }
+
+    static ACTS: LazyLock<PathBuf> = LazyLock::new(|| {
+        let program = std::env::temp_dir().join(format!("acts-{}", std::process::id()));
+        let built = Command::new("cc")
+            .args(["-static", "-O1", "-o"])
+            .arg(&program)
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/programs/acts.c"))
+            .arg("-lpthread")
+            .status()
+            .expect("cc");
+        assert!(built.success());
+        program
+    });
+
+    /// A cgroup, a directory and a held child; all gone when dropped.
+    pub struct Stage {
+        dir: Option<tempfile::TempDir>,
+        cgroup: PathBuf,
+        child: Child,
+    }
+
+    /// What a watched run left.
+    pub struct Seen {
+        pub records: Vec<Record>,
+        pub losses: Vec<Loss>,
+        pub counters: Counters,
+        pub pid: u32,
+        pub dir: tempfile::TempDir,
+    }
+
+    impl Stage {
+        /// A child that waits for a line and then runs `command` in a directory of its own.
+        pub fn set(command: &[&str]) -> Stage {
+            let dir = tempfile::tempdir().expect("tempdir");
+            fs::write(dir.path().join("target"), "target").unwrap();
+            std::os::unix::fs::symlink("target", dir.path().join("link")).unwrap();
+            fs::create_dir(dir.path().join("sub")).unwrap();
+            fs::write(dir.path().join("sub/inner"), "inner").unwrap();
+            let child = Command::new("/bin/busybox")
+                .args(["sh", "-c", "read line; exec \"$@\"", "sh"])
+                .args(command)
+                .current_dir(dir.path())
+                .env_clear()
+                .env("MARK", "here")
+                .stdin(Stdio::piped())
+                .spawn()
+                .expect("busybox");
+            let cgroup = new_cgroup();
+            fs::write(cgroup.join("cgroup.procs"), child.id().to_string()).unwrap();
+            Stage { dir: Some(dir), cgroup, child }
+        }
+
+        pub fn attach(&self, probes: Probes) -> Watch {
+            let init = pidfd(self.child.id()).expect("pidfd");
+            let cgroup = File::open(&self.cgroup).unwrap();
+            let target = Target { init: init.as_fd(), cgroup: cgroup.as_fd() };
+            probes.attach(&target).expect("attach")
+        }
+
+        /// Marks the child only by its cgroup: the pidfd is that of another, harmless process.
+        pub fn attach_by_cgroup(&self, probes: Probes, other: u32) -> Watch {
+            let init = pidfd(other).expect("pidfd");
+            let cgroup = File::open(&self.cgroup).unwrap();
+            probes.attach(&Target { init: init.as_fd(), cgroup: cgroup.as_fd() }).expect("attach")
+        }
+
+        pub fn pid(&self) -> u32 {
+            self.child.id()
+        }
+
+        pub fn release(&mut self) {
+            let mut stdin = self.child.stdin.take().expect("stdin");
+            stdin.write_all(b"go\n").unwrap();
+        }
+
+        /// True while a task of the stage is alive.
+        pub fn is_populated(&mut self) -> bool {
+            let _ = self.child.try_wait();
+            let events = fs::read_to_string(self.cgroup.join("cgroup.events")).unwrap();
+            events.contains("populated 1")
+        }
+
+        /// Lets the child run and drains until nothing of it is left.
+        pub fn run(mut self, mut watch: Watch) -> Seen {
+            let mut stream = Stream::new();
+            let mut records = Vec::new();
+            self.release();
+            while self.is_populated() {
+                let drained = watch.drain(&mut |bytes| take(&mut stream, bytes));
+                records.extend(stream.take(drained.watermark));
+                std::thread::yield_now();
+            }
+            watch.drain_rest(&mut |bytes| take(&mut stream, bytes));
+            records.extend(stream.finish());
+            Seen {
+                records,
+                losses: watch.losses().unwrap(),
+                counters: stream.counters(),
+                pid: self.child.id(),
+                dir: self.dir.take().unwrap(),
+            }
+        }
+    }
+
+    fn take(stream: &mut Stream, bytes: &[u8]) {
+        keep_fixture(bytes);
+        stream.push(bytes);
+    }
+
+    /// With LAZARET_FIXTURES=DIR, the first record of each kind becomes DIR/<stem>.bin, together with
+    /// the earlier ones that it refers to (layout: ebpf/wire.h).
+    fn keep_fixture(bytes: &[u8]) {
+        const STEMS: [&str; 22] = [
+            "",
+            "exec",
+            "exec_failed",
+            "fork",
+            "exit",
+            "open",
+            "open_failed",
+            "rename",
+            "link",
+            "symlink",
+            "unlink",
+            "mkdir",
+            "chmod",
+            "file_chmod",
+            "connect",
+            "bind",
+            "listen",
+            "send",
+            "dup",
+            "denied",
+            "piece",
+            "fold",
+        ];
+        thread_local!(static EARLIER: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) });
+        let Some(dir) = std::env::var_os("LAZARET_FIXTURES") else { return };
+        let word = |bytes: &[u8], at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
+        let stem = STEMS[usize::from(bytes[4])];
+        let belongs = |earlier: &&Vec<u8>| match stem {
+            "exec" => earlier[4] == 20 && word(earlier, 56) == word(bytes, 88),
+            "fold" => word(earlier, 8) == word(bytes, 56),
+            _ => false,
+        };
+        EARLIER.with_borrow_mut(|earlier| {
+            let path = Path::new(&dir).join(stem).with_extension("bin");
+            if stem != "piece" && !path.exists() {
+                let before = earlier.iter().filter(belongs).flatten();
+                fs::write(path, before.chain(bytes).copied().collect::<Vec<_>>()).unwrap();
+            }
+            earlier.push(bytes.to_vec());
+        });
+    }
+
+    impl Drop for Stage {
+        fn drop(&mut self) {
+            let _ = fs::write(self.cgroup.join("cgroup.kill"), "1");
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+            // The group can be removed when the last orphan is reaped by the system's init.
+            while fs::remove_dir(&self.cgroup).is_err() && self.cgroup.exists() {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    fn new_cgroup() -> PathBuf {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let root = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
+            .map(Path::new)
+            .into_iter()
+            .find(|root| root.join("cgroup.procs").exists())
+            .expect("a v2 cgroup tree");
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let group = root.join(format!("trace-{}-{number}", std::process::id()));
+        fs::create_dir(&group).unwrap();
+        group
+    }
+
+    /// Watches one act.
+    pub fn watch(act: &[&str]) -> Seen {
+        watch_with(&Options::default(), act)
+    }
+
+    pub fn watch_with(options: &Options, act: &[&str]) -> Seen {
+        let mut command = vec![ACTS.to_str().unwrap()];
+        command.extend(act);
+        let stage = Stage::set(&command);
+        let probes = Probes::load_with(options).expect("probes");
+        let watch = stage.attach(probes);
+        stage.run(watch)
+    }
+
+    pub fn acts() -> &'static str {
+        ACTS.to_str().unwrap()
+    }
+
+    impl Seen {
+        /// The records as text, from the end of the act's exec on.
+        pub fn lines(&self) -> Vec<String> {
+            let is_exec = |record: &Record| matches!(record.body, Body::Exec { .. });
+            let begin = self.records.iter().position(is_exec).map_or(0, |at| at + 1);
+            let dir = self.dir.path().to_str().unwrap();
+            self.records[begin..].iter().map(|record| record.to_string().replace(dir, "$")).collect()
+        }
+
+        pub fn opens(&self) -> Vec<(&Record, &KernelFile, u32, bool)> {
+            let opens = self.records.iter().filter_map(|record| match &record.body {
+                Body::Open { file, flags, created } => Some((record, file, *flags, *created)),
+                _ => None,
+            });
+            opens.collect()
+        }
+
+        /// Nothing was lost, cut, misread or out of place.
+        pub fn assert_whole(&self) {
+            assert_eq!(self.losses, []);
+            assert_eq!(self.counters, Counters::default());
+        }
+    }
+}
+
+use harness::{Seen, Stage, acts, is_live, watch, watch_with};
+
+/// Watches one act; its records in their order, the stage's directory shown as `$`, must be `expected`.
+fn check(act: &str, expected: &[&str]) -> Option<Seen> {
+    if !is_live() {
+        return None;
+    }
+    let seen = watch(&act.split(' ').collect::<Vec<_>>());
+    seen.assert_whole();
+    let lines = seen.lines();
+    let expected: Vec<_> = expected.iter().map(|line| line.to_string()).collect();
+    assert_eq!(lines, expected, "\n{}", lines.join("\n"));
+    Some(seen)
+}
+
+#[test]
+fn an_open_ends_in_the_kernels_own_path_whatever_the_route() {
+    let expected = [
+        "open $/target 0o100000",
+        "open $/target 0o100002",
+        "open $/sub/inner 0o100000",
+        "open $/target 0o104000",
+        "open $/sub/inner 0o1100000",
+        "open $/target 0o400000",
+        "open $/sub/made 0o101101 created",
+        "open $/sub/made 0o101001",
+        "open pipe: 0o100000",
+        "exit 0x0",
+    ];
+    let Some(seen) = check("opens", &expected) else { return };
+    let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(seen.dir.path().join("target")).unwrap());
+    let opens = seen.opens();
+    assert!(opens.iter().all(|(record, ..)| record.task.pid == seen.pid && record.task.uid == 0));
+    assert_eq!(opens[0].1.inode, inode);
+    assert_eq!(opens[0].1.mode, 0o100_644);
+}
+
+#[test]
+fn failed_opens_and_execs_are_records_and_loops_of_them_counts() {
+    if !is_live() {
+        return;
+    }
+    let mut seen = watch(&["failures"]);
+    seen.assert_whole();
+    // Another failure in between may have taken the slot of this one: only the sum is certain.
+    let is_absent = |record: &Record| record.to_string().starts_with("open_failed absent@");
+    let (absent, rest) = std::mem::take(&mut seen.records).into_iter().partition(is_absent);
+    seen.records = rest;
+    let expected = [
+        "open $/sub 0o300000",
+        "open_failed gone@$/sub 0o1 = -2",
+        "open_failed ?@$ 0o0 = -14",
+        "exec_failed ./absent = -2",
+        "exit 0x0",
+    ];
+    assert_eq!(seen.lines(), expected);
+    assert!(absent.len() < 5, "{absent:#?}");
+    assert_eq!(absent.iter().map(|record: &Record| record.count).sum::<u64>(), 1001);
+}
+
+#[test]
+fn changes_of_names_carry_the_directory_they_start_from() {
+    check(
+        "names",
+        &[
+            "open $/sub 0o300000",
+            "mkdir fresh@$ = 0",
+            "rename target@$ fresh/moved@$ = 0",
+            "rename inner@$/sub outer@$ = 0",
+            "link outer@$ second@$ = 0",
+            "symlink /etc/passwd points@$ = 0",
+            "chmod outer@$ 0o4755 = 0",
+            "open $/outer 0o100000",
+            "file_chmod $/outer 0o600 = 0",
+            "unlink second@$ = 0",
+            "unlink nothing@$/sub = -2",
+            "unlink sub@$ = 0",
+            "exit 0x0",
+        ],
+    );
+}
+
+#[test]
+fn sockets_show_the_kernels_addresses_also_through_32_bit_calls() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["sockets"]);
+    seen.assert_whole();
+    let lines = seen.lines();
+    let port = lines[0].split([':', ' ']).nth(3).unwrap_or_default();
+    assert_ne!(port, "0", "the port that the kernel chose: {lines:#?}");
+    let expected = [
+        "bind 2.1.6 127.0.0.1:PORT = 0",
+        "listen 2.1.6 127.0.0.1:PORT = 0",
+        "connect 2.1.6 127.0.0.1:PORT = 0",
+        "send 2.2.17 127.0.0.2:53 = 1",
+        "send 2.2.17 127.0.0.2:54 = 1",
+        "send 2.2.17 127.0.0.3:55 = 2",
+        "send 2.2.17 127.0.0.4:56 = 2",
+        "bind 1.1.0 unix:door\\x00 = 0",
+        "listen 1.1.0 unix:door\\x00 = 0",
+        "connect 1.1.0 unix:door\\x00 = 0",
+        "connect 2.1.6 127.0.0.1:1 = -111",
+        "connect 2.1.6 127.0.0.1:2 = -111",
+        "exit 0x0",
+    ]
+    .map(|line| line.replace("PORT", port));
+    // The program passes the whole sockaddr_un, mostly NULs.
+    let lines: Vec<_> = lines.iter().map(|line| line.replace(&"\\x00".repeat(104), "\\x00")).collect();
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_descriptor_copied_onto_stdio_shows_what_it_leads_to() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["dups"]);
+    seen.assert_whole();
+    let lines = seen.lines();
+    let port = lines[0].split([':', ' ']).nth(3).unwrap_or_default();
+    // fcntl(F_DUPFD) repeats what dup2(2) did: a second record, or a count that leaves later.
+    let mut expected = [
+        "dup 0 $/target",
+        "dup 0 2.1.6 127.0.0.1:PORT",
+        "dup 0 2.1.6 127.0.0.1:PORT",
+        "dup 0 pipe:",
+        "dup 1 2.1.6 127.0.0.1:PORT",
+        "exit 0x0",
+        "open $/target 0o100000",
+    ]
+    .map(|line| line.replace("PORT", port));
+    let mut acts = lines[3..].to_vec();
+    acts.sort();
+    expected.sort();
+    assert_eq!(acts, expected);
+}
+
+#[test]
+fn calls_that_seccomp_denies_are_seen_and_counted() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["denied"]);
+    seen.assert_whole();
+    let refused = |record: &&Record| {
+        matches!(record.body, Body::Denied { number: 101, result: -1, args: [16, 1, ..], compat: false })
+    };
+    assert_eq!(seen.records.iter().filter(refused).map(|record| record.count).sum::<u64>(), 500);
+    assert_eq!(seen.records.iter().filter(refused).count(), 2, "{:#?}", seen.lines());
+    assert!(seen.lines().contains(&"connect 2.1.6 10.1.2.3:4444 = -1".to_owned()));
+}
+
+#[test]
+fn what_an_orphan_does_is_seen_after_its_parents_ended() {
+    check("orphan", &["fork", "exit 0x0", "fork", "exit 0x0", "open $/target 0o100000", "exit 0x700"]);
+}
+
+#[test]
+fn threads_count_for_themselves_and_a_signal_is_the_exit_status() {
+    check("threads", &["open $/target 0o100000", "open $/target 0o100000 x999", "exit 0xf"]);
+}
+
+#[test]
+fn one_act_among_many_short_lived_processes_is_found() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["swarm"]);
+    seen.assert_whole();
+    let count = |wanted: fn(&Body) -> bool| seen.records.iter().filter(|record| wanted(&record.body)).count();
+    assert_eq!(count(|body| matches!(body, Body::Fork { .. })), 500);
+    assert_eq!(count(|body| matches!(body, Body::Exit { .. })), 501);
+    let opens = seen.opens();
+    let [(open, file, ..)] = opens[..] else { panic!("{:#?}", seen.lines()) };
+    assert!(file.path.ends_with(b"/target"));
+    // The child that acted is one that a fork announced, with its start time.
+    let announced = |record: &Record| matches!(record.body, Body::Fork { child } if child.pid == open.task.pid && child.start == open.task.start);
+    assert!(seen.records.iter().any(announced));
+}
+
+#[test]
+fn a_path_of_nearly_4096_bytes_is_whole() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["deep"]);
+    seen.assert_whole();
+    let (_, file, _, created) = *seen.opens().last().expect("an open");
+    let expected = format!(
+        "{}{}{}/bottom",
+        seen.dir.path().display(),
+        format!("/{}", "d".repeat(200)).repeat(18),
+        "/s".repeat(60)
+    );
+    assert_eq!(String::from_utf8_lossy(&file.path), expected);
+    assert!(created);
+}
+
+#[test]
+fn an_exec_carries_argv_env_script_and_directory() {
+    if !is_live() {
+        return;
+    }
+    let long = "x".repeat(100 * 1024) + "THE POINT";
+    let script = std::env::temp_dir().join(format!("script-{}", std::process::id()));
+    fs::write(&script, "#!/bin/busybox sh\nexit 3\n").unwrap();
+    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let script_name = script.to_str().unwrap().to_owned();
+    let stage = Stage::set(&[&script_name, &long]);
+    let watch = stage.attach(Probes::load().expect("probes"));
+    let seen = stage.run(watch);
+    fs::remove_file(&script).unwrap();
+    seen.assert_whole();
+    let exec = seen.records.iter().find(|record| matches!(record.body, Body::Exec { .. }));
+    let Some(Record { body: Body::Exec { exe, asked, interpreter, argv, env, cwd, comm, tty }, .. }) = exec
+    else {
+        panic!("no exec");
+    };
+    assert_eq!(exe.path, b"/usr/bin/busybox");
+    assert_eq!(asked, script_name.as_bytes());
+    assert_eq!(interpreter, b"/bin/busybox");
+    assert_eq!(*argv, format!("/bin/busybox\0sh\0{script_name}\0{long}\0").as_bytes());
+    assert!(env.split(|&byte| byte == 0).any(|variable| variable == b"MARK=here"));
+    assert_eq!(cwd, seen.dir.path().as_os_str().as_encoded_bytes());
+    assert!(script_name.as_bytes().windows(comm.len()).any(|part| part == comm), "{comm:?}");
+    assert!(!tty);
+    let exit = seen.records.last().map(|record| record.to_string());
+    assert_eq!(exit.as_deref(), Some("exit 0x300"));
+}
+
+#[test]
+fn nothing_of_a_task_outside_the_sandbox_appears() {
+    if !is_live() {
+        return;
+    }
+    let mut outside = Stage::set(&[acts(), "flood", "20000"]);
+    let mut inside = Stage::set(&[acts(), "orphan"]);
+    let mut watch = inside.attach(Probes::load().expect("probes"));
+    let mut stream = Stream::new();
+    outside.release();
+    while outside.is_populated() {
+        watch.drain(&mut |bytes| stream.push(bytes));
+    }
+    inside.release();
+    while inside.is_populated() {
+        watch.drain(&mut |bytes| stream.push(bytes));
+    }
+    watch.drain_rest(&mut |bytes| stream.push(bytes));
+    let records = stream.finish();
+    assert_eq!(records.len(), 7, "{:#?}", records.iter().map(Record::to_string).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_task_is_found_by_its_cgroup_alone() {
+    if !is_live() {
+        return;
+    }
+    let other = Stage::set(&[acts(), "nothing"]);
+    let stage = Stage::set(&[acts(), "threads"]);
+    let watch = stage.attach_by_cgroup(Probes::load().expect("probes"), other.pid());
+    let seen = stage.run(watch);
+    seen.assert_whole();
+    assert_eq!(seen.lines(), ["open $/target 0o100000", "open $/target 0o100000 x999", "exit 0xf"]);
+}
+
+#[test]
+fn a_flood_of_identical_opens_is_counted_exactly() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["flood", "300000"]);
+    seen.assert_whole();
+    let opens = seen.opens();
+    assert_eq!(opens.iter().map(|(record, ..)| record.count).sum::<u64>(), 300_000);
+    assert!(opens.len() < 20, "{}", opens.len());
+}
+
+#[test]
+fn a_ring_that_overflows_says_how_much_was_lost() {
+    if !is_live() {
+        return;
+    }
+    let options = Options { bulk: 4096, ..Options::default() };
+    let seen = watch_with(&options, &["distinct", "20000"]);
+    let failed = seen.records.iter().filter(|record| matches!(record.body, Body::OpenFailed { .. }));
+    let kept: u64 = failed.map(|record| record.count).sum();
+    let lost: u64 =
+        seen.losses.iter().filter(|loss| loss.family == Family::File).map(|loss| loss.records).sum();
+    assert!(lost > 0, "a page of ring held {kept} records");
+    assert_eq!(kept + lost, 20_000);
+}
+
+#[test]
+fn a_flood_of_distinct_acts_is_drained_without_loss() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["distinct", "200000"]);
+    seen.assert_whole();
+    let failed = seen.records.iter().filter(|record| matches!(record.body, Body::OpenFailed { .. }));
+    assert_eq!(failed.count(), 200_000);
+    assert!(seen.records.windows(2).all(|pair| pair[0].time <= pair[1].time));
+}
+
+#[test]
+fn without_the_kernels_types_nothing_is_loaded() {
+    let absent = Options { btf: PathBuf::from("/nonexistent/vmlinux"), ..Options::default() };
+    assert!(matches!(Probes::load_with(&absent), Err(TraceError::NoBtf { .. })));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let empty = Options { btf: file.path().to_owned(), ..Options::default() };
+    assert!(matches!(Probes::load_with(&empty), Err(TraceError::NoBtf { .. })));
+    fs::write(file.path(), "no types").unwrap();
+    assert!(matches!(Probes::load_with(&empty), Err(TraceError::BadBtf { .. })));
+}
+
+#[test]
+fn the_survey_says_what_works_and_what_to_do_about_the_rest() {
+    if !is_live() {
+        return;
+    }
+    for answer in survey_with(Path::new("/sys/kernel/btf/vmlinux")) {
+        assert!(!answer.needed || answer.refused.is_none(), "{answer:?}");
+    }
+    let blind = survey_with(Path::new("/nonexistent/vmlinux"));
+    let refused = blind.iter().filter(|answer| answer.needed && answer.refused.is_some());
+    assert_eq!(refused.count(), 3, "{blind:#?}");
+}
