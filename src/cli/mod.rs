@@ -16,7 +16,7 @@ mod outdir;
 #[cfg(feature = "live")]
 mod progress;
 mod replay;
-mod rules;
+pub mod rules;
 mod show;
 mod terminal;
 mod verdict;

@@ -104,7 +104,7 @@ mod tests {
             change(&mut losses);
             assert_eq!(state(&losses, family), (CoverageState::Partial, reason.to_owned()));
         };
-        check(|it| drop(it.records.insert(Family::File, 3)), Family::File, "3 records lost");
+        check(|it| it.records.extend([(Family::File, 3)]), Family::File, "3 records lost");
         check(|it| it.unreadable = 1, Family::Network, "1 records unreadable");
         check(|it| it.unjoined = 2, Family::Process, "2 argument vectors not joined");
         check(|it| it.cut_arguments = 2, Family::Process, "2 argument vectors or environments cut");

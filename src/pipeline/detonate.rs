@@ -156,7 +156,7 @@ fn cage(job: &Job<'_>, image: &Image, rootfs: &Rootfs) -> Result<Cage, PipelineE
 
 fn arm(probes: Probes, held: &HeldSandbox) -> Result<Watch, PipelineError> {
     let target = held.target();
-    let cgroup = File::open(target.cgroup()).map_err(PipelineError::io("open the sandbox's cgroup"))?;
+    let cgroup = File::open(&target.cgroup).map_err(PipelineError::io("open the sandbox's cgroup"))?;
     Ok(probes.attach(&trace::Target { init: target.pidfd.as_fd(), cgroup: cgroup.as_fd() })?)
 }
 

@@ -18,7 +18,6 @@ pub struct RuleSet {
     rules: Vec<Rule>,
     /// In the order of [`Category::ALL`].
     categories: [CategoryRules; 6],
-    digest: [u8; 32],
 }
 
 /// The rules of one category, by what can make them match.
@@ -42,9 +41,7 @@ impl RuleSet {
     {
         let mut rules: Vec<Rule> = Vec::new();
         let mut errors = Vec::new();
-        let mut digests = Vec::new();
         for (name, bytes) in files {
-            digests.push(<[u8; 32]>::from(Sha256::digest(bytes.as_ref())));
             match parse::rule(name.as_ref(), bytes.as_ref()) {
                 Ok(rule) => rules.push(rule),
                 Err(found) => errors.extend(found),
@@ -53,23 +50,16 @@ impl RuleSet {
         rules.sort_by(|a, b| (&a.name, &a.file).cmp(&(&b.name, &b.file)));
         errors.extend(duplicates(&rules));
         errors.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-        digests.sort();
-        let digest = Sha256::digest(digests.as_flattened()).into();
-        if errors.is_empty() { Ok(RuleSet::compile(rules, digest)) } else { Err(errors) }
+        if errors.is_empty() { Ok(RuleSet::compile(rules)) } else { Err(errors) }
     }
 
-    fn compile(rules: Vec<Rule>, digest: [u8; 32]) -> RuleSet {
+    fn compile(rules: Vec<Rule>) -> RuleSet {
         let mut categories: [CategoryRules; 6] = Default::default();
         for (at, rule) in rules.iter().enumerate() {
             categories[rule.category as usize].file(rule, at as RuleAt);
         }
         categories.iter_mut().for_each(CategoryRules::finish);
-        RuleSet { rules, categories, digest }
-    }
-
-    /// sha256 over the sha256 of each file, sorted: the same for the same files in any order.
-    pub fn digest(&self) -> [u8; 32] {
-        self.digest
+        RuleSet { rules, categories }
     }
 
     /// The rules, sorted by name.

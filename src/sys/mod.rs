@@ -5,7 +5,6 @@
 
 pub mod allow;
 pub mod bpf;
-pub mod event_loop;
 pub mod mount;
 pub mod net;
 pub mod open;

@@ -383,30 +383,6 @@ fn collectors_and_starting_runs_do_not_meet() {
 }
 
 #[test]
-fn statuses_arrive_in_an_event_loop_of_one_thread() {
-    if !live() {
-        return;
-    }
-    let fixture = Fixture::new();
-    let running = fixture.start(&["/bin/sh", "-c", "exit 4"]);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
-    let statuses = runtime.block_on(async {
-        let mut statuses = Vec::new();
-        let ready = lazaret::sys::event_loop::watch(running.status_fd()).unwrap();
-        while statuses.last() != Some(&Status::Gone) {
-            let mut guard = ready.readable().await.unwrap();
-            match running.next_status().unwrap() {
-                Some(status) => statuses.push(status),
-                None => guard.clear_ready(),
-            }
-        }
-        statuses
-    });
-    assert!(statuses.contains(&Status::ProgramExited { code: 4, signal: 0 }), "{statuses:?}");
-    running.end().unwrap().remove().unwrap();
-}
-
-#[test]
 fn a_cage_costs_little() {
     if !live() {
         return;
