@@ -67,6 +67,17 @@ impl RuleSet {
         &self.rules
     }
 
+    /// SHA-256 over names and contents of all rules: two sets with equal digests judge alike.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut sum = Sha256::new();
+        for rule in &self.rules {
+            sum.update((rule.name.len() as u64).to_be_bytes());
+            sum.update(&rule.name);
+            sum.update(rule.digest);
+        }
+        sum.finalize().into()
+    }
+
     pub fn rule(&self, name: &str) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.name == name)
     }
