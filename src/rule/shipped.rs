@@ -31,6 +31,8 @@ pub const SHIPPED: &[(&str, &str)] = rules! {
     "execution/reverse-shell-command.yaml"
     "execution/reverse-shell.yaml"
     "execution/shell-opens-connection.yaml"
+    "execution/shell-reaches-outside.yaml"
+    "execution/socket-on-standard-input.yaml"
     "execution/socket-on-standard-stream.yaml"
     "impact/miner-arguments.yaml"
     "impact/miner-port-contacted.yaml"
