@@ -35,6 +35,7 @@ pub struct Job<'j> {
     pub quarantined: Option<String>,
     pub options: Options,
     pub duration: Duration,
+    pub probes: trace::Options,
     /// The directory the run leaves behind.
     pub out: &'j RunDir,
     pub state: PathBuf,
@@ -51,7 +52,7 @@ pub struct Job<'j> {
 pub enum News<'n> {
     /// A step begins; its name is a verb.
     Step(&'static str),
-    /// The image was resolved, and is the one that was asked for.
+    /// The image was resolved.
     Subject(&'n Subject),
     Unpacking(Progress),
     /// The image has run for so long, of so long, and done so much.
@@ -88,7 +89,7 @@ pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Deto
     let (image, before, subject) = steps.take("open", |tell| open(&job, tell))?;
     let rootfs = steps.take("unpack", |tell| unpack(&job, &image, tell))?;
     let signals = Signals::block().map_err(PipelineError::io("block signals"))?;
-    let probes = steps.take("load probes", |_| Ok(Probes::load()?))?;
+    let probes = steps.take("load probes", |_| Ok(Probes::load_with(&job.probes)?))?;
     let cage = steps.take("cage", |_| cage(&job, &image, &rootfs))?;
     let watch = steps.take("arm", |_| arm(probes, &cage.held))?;
 
@@ -115,12 +116,10 @@ fn open(job: &Job<'_>, tell: &mut dyn FnMut(News<'_>)) -> Result<(Image, Digest,
         _ => {}
     }
     let subject = subject(&image);
-    match &job.quarantined {
-        Some(expected) if expected != subject.digest() => {
-            let (expected, found) = (expected.clone(), subject.digest().to_owned());
-            return Err(PipelineError::OtherSubject { expected, found });
-        }
-        _ => tell(News::Subject(&subject)),
+    tell(News::Subject(&subject));
+    if let Some(expected) = job.quarantined.as_ref().filter(|expected| *expected != subject.digest()) {
+        let (expected, found) = (expected.clone(), subject.digest().to_owned());
+        return Err(PipelineError::OtherSubject { expected, found });
     }
     let before = image.subject_digest()?;
     Ok((image, before, subject))
