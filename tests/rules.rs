@@ -1,10 +1,12 @@
 //! The shipped rules: each loads, lies in a folder named after one of its tactics, and is tested by
 //! recordings.
 
+use std::io::BufReader;
 use std::path::Path;
 
 use lazaret::cli::rules::{self, Expected, Outcome};
-use lazaret::rule::{RuleSet, SHIPPED};
+use lazaret::report::log;
+use lazaret::rule::{Findings, Level, RuleSet, SHIPPED};
 
 fn below_root(path: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -81,4 +83,23 @@ fn no_rule_of_level_high_matches_an_ordinary_recording() {
         }
     }
     assert!(seen > 40, "only {seen} quiet recordings");
+}
+
+#[test]
+fn no_rule_of_level_high_matches_ordinary_work() {
+    let rules = RuleSet::shipped();
+    for name in ["package-install", "servers", "build-job"] {
+        let file = std::fs::File::open(below_root(&format!("fixtures/ordinary/{name}.jsonl.zst"))).unwrap();
+        let plain = log::decompress(BufReader::new(file)).unwrap();
+        let mut findings = Findings::new(&rules);
+        let mut seen = 0;
+        for event in log::Reader::open(BufReader::new(plain)).unwrap() {
+            findings.observe(&event.unwrap());
+            seen += 1;
+        }
+        let found = findings.finish().findings;
+        let grave: Vec<_> = found.iter().filter(|finding| finding.level >= Level::High).collect();
+        assert!(grave.is_empty(), "{name}: {grave:#?}");
+        assert!(seen > 3000 && !found.is_empty(), "{name} shows nothing");
+    }
 }

@@ -4,7 +4,7 @@
 //! (arguments, thread names) is offered too and says so. What would need a program in a rule (joining,
 //! resolving, comparing) is computed here and offered as a field of its own.
 //!
-//! The fields themselves stand in [`table`].
+//! The fields themselves stand in the table beside this file.
 
 mod read;
 mod table;

@@ -70,12 +70,21 @@ pub struct Evidence {
 /// Collects findings from the events of one recording.
 pub struct Findings<'r> {
     matcher: Matcher<'r>,
-    by_id: HashMap<FindingId, Finding>,
-    /// Ids of matches that need not be made again: by rule and program, where the identity is the
-    /// default one.
-    known: HashMap<(*const Rule, *const Program), (FindingId, Arc<Program>)>,
+    by_id: HashMap<FindingId, Growing<'r>>,
+    known: KnownIds,
     omitted: u64,
 }
+
+/// A finding, and the latest match beyond the first [`EVIDENCE_FIRST`]: it becomes evidence only at the
+/// end, so that a flood of matches costs little each.
+struct Growing<'r> {
+    finding: Finding,
+    last: Option<(&'r Rule, Event)>,
+}
+
+/// Ids that need not be made again, by rule and program, where the identity is the default one. The
+/// program is kept beside its id, so that its address stays its own.
+type KnownIds = HashMap<(*const Rule, *const Program), (FindingId, Arc<Program>)>;
 
 /// All findings of a recording.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -98,20 +107,20 @@ impl<'r> Findings<'r> {
         let Findings { matcher, by_id, known, omitted } = self;
         for found in matcher.matches(event) {
             let id = id_of(known, &found);
-            if let Some(finding) = by_id.get_mut(&id) {
-                finding.repeat(&found);
+            if let Some(growing) = by_id.get_mut(&id) {
+                growing.repeat(&found);
             } else if by_id.len() < FINDINGS_MAX {
-                by_id.insert(id, Finding::first(id, &found));
+                by_id.insert(id, Growing { finding: Finding::first(id, &found), last: None });
                 new.push(id);
             } else {
                 *omitted += found.event.count;
             }
         }
-        new.iter().filter_map(|id| self.by_id.get(id)).collect()
+        new.iter().filter_map(|id| self.by_id.get(id)).map(|growing| &growing.finding).collect()
     }
 
     pub fn finish(self) -> FindingList {
-        let mut findings: Vec<Finding> = self.by_id.into_values().collect();
+        let mut findings: Vec<Finding> = self.by_id.into_values().map(Growing::finish).collect();
         findings.sort_by(|a, b| {
             let key = |it: &Finding| (std::cmp::Reverse(it.level), it.evidence[0].event);
             key(a).cmp(&key(b)).then_with(|| (&a.rule, a.id).cmp(&(&b.rule, b.id)))
@@ -139,11 +148,25 @@ impl Finding {
             advice: rule.advice.clone(),
         }
     }
+}
 
-    fn repeat(&mut self, found: &RuleMatch<'_, '_>) {
-        self.count = self.count.saturating_add(found.event.count);
-        self.evidence.truncate(EVIDENCE_FIRST);
-        self.evidence.push(Evidence::of(found));
+impl<'r> Growing<'r> {
+    fn repeat(&mut self, found: &RuleMatch<'r, '_>) {
+        let finding = &mut self.finding;
+        finding.count = finding.count.saturating_add(found.event.count);
+        if finding.evidence.len() < EVIDENCE_FIRST {
+            finding.evidence.push(Evidence::of(found));
+        } else {
+            self.last = Some((found.rule, found.event.clone()));
+        }
+    }
+
+    fn finish(self) -> Finding {
+        let mut finding = self.finding;
+        finding
+            .evidence
+            .extend(self.last.map(|(rule, event)| Evidence::of(&RuleMatch { rule, event: &event })));
+        finding
     }
 }
 
@@ -155,10 +178,7 @@ impl Evidence {
     }
 }
 
-type KnownIds = HashMap<(*const Rule, *const Program), (FindingId, Arc<Program>)>;
-
-/// The default identity depends on rule and program only, and is made once for both. The program is
-/// kept beside it, so that its address stays its own.
+/// The default identity depends on rule and program only, and is made once for both.
 fn id_of(known: &mut KnownIds, found: &RuleMatch<'_, '_>) -> FindingId {
     let Some(process) = found.event.process.as_ref().filter(|_| found.rule.identity.is_empty()) else {
         return make_id(found);

@@ -54,7 +54,6 @@ impl ProgramFacts {
 }
 
 impl<'a> Subject<'a> {
-    /// A subject for one look at one event, with nothing remembered.
     pub fn process(self) -> Option<&'a Process> {
         self.event.process.as_ref()
     }

@@ -161,12 +161,10 @@ pub(super) fn is_public(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => {
             let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
-            !(v4.is_private() || v4.is_link_local() || v4.is_broadcast() || v4.is_documentation() || shared)
+            let benchmark = v4.octets()[0] == 198 && v4.octets()[1] & 0xfe == 18;
+            !(v4.is_private() || v4.is_link_local() || v4.is_broadcast() || shared || benchmark)
         }
-        IpAddr::V6(v6) => {
-            let documentation = v6.segments()[..2] == [0x2001, 0xdb8];
-            !(v6.is_unique_local() || v6.is_unicast_link_local() || documentation)
-        }
+        IpAddr::V6(v6) => !(v6.is_unique_local() || v6.is_unicast_link_local()),
     }
 }
 

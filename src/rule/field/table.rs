@@ -451,7 +451,7 @@ pub static FIELDS: &[Field] = &[
         REMOTE,
         "dst.public",
         Read::Flag(|s| Some(is_public(ip(s.remote()?)?))),
-        "the far end is none of loopback, private, link-local, shared, multicast or documentation",
+        "the far end is none of loopback, private, link-local, shared, benchmarking or multicast",
     ),
     event(
         NET,

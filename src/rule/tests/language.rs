@@ -288,3 +288,32 @@ fn a_digest_changes_with_the_content_and_not_with_the_order() {
         digest([("a.yaml", &one), ("b.yaml", &changed)])
     );
 }
+
+/// A small generator of numbers (xorshift64), so that a failure can be repeated.
+fn next(state: &mut u64) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state as usize
+}
+
+#[test]
+fn no_bytes_make_loading_panic() {
+    let mut state = 0x9e37_79b9_7f4a_7c15;
+    for round in 0..4000 {
+        let (name, text) = crate::rule::SHIPPED[round % crate::rule::SHIPPED.len()];
+        let mut bytes = text.as_bytes().to_vec();
+        for _ in 0..=next(&mut state) % 4 {
+            let at = next(&mut state) % bytes.len();
+            match next(&mut state) % 4 {
+                0 => bytes[at] = next(&mut state) as u8,
+                1 => bytes.truncate(at.max(1)),
+                2 => bytes.insert(at, b"{}[]|:-*&!'\"#>?\n (%"[next(&mut state) % 19]),
+                _ => bytes.extend_from_within(at..),
+            }
+        }
+        if let Err(errors) = RuleSet::load([(name, &bytes)]) {
+            assert!(errors.iter().all(|error| error.line >= 1 && !error.to_string().is_empty()));
+        }
+    }
+}
