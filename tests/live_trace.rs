@@ -4,6 +4,7 @@
 //! fixtures/programs/acts.c, and ends when its cgroup is empty.
 
 #![cfg(feature = "live")]
+#![allow(clippy::unwrap_used)] // a test that cannot go on is a test that failed
 
 use std::cell::RefCell;
 use std::fs::{self, File};

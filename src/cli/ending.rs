@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::failure::{self, Failure, Kind};
 use super::{load, show, verdict};
+use crate::image::Digest;
 use crate::pipeline::rundir::RunDir;
 use crate::report::completion::{Attempt, Completion};
 use crate::report::document::{Named, Report};
@@ -146,5 +147,6 @@ fn write_event(out: &RunDir, event: &Completion) -> Result<(), Failure> {
 /// A file of the run by name and digest.
 fn named(out: &RunDir, name: &str) -> Option<Named> {
     let file = load::regular(&out.path().join(name)).ok()?;
-    Some(Named { name: name.into(), digest: load::digest_of(file).ok()? })
+    let (digest, _) = Digest::of_reader(file).ok()?;
+    Some(Named { name: name.into(), digest: digest.to_string() })
 }

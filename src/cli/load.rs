@@ -99,8 +99,3 @@ pub fn read(path: &Path, bound: u64) -> io::Result<Vec<u8>> {
 pub fn digest(bytes: &[u8]) -> String {
     Digest::of(bytes).to_string()
 }
-
-/// The same of a file, whatever its size.
-pub fn digest_of(file: File) -> io::Result<String> {
-    Digest::of_reader(file).map(|(digest, _)| digest.to_string())
-}

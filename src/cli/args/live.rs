@@ -1,0 +1,174 @@
+//! The flags of the commands that need privileges.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::{Format, Judging};
+
+/// IMAGE is oci:DIR[:TAG], oci-archive:FILE[:TAG], dir:ROOTFS, or a plain path to one of these.
+#[derive(Debug, Args)]
+pub struct Analyze {
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], dir:ROOTFS or a path
+    #[arg(value_name = "IMAGE")]
+    pub image: OsString,
+    /// Run this instead of the image's Cmd
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+    /// How long the image may run: 45, 45s, 2m, 1h
+    #[arg(long, default_value = "60s", value_parser = duration, value_name = "TIME")]
+    pub duration: Duration,
+    /// Leave the run here; made new, or empty
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub judging: Judging,
+    /// Add or replace the check dynamic-analysis in this quarantine report
+    #[arg(long, value_name = "FILE")]
+    pub quarantine_report: Option<PathBuf>,
+    /// Refuse the image unless its manifest has this digest
+    #[arg(long, value_name = "sha256:…")]
+    pub expect_digest: Option<String>,
+    /// Set a variable of the environment
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    pub env: Vec<OsString>,
+    /// Run as this user: NAME|UID[:GROUP|GID]
+    #[arg(short, long, value_name = "USER")]
+    pub user: Option<String>,
+    /// Working directory inside
+    #[arg(short, long, value_name = "DIR")]
+    pub workdir: Option<OsString>,
+    /// Run this program instead of the image's Entrypoint
+    #[arg(long, value_name = "PROGRAM")]
+    pub entrypoint: Option<OsString>,
+    /// Host name inside
+    #[arg(long, value_name = "NAME")]
+    pub hostname: Option<String>,
+    /// Memory of the image: 512m, 2g
+    #[arg(long, default_value = "1g", value_parser = size, value_name = "SIZE")]
+    pub memory: u64,
+    /// Processors of the image: 1, 1.5
+    #[arg(long, value_parser = cpus, value_name = "N")]
+    pub cpus: Option<f64>,
+    /// Tasks of the image at the same time
+    #[arg(long, default_value_t = 1024, value_name = "N")]
+    pub pids_limit: u32,
+    /// Bytes that the image may write to its files
+    #[arg(long, default_value = "4g", value_parser = size, value_name = "SIZE")]
+    pub disk: u64,
+    /// Time between the stop signal and the kill
+    #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
+    pub stop_grace: Duration,
+    /// Memory of each ring through which the probes report, a power of two; a full ring holds the
+    /// image still until it is read
+    #[arg(long, value_parser = ring, value_name = "SIZE")]
+    pub ring: Option<u32>,
+    /// The network the image finds
+    #[arg(long, value_enum, default_value_t = Network::None)]
+    pub network: Network,
+    /// Print how long each step took
+    #[arg(long)]
+    pub timings: bool,
+}
+
+/// What `--network` can be. The simulated internet is not built yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Network {
+    /// Loopback only; no link leads out
+    None,
+}
+
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+/// `45`, `45s`, `2m`, `1h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = split_unit(text);
+    let seconds = match unit {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err(format!("unit {unit:?} is none of s, m, h")),
+    };
+    match number.parse::<u64>() {
+        Ok(number @ 1..=86_400) => Ok(Duration::from_secs(number * seconds)),
+        _ => Err("a time is a whole number from 1 to 86400 with s, m or h".into()),
+    }
+}
+
+/// What an image may be given: at least what a container engine asks for.
+fn size(text: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        bytes if bytes >= 6 << 20 => Ok(bytes),
+        _ => Err("less than 6m is too little".into()),
+    }
+}
+
+/// `512m`, `2g`, bytes without a unit; multiples of 1024, as `docker run` counts.
+fn bytes(text: &str) -> Result<u64, String> {
+    let (number, unit) = split_unit(text);
+    let shift = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        _ => return Err(format!("unit {unit:?} is none of b, k, m, g")),
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    bytes.ok_or_else(|| "a size is a whole number with b, k, m or g".into())
+}
+
+/// A ring of the kernel's: a power of two, at least a page, at most 1 GiB.
+fn ring(text: &str) -> Result<u32, String> {
+    let bytes = bytes(text)?;
+    let fits = bytes.is_power_of_two() && (4096..=1 << 30).contains(&bytes);
+    fits.then_some(bytes as u32).ok_or_else(|| "a ring is a power of two from 4k to 1g".into())
+}
+
+fn cpus(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(cpus) if (0.01..=4096.0).contains(&cpus) => Ok(cpus),
+        _ => Err("processors are a number from 0.01 to 4096".into()),
+    }
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_carry_their_unit() {
+        let check = |text, expected: Option<u64>| {
+            assert_eq!(duration(text).ok(), expected.map(Duration::from_secs), "{text}");
+        };
+        check("45", Some(45));
+        check("45s", Some(45));
+        check("2m", Some(120));
+        check("1h", Some(3600));
+        check("0", None);
+        check("-1", None);
+        check("1d", None);
+        check("99999999999999999999", None);
+        check("", None);
+    }
+
+    #[test]
+    fn sizes_are_counted_as_docker_does() {
+        let check = |text, expected| assert_eq!(size(text).ok(), expected, "{text}");
+        check("512m", Some(512 << 20));
+        check("2G", Some(2 << 30));
+        check("1k", None);
+        check("99999999999g", None);
+        check("m", None);
+    }
+}
