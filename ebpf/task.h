@@ -22,7 +22,8 @@ struct slot {
 };
 
 struct ours {
-	__u64 seeded; /* descends from the init that was handed to us, not only found by its cgroup */
+	__u32 seeded; /* descends from the init that was handed to us, not only found by its cgroup */
+	__u32 ended;  /* of a leader: the exit of its process was sent */
 	struct slot slots[SLOTS];
 };
 

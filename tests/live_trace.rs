@@ -4,6 +4,7 @@
 //! fixtures/programs/acts.c, and ends when its cgroup is empty.
 
 #![cfg(feature = "live")]
+#![allow(clippy::unwrap_used)] // a stage that cannot be set is a failed test
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -62,12 +63,26 @@ mod harness {
     impl Stage {
         /// A child that waits for a line and then runs `command` in a directory of its own.
         pub fn set(command: &[&str]) -> Stage {
+            Stage::hold(&["/bin/busybox"], command)
+        }
+
+        /// One whose root is the stage's directory.
+        pub fn set_in_root(command: &[&str]) -> Stage {
+            Stage::hold(&["/bin/busybox", "chroot", ".", "/busybox"], command)
+        }
+
+        fn hold(shell: &[&str], command: &[&str]) -> Stage {
             let dir = tempfile::tempdir().expect("tempdir");
             fs::write(dir.path().join("target"), "target").unwrap();
             std::os::unix::fs::symlink("target", dir.path().join("link")).unwrap();
             fs::create_dir(dir.path().join("sub")).unwrap();
             fs::write(dir.path().join("sub/inner"), "inner").unwrap();
-            let child = Command::new("/bin/busybox")
+            if shell.len() > 1 {
+                fs::copy("/bin/busybox", dir.path().join("busybox")).unwrap();
+                fs::copy("/bin/busybox", dir.path().join("sub/busybox")).unwrap();
+            }
+            let child = Command::new(shell[0])
+                .args(&shell[1..])
                 .args(["sh", "-c", "read line; exec \"$@\"", "sh"])
                 .args(command)
                 .current_dir(dir.path())
@@ -76,6 +91,12 @@ mod harness {
                 .stdin(Stdio::piped())
                 .spawn()
                 .expect("busybox");
+            // Wait until it is the shell that holds, and not chroot(1) or the forked test.
+            let comm = format!("/proc/{}/comm", child.id());
+            let is_held = || fs::read_to_string(&comm).is_ok_and(|comm| comm.trim() == "busybox");
+            while !is_held() || !is_reading(child.id()) {
+                std::thread::yield_now();
+            }
             let cgroup = new_cgroup();
             fs::write(cgroup.join("cgroup.procs"), child.id().to_string()).unwrap();
             Stage { dir: Some(dir), cgroup, child }
@@ -182,6 +203,12 @@ mod harness {
             }
             earlier.push(bytes.to_vec());
         });
+    }
+
+    /// True when the process waits in read(2) or poll(2).
+    fn is_reading(pid: u32) -> bool {
+        let call = fs::read_to_string(format!("/proc/{pid}/syscall")).unwrap_or_default();
+        call.starts_with("0 ") || call.starts_with("7 ")
     }
 
     impl Drop for Stage {
@@ -556,6 +583,46 @@ fn a_flood_of_distinct_acts_is_drained_without_loss() {
     let failed = seen.records.iter().filter(|record| matches!(record.body, Body::OpenFailed { .. }));
     assert_eq!(failed.count(), 200_000);
     assert!(seen.records.windows(2).all(|pair| pair[0].time <= pair[1].time));
+}
+
+#[test]
+fn a_file_of_an_overlay_shows_its_side_and_the_path_across_the_mount() {
+    if !is_live() {
+        return;
+    }
+    let script = "mkdir up work mnt && mount -t overlay none \
+        -o lowerdir=sub,upperdir=up,workdir=work mnt && cat mnt/inner && echo > mnt/new";
+    let stage = Stage::set(&["/bin/busybox", "unshare", "-m", "/bin/busybox", "sh", "-c", script]);
+    let watch = stage.attach(Probes::load().expect("probes"));
+    let seen = stage.run(watch);
+    seen.assert_whole();
+    let lines = seen.lines();
+    assert!(lines.contains(&"open $/mnt/inner lower 0o100000".to_owned()), "{lines:#?}");
+    assert!(lines.contains(&"open $/mnt/new upper 0o101101 created".to_owned()), "{lines:#?}");
+}
+
+#[test]
+fn a_path_begins_at_the_sandboxs_root_and_not_at_a_later_chroot() {
+    if !is_live() {
+        return;
+    }
+    let script = "/busybox cat /target && /busybox chroot /sub /busybox cat /inner";
+    let stage = Stage::set_in_root(&["/busybox", "sh", "-c", script]);
+    let watch = stage.attach(Probes::load().expect("probes"));
+    let seen = stage.run(watch);
+    seen.assert_whole();
+    let paths: Vec<_> = seen.opens().iter().map(|open| text(&open.1.path)).collect();
+    assert_eq!(paths, ["/target", "/sub/inner"]);
+    let exes = seen.records.iter().filter_map(|record| match &record.body {
+        Body::Exec { exe, cwd, .. } => Some((text(&exe.path), text(cwd))),
+        _ => None,
+    });
+    let last = exes.last().unwrap();
+    assert_eq!(last, ("/sub/busybox".to_owned(), "/sub".to_owned()));
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 #[test]
