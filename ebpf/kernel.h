@@ -232,7 +232,6 @@ static long (*bpf_loop)(__u32 times, void *step, void *state, __u64 flags) = (vo
 
 /* For the path that every open takes: reads the beginning of an object at once, then picks members
  * out of the copy. One that this kernel has further behind is read by itself. */
-#define BLOCK_SIZE 128
 #define READ_BLOCK(block, object) bpf_probe_read_kernel(block, sizeof(block), object)
 #define PICK(block, object, member)                                                                \
 	({                                                                                         \

@@ -175,10 +175,13 @@ CALLED int fill_head(struct lz_head *head)
 	head->pid = task->tgid;
 	head->tid = task->pid;
 	head->inner_pid = inner_pid(task);
-	head->uid = READ(cred, uid.val);
-	head->gid = READ(cred, gid.val);
-	head->euid = READ(cred, euid.val);
-	head->egid = READ(cred, egid.val);
+	__u64 block[6];
+
+	READ_BLOCK(block, cred);
+	head->uid = PICK(block, cred, uid.val);
+	head->gid = PICK(block, cred, gid.val);
+	head->euid = PICK(block, cred, euid.val);
+	head->egid = PICK(block, cred, egid.val);
 	head->cpu = bpf_get_smp_processor_id();
 	return 0;
 }
