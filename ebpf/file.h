@@ -161,14 +161,9 @@ INLINE int add_cwd(struct scratch *s)
 	return fs ? add_path(s, (__u64)READ(fs, pwd.dentry), (__u64)READ(fs, pwd.mnt)) : 0;
 }
 
-/* A path argument: the string, and for a relative one the directory it starts from. */
-CALLED int add_argument(struct scratch *s, struct lz_argument *out, __u64 text, __s32 dirfd)
+/* Appends the directory that the text at `at` starts from, if it is a relative one. */
+CALLED int add_base(struct scratch *s, struct lz_argument *out, __u32 at, __s32 dirfd)
 {
-	__u32 at = s->at;
-
-	out->unreadable = 0;
-	out->base = 0;
-	out->text = add_user_text(s, text, &out->unreadable);
 	if (at > TEXT_LIMIT || (out->text && ((__u8 *)&s->record)[at] == '/'))
 		return 0;
 	if (dirfd == AT_FDCWD) {
@@ -180,6 +175,17 @@ CALLED int add_argument(struct scratch *s, struct lz_argument *out, __u64 text, 
 		out->base = add_path(s, (__u64)READ(file, f_path.dentry),
 				     (__u64)READ(file, f_path.mnt));
 	return 0;
+}
+
+/* A path argument: the string, and for a relative one the directory it starts from. */
+INLINE void add_argument(struct scratch *s, struct lz_argument *out, __u64 text, __s32 dirfd)
+{
+	__u32 at = s->at;
+
+	out->unreadable = 0;
+	out->base = 0;
+	out->text = add_user_text(s, text, &out->unreadable);
+	add_base(s, out, at, dirfd);
 }
 
 #endif

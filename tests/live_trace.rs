@@ -626,6 +626,22 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
+fn opens_and_connects_through_io_uring_are_seen_also_from_a_polling_thread() {
+    for act in ["uring", "uring 1"] {
+        check(
+            act,
+            &[
+                "open_failed link@$ 0o100000 = -115",
+                "open $/sub 0o300000",
+                "open_failed inner@$/sub 0o100000 = -115",
+                "connect 2.1.6 127.0.0.1:1 = -115",
+                "exit 0x0",
+            ],
+        );
+    }
+}
+
+#[test]
 fn without_the_kernels_types_nothing_is_loaded() {
     let absent = Options { btf: PathBuf::from("/nonexistent/vmlinux"), ..Options::default() };
     assert!(matches!(Probes::load_with(&absent), Err(TraceError::NoBtf { .. })));
