@@ -8,6 +8,7 @@
 struct walk {
 	struct dentry *dentry;
 	struct mount *mount;
+	struct dentry *mount_root;
 	__u64 root_dentry;
 	__u64 root_mount;
 	__u8 cut;
@@ -18,10 +19,8 @@ struct walk {
 #define STEPS_MAX 2200
 
 /* Puts a name before the path built so far; 0 when there is no more room. */
-INLINE int prepend(struct scratch *s, struct dentry *dentry, int with_slash)
+INLINE int prepend(struct scratch *s, const unsigned char *name, __u32 length, int with_slash)
 {
-	__u32 length = READ(dentry, d_name.len);
-	const unsigned char *name = READ(dentry, d_name.name);
 	__u32 from = s->from;
 
 	if (length > 255)
@@ -42,26 +41,33 @@ static long step(__u32 index, struct walk *walk)
 	struct dentry *dentry = walk->dentry;
 	struct mount *mount = walk->mount;
 	struct dentry *parent;
+	const unsigned char *name;
+	__u32 length;
+	__u64 block[8];
 
 	if (!s || ((__u64)dentry == walk->root_dentry && (__u64)mount == walk->root_mount))
 		return 1;
-	if (dentry == READ(mount, mnt.mnt_root)) {
+	if (dentry == walk->mount_root) {
 		struct mount *above = READ(mount, mnt_parent);
 
 		if (above == mount || !above)
 			return 1;
 		walk->dentry = READ(mount, mnt_mountpoint);
 		walk->mount = above;
+		walk->mount_root = READ(above, mnt.mnt_root);
 		return 0;
 	}
-	parent = READ(dentry, d_parent);
+	READ_BLOCK(block, dentry);
+	parent = PICK(block, dentry, d_parent);
+	name = PICK(block, dentry, d_name.name);
+	length = PICK(block, dentry, d_name.len);
 	if (parent == dentry || !parent) {
 		/* A root that no mount leads to: memfd, pipe, socket, or cut off from its tree. */
 		walk->nameless = s->from == PATH_ROOM;
-		prepend(s, dentry, 0);
+		prepend(s, name, length, 0);
 		return 1;
 	}
-	if (!prepend(s, dentry, 1)) {
+	if (!prepend(s, name, length, 1)) {
 		walk->cut = 1;
 		return 1;
 	}
@@ -72,9 +78,12 @@ static long step(__u32 index, struct walk *walk)
 /* Appends the path of a (dentry, vfsmount). */
 CALLED int add_path(struct scratch *s, __u64 dentry, __u64 vfsmount)
 {
+	/* Read before it goes into the struct: an access to `walk` inside READ would be relocated. */
+	struct mount *mount = (struct mount *)(vfsmount - OFFSET(struct mount, mnt));
 	struct walk walk = {
 		.dentry = (struct dentry *)dentry,
-		.mount = (struct mount *)(vfsmount - OFFSET(struct mount, mnt)),
+		.mount = mount,
+		.mount_root = READ(mount, mnt.mnt_root),
 		.root_dentry = root.dentry,
 		.root_mount = root.mount,
 	};
@@ -127,16 +136,21 @@ INLINE __u8 overlay_side(struct inode *inode, __u64 magic)
 
 INLINE void fill_file(struct scratch *s, struct lz_file *out, struct file *file)
 {
-	struct inode *inode = READ(file, f_inode);
-	struct super_block *sb = READ(inode, i_sb);
+	__u64 block[12];
 
-	out->inode = READ(inode, i_ino);
+	READ_BLOCK(block, file);
+	struct inode *inode = PICK(block, file, f_inode);
+	__u64 dentry = (__u64)PICK(block, file, f_path.dentry);
+	__u64 mount = (__u64)PICK(block, file, f_path.mnt);
+	READ_BLOCK(block, inode);
+	struct super_block *sb = PICK(block, inode, i_sb);
+	out->inode = PICK(block, inode, i_ino);
+	out->links = PICK(block, inode, i_nlink);
+	out->mode = PICK(block, inode, i_mode);
 	out->magic = READ(sb, s_magic);
 	out->device = READ(sb, s_dev);
-	out->links = READ(inode, i_nlink);
-	out->mode = READ(inode, i_mode);
 	out->upper = overlay_side(inode, out->magic);
-	out->path = add_path(s, (__u64)READ(file, f_path.dentry), (__u64)READ(file, f_path.mnt));
+	out->path = add_path(s, dentry, mount);
 }
 
 INLINE int add_cwd(struct scratch *s)
@@ -147,14 +161,9 @@ INLINE int add_cwd(struct scratch *s)
 	return fs ? add_path(s, (__u64)READ(fs, pwd.dentry), (__u64)READ(fs, pwd.mnt)) : 0;
 }
 
-/* A path argument: the string, and for a relative one the directory it starts from. */
-CALLED int add_argument(struct scratch *s, struct lz_argument *out, __u64 text, __s32 dirfd)
+/* Appends the directory that the text at `at` starts from, if it is a relative one. */
+CALLED int add_base(struct scratch *s, struct lz_argument *out, __u32 at, __s32 dirfd)
 {
-	__u32 at = s->at;
-
-	out->unreadable = 0;
-	out->base = 0;
-	out->text = add_user_text(s, text, &out->unreadable);
 	if (at > TEXT_LIMIT || (out->text && ((__u8 *)&s->record)[at] == '/'))
 		return 0;
 	if (dirfd == AT_FDCWD) {
@@ -166,6 +175,17 @@ CALLED int add_argument(struct scratch *s, struct lz_argument *out, __u64 text, 
 		out->base = add_path(s, (__u64)READ(file, f_path.dentry),
 				     (__u64)READ(file, f_path.mnt));
 	return 0;
+}
+
+/* A path argument: the string, and for a relative one the directory it starts from. */
+INLINE void add_argument(struct scratch *s, struct lz_argument *out, __u64 text, __s32 dirfd)
+{
+	__u32 at = s->at;
+
+	out->unreadable = 0;
+	out->base = 0;
+	out->text = add_user_text(s, text, &out->unreadable);
+	add_base(s, out, at, dirfd);
 }
 
 #endif

@@ -194,6 +194,29 @@ struct unix_sock {
 	struct unix_address *addr;
 	struct sock *peer;
 };
+struct open_how {
+	__u64 flags;
+};
+struct filename {
+	const char *name;
+};
+/* io_uring/: a request, and what its opcode keeps in the beginning of it. */
+struct io_cqe {
+	int fd;
+};
+struct io_kiocb {
+	__u8 opcode;
+	struct io_cqe cqe;
+};
+struct io_open {
+	int dfd;
+	struct filename *filename;
+	struct open_how how;
+};
+struct io_connect {
+	void *addr;
+	int addr_len;
+};
 struct pt_regs {
 	unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax;
 };
@@ -232,7 +255,6 @@ static long (*bpf_loop)(__u32 times, void *step, void *state, __u64 flags) = (vo
 
 /* For the path that every open takes: reads the beginning of an object at once, then picks members
  * out of the copy. One that this kernel has further behind is read by itself. */
-#define BLOCK_SIZE 128
 #define READ_BLOCK(block, object) bpf_probe_read_kernel(block, sizeof(block), object)
 #define PICK(block, object, member)                                                                \
 	({                                                                                         \

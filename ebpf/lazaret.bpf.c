@@ -10,6 +10,7 @@
 #include "open.h"
 #include "names.h"
 #include "socket.h"
+#include "uring.h"
 
 INLINE int is_refusal(long result)
 {

@@ -62,7 +62,7 @@ CALLED int send_open(struct file *file, __u32 flags, __u32 created, __u32 slot, 
 /* The same file under the same name in the same directory, opened in the same way. */
 INLINE void open_key(__u64 *key, struct inode *inode, struct dentry *dentry, __u32 flags)
 {
-	__u64 block[BLOCK_SIZE / 8];
+	__u64 block[12];
 
 	READ_BLOCK(block, inode);
 	struct super_block *sb = PICK(block, inode, i_sb);
@@ -95,7 +95,7 @@ int open(__u64 *ctx)
 		lose(LZ_FILE, 1);
 		return 0;
 	}
-	__u64 block[BLOCK_SIZE / 8];
+	__u64 block[12];
 	READ_BLOCK(block, file);
 	__u32 flags = PICK(block, file, f_flags) | (opening.flags & OPEN_ONLY_FLAGS);
 	__u32 created = !!(PICK(block, file, f_mode) & FMODE_CREATED);

@@ -55,6 +55,10 @@ int exit(__u64 *ctx)
 	struct signal_struct *signal = READ(task, signal);
 	if (READ(signal, live.counter) != 0)
 		return 0;
+	/* Two threads that end together may both find the count at zero. */
+	struct ours *leader = find_ours(task->group_leader);
+	if (leader && __sync_lock_test_and_set(&leader->ended, 1))
+		return 0;
 	s = begin(sizeof(struct lz_exit), LZ_PROCESS);
 	if (!s)
 		return 0;

@@ -22,7 +22,8 @@ struct slot {
 };
 
 struct ours {
-	__u64 seeded; /* descends from the init that was handed to us, not only found by its cgroup */
+	__u32 seeded; /* descends from the init that was handed to us, not only found by its cgroup */
+	__u32 ended;  /* of a leader: the exit of its process was sent */
 	struct slot slots[SLOTS];
 };
 
@@ -174,10 +175,13 @@ CALLED int fill_head(struct lz_head *head)
 	head->pid = task->tgid;
 	head->tid = task->pid;
 	head->inner_pid = inner_pid(task);
-	head->uid = READ(cred, uid.val);
-	head->gid = READ(cred, gid.val);
-	head->euid = READ(cred, euid.val);
-	head->egid = READ(cred, egid.val);
+	__u64 block[6];
+
+	READ_BLOCK(block, cred);
+	head->uid = PICK(block, cred, uid.val);
+	head->gid = PICK(block, cred, gid.val);
+	head->euid = PICK(block, cred, euid.val);
+	head->egid = PICK(block, cred, egid.val);
 	head->cpu = bpf_get_smp_processor_id();
 	return 0;
 }

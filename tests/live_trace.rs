@@ -4,256 +4,18 @@
 //! fixtures/programs/acts.c, and ends when its cgroup is empty.
 
 #![cfg(feature = "live")]
-#![allow(clippy::unwrap_used)] // a test that cannot go on is a test that failed
+#![allow(clippy::unwrap_used)] // a stage that cannot be set is a failed test
 
-use std::cell::RefCell;
-use std::fs::{self, File};
-use std::io::Write;
-use std::os::fd::AsFd;
+mod stage;
+
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use lazaret::event::Family;
-use lazaret::record::{Body, Counters, KernelFile, Record, Stream};
-use lazaret::sys::bpf::pidfd;
-use lazaret::trace::{Loss, Options, Probes, Target, TraceError, Watch, survey_with};
+use lazaret::record::{Body, Record, Stream};
+use lazaret::trace::{Options, Probes, TraceError, survey_with};
 
-mod harness {
-    use super::*;
-
-    pub fn is_live() -> bool {
-        let live = std::env::var_os("LAZARET_LIVE").is_some_and(|value| value == "1");
-        if !live {
-            eprintln!("skipped: needs root and LAZARET_LIVE=1");
-        }
-        live
-    }
-
-    static ACTS: LazyLock<PathBuf> = LazyLock::new(|| {
-        let program = std::env::temp_dir().join(format!("acts-{}", std::process::id()));
-        let built = Command::new("cc")
-            .args(["-static", "-O1", "-o"])
-            .arg(&program)
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/programs/acts.c"))
-            .arg("-lpthread")
-            .status()
-            .expect("cc");
-        assert!(built.success());
-        program
-    });
-
-    /// A cgroup, a directory and a held child; all gone when dropped.
-    pub struct Stage {
-        dir: Option<tempfile::TempDir>,
-        cgroup: PathBuf,
-        child: Child,
-    }
-
-    /// What a watched run left.
-    pub struct Seen {
-        pub records: Vec<Record>,
-        pub losses: Vec<Loss>,
-        pub counters: Counters,
-        pub pid: u32,
-        pub dir: tempfile::TempDir,
-    }
-
-    impl Stage {
-        /// A child that waits for a line and then runs `command` in a directory of its own.
-        pub fn set(command: &[&str]) -> Stage {
-            let dir = tempfile::tempdir().expect("tempdir");
-            fs::write(dir.path().join("target"), "target").unwrap();
-            std::os::unix::fs::symlink("target", dir.path().join("link")).unwrap();
-            fs::create_dir(dir.path().join("sub")).unwrap();
-            fs::write(dir.path().join("sub/inner"), "inner").unwrap();
-            let child = Command::new("/bin/busybox")
-                .args(["sh", "-c", "read line; exec \"$@\"", "sh"])
-                .args(command)
-                .current_dir(dir.path())
-                .env_clear()
-                .env("MARK", "here")
-                .stdin(Stdio::piped())
-                .spawn()
-                .expect("busybox");
-            let cgroup = new_cgroup();
-            fs::write(cgroup.join("cgroup.procs"), child.id().to_string()).unwrap();
-            Stage { dir: Some(dir), cgroup, child }
-        }
-
-        pub fn attach(&self, probes: Probes) -> Watch {
-            let init = pidfd(self.child.id()).expect("pidfd");
-            let cgroup = File::open(&self.cgroup).unwrap();
-            let target = Target { init: init.as_fd(), cgroup: cgroup.as_fd() };
-            probes.attach(&target).expect("attach")
-        }
-
-        /// Marks the child only by its cgroup: the pidfd is that of another, harmless process.
-        pub fn attach_by_cgroup(&self, probes: Probes, other: u32) -> Watch {
-            let init = pidfd(other).expect("pidfd");
-            let cgroup = File::open(&self.cgroup).unwrap();
-            probes.attach(&Target { init: init.as_fd(), cgroup: cgroup.as_fd() }).expect("attach")
-        }
-
-        pub fn pid(&self) -> u32 {
-            self.child.id()
-        }
-
-        pub fn release(&mut self) {
-            let mut stdin = self.child.stdin.take().expect("stdin");
-            stdin.write_all(b"go\n").unwrap();
-        }
-
-        /// True while a task of the stage is alive.
-        pub fn is_populated(&mut self) -> bool {
-            let _ = self.child.try_wait();
-            let events = fs::read_to_string(self.cgroup.join("cgroup.events")).unwrap();
-            events.contains("populated 1")
-        }
-
-        /// Lets the child run and drains until nothing of it is left.
-        pub fn run(mut self, mut watch: Watch) -> Seen {
-            let mut stream = Stream::new();
-            let mut records = Vec::new();
-            self.release();
-            while self.is_populated() {
-                let drained = watch.drain(&mut |bytes| take(&mut stream, bytes));
-                records.extend(stream.take(drained.watermark));
-                std::thread::yield_now();
-            }
-            watch.drain_rest(&mut |bytes| take(&mut stream, bytes));
-            records.extend(stream.finish());
-            Seen {
-                records,
-                losses: watch.losses().unwrap(),
-                counters: stream.counters(),
-                pid: self.child.id(),
-                dir: self.dir.take().unwrap(),
-            }
-        }
-    }
-
-    fn take(stream: &mut Stream, bytes: &[u8]) {
-        keep_fixture(bytes);
-        stream.push(bytes);
-    }
-
-    /// With LAZARET_FIXTURES=DIR, the first record of each kind becomes DIR/<stem>.bin, together with
-    /// the earlier ones that it refers to (layout: ebpf/wire.h).
-    fn keep_fixture(bytes: &[u8]) {
-        const STEMS: [&str; 22] = [
-            "",
-            "exec",
-            "exec_failed",
-            "fork",
-            "exit",
-            "open",
-            "open_failed",
-            "rename",
-            "link",
-            "symlink",
-            "unlink",
-            "mkdir",
-            "chmod",
-            "file_chmod",
-            "connect",
-            "bind",
-            "listen",
-            "send",
-            "dup",
-            "denied",
-            "piece",
-            "fold",
-        ];
-        thread_local!(static EARLIER: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) });
-        let Some(dir) = std::env::var_os("LAZARET_FIXTURES") else { return };
-        let word = |bytes: &[u8], at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
-        let stem = STEMS[usize::from(bytes[4])];
-        let belongs = |earlier: &&Vec<u8>| match stem {
-            "exec" => earlier[4] == 20 && word(earlier, 56) == word(bytes, 88),
-            "fold" => word(earlier, 8) == word(bytes, 56),
-            _ => false,
-        };
-        EARLIER.with_borrow_mut(|earlier| {
-            let path = Path::new(&dir).join(stem).with_extension("bin");
-            if stem != "piece" && !path.exists() {
-                let before = earlier.iter().filter(belongs).flatten();
-                fs::write(path, before.chain(bytes).copied().collect::<Vec<_>>()).unwrap();
-            }
-            earlier.push(bytes.to_vec());
-        });
-    }
-
-    impl Drop for Stage {
-        fn drop(&mut self) {
-            let _ = fs::write(self.cgroup.join("cgroup.kill"), "1");
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-            // The group can be removed when the last orphan is reaped by the system's init.
-            while fs::remove_dir(&self.cgroup).is_err() && self.cgroup.exists() {
-                std::thread::yield_now();
-            }
-        }
-    }
-
-    fn new_cgroup() -> PathBuf {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let root = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
-            .map(Path::new)
-            .into_iter()
-            .find(|root| root.join("cgroup.procs").exists())
-            .expect("a v2 cgroup tree");
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let group = root.join(format!("trace-{}-{number}", std::process::id()));
-        fs::create_dir(&group).unwrap();
-        group
-    }
-
-    /// Watches one act.
-    pub fn watch(act: &[&str]) -> Seen {
-        watch_with(&Options::default(), act)
-    }
-
-    pub fn watch_with(options: &Options, act: &[&str]) -> Seen {
-        let mut command = vec![ACTS.to_str().unwrap()];
-        command.extend(act);
-        let stage = Stage::set(&command);
-        let probes = Probes::load_with(options).expect("probes");
-        let watch = stage.attach(probes);
-        stage.run(watch)
-    }
-
-    pub fn acts() -> &'static str {
-        ACTS.to_str().unwrap()
-    }
-
-    impl Seen {
-        /// The records as text, from the end of the act's exec on.
-        pub fn lines(&self) -> Vec<String> {
-            let is_exec = |record: &Record| matches!(record.body, Body::Exec { .. });
-            let begin = self.records.iter().position(is_exec).map_or(0, |at| at + 1);
-            let dir = self.dir.path().to_str().unwrap();
-            self.records[begin..].iter().map(|record| record.to_string().replace(dir, "$")).collect()
-        }
-
-        pub fn opens(&self) -> Vec<(&Record, &KernelFile, u32, bool)> {
-            let opens = self.records.iter().filter_map(|record| match &record.body {
-                Body::Open { file, flags, created } => Some((record, file, *flags, *created)),
-                _ => None,
-            });
-            opens.collect()
-        }
-
-        /// Nothing was lost, cut, misread or out of place.
-        pub fn assert_whole(&self) {
-            assert_eq!(self.losses, []);
-            assert_eq!(self.counters, Counters::default());
-        }
-    }
-}
-
-use harness::{Seen, Stage, acts, is_live, watch, watch_with};
+use stage::{Seen, Stage, acts, is_live, watch, watch_with};
 
 /// Watches one act; its records in their order, the stage's directory shown as `$`, must be `expected`.
 fn check(act: &str, expected: &[&str]) -> Option<Seen> {
@@ -557,6 +319,62 @@ fn a_flood_of_distinct_acts_is_drained_without_loss() {
     let failed = seen.records.iter().filter(|record| matches!(record.body, Body::OpenFailed { .. }));
     assert_eq!(failed.count(), 200_000);
     assert!(seen.records.windows(2).all(|pair| pair[0].time <= pair[1].time));
+}
+
+#[test]
+fn a_file_of_an_overlay_shows_its_side_and_the_path_across_the_mount() {
+    if !is_live() {
+        return;
+    }
+    let script = "mkdir up work mnt && mount -t overlay none \
+        -o lowerdir=sub,upperdir=up,workdir=work mnt && cat mnt/inner && echo > mnt/new";
+    let stage = Stage::set(&["/bin/busybox", "unshare", "-m", "/bin/busybox", "sh", "-c", script]);
+    let watch = stage.attach(Probes::load().expect("probes"));
+    let seen = stage.run(watch);
+    seen.assert_whole();
+    let lines = seen.lines();
+    assert!(lines.contains(&"open $/mnt/inner lower 0o100000".to_owned()), "{lines:#?}");
+    assert!(lines.contains(&"open $/mnt/new upper 0o101101 created".to_owned()), "{lines:#?}");
+}
+
+#[test]
+fn a_path_begins_at_the_sandboxs_root_and_not_at_a_later_chroot() {
+    if !is_live() {
+        return;
+    }
+    let script = "/busybox cat /target && /busybox chroot /sub /busybox cat /inner";
+    let stage = Stage::set_in_root(&["/busybox", "sh", "-c", script]);
+    let watch = stage.attach(Probes::load().expect("probes"));
+    let seen = stage.run(watch);
+    seen.assert_whole();
+    let paths: Vec<_> = seen.opens().iter().map(|open| text(&open.1.path)).collect();
+    assert_eq!(paths, ["/target", "/sub/inner"]);
+    let exes = seen.records.iter().filter_map(|record| match &record.body {
+        Body::Exec { exe, cwd, .. } => Some((text(&exe.path), text(cwd))),
+        _ => None,
+    });
+    let last = exes.collect::<Vec<_>>().pop().unwrap();
+    assert_eq!(last, ("/sub/busybox".to_owned(), "/sub".to_owned()));
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn opens_and_connects_through_io_uring_are_seen_also_from_a_polling_thread() {
+    for act in ["uring", "uring 1"] {
+        check(
+            act,
+            &[
+                "open_failed link@$ 0o100000 = -115",
+                "open $/sub 0o300000",
+                "open_failed inner@$/sub 0o100000 = -115",
+                "connect 2.1.6 127.0.0.1:1 = -115",
+                "exit 0x0",
+            ],
+        );
+    }
 }
 
 #[test]

@@ -124,7 +124,8 @@ pub enum Body {
         flags: u32,
         created: bool,
     },
-    /// One that failed; the path is the program's string, unverified.
+    /// One that failed; the path is the program's string, unverified. With `-EINPROGRESS` it was
+    /// handed to io_uring, and whether it succeeded is not known.
     OpenFailed {
         path: PathArgument,
         flags: u32,

@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use aya::maps::{Map, MapData, ProgramArray};
-use aya::programs::{BtfTracePoint, Program};
-use aya::{Btf, Ebpf, EbpfLoader, VerifierLogLevel};
+use aya::programs::{BtfTracePoint, Program, ProgramError};
+use aya::{Btf, BtfError, Ebpf, EbpfLoader, VerifierLogLevel};
 
 use super::watch::Watch;
 use super::{KERNEL_BTF, TraceError};
@@ -25,6 +25,9 @@ const PROBES: [(&str, &str); 4] = [
     ("exec", "sched_process_exec"),
     ("sys_exit", "sys_exit"),
 ];
+
+/// Probes on what not every supported kernel has; a watch without them says so.
+const OPTIONAL: [(&str, &str); 1] = [("uring", "io_uring_submit_req")];
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
 const HANDLERS: [&str; 7] = ["denied", "exec_failed", "open", "names", "file_chmod", "socket", "dup"];
@@ -66,6 +69,8 @@ pub struct Target<'a> {
 pub struct Probes {
     ebpf: Ebpf,
     sizes: (u32, u32),
+    /// Optional probes that this kernel has no place for.
+    absent: Vec<&'static str>,
 }
 
 impl Probes {
@@ -86,7 +91,8 @@ impl Probes {
         let mut ebpf = load_object(loader, options, &secret, &btf)?;
         load_programs(&mut ebpf, &btf)?;
         fill_handlers(&mut ebpf)?;
-        Ok(Probes { ebpf, sizes: (options.critical, options.bulk) })
+        let absent = load_optional(&mut ebpf, &btf)?;
+        Ok(Probes { ebpf, sizes: (options.critical, options.bulk), absent })
     }
 
     /// Marks the sandbox and lets the probes see it: from the return of this call on, nothing that
@@ -95,12 +101,13 @@ impl Probes {
         mark(&mut self.ebpf, target)?;
         let critical = self.ring("critical", self.sizes.0)?;
         let bulk = self.ring("bulk", self.sizes.1)?;
-        for (name, _) in PROBES {
+        let present = OPTIONAL.iter().filter(|(name, _)| !self.absent.contains(name));
+        for (name, _) in present.chain(&PROBES) {
             probe(&mut self.ebpf, name)?
                 .attach()
                 .map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
         }
-        Watch::new(self.ebpf, critical, bulk)
+        Watch::new(self.ebpf, critical, bulk, self.absent)
     }
 
     fn ring(&self, name: &'static str, size: u32) -> Result<Ring, TraceError> {
@@ -169,6 +176,19 @@ fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), TraceError> {
         load_all(here, btf)?;
         there.join().expect("loading does not panic")
     })
+}
+
+/// Loads what the kernel has a place for; the names of the rest.
+fn load_optional(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<&'static str>, TraceError> {
+    let mut absent = Vec::new();
+    for (name, tracepoint) in OPTIONAL {
+        match probe(ebpf, name)?.load(tracepoint, btf) {
+            Ok(()) => {}
+            Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) => absent.push(name),
+            Err(source) => return Err(TraceError::Refused { probe: name, source: source.into() }),
+        }
+    }
+    Ok(absent)
 }
 
 fn load_all(programs: Vec<(&'static str, &'static str, &mut Program)>, btf: &Btf) -> Result<(), TraceError> {

@@ -35,6 +35,7 @@ pub struct Watch {
     critical: Ring,
     bulk: Ring,
     watermark: u64,
+    absent: Vec<&'static str>,
 }
 
 /// What a drain achieved.
@@ -76,13 +77,18 @@ pub struct Loss {
 }
 
 impl Watch {
-    pub(super) fn new(mut ebpf: Ebpf, critical: Ring, bulk: Ring) -> Result<Watch, TraceError> {
+    pub(super) fn new(
+        mut ebpf: Ebpf,
+        critical: Ring,
+        bulk: Ring,
+        absent: Vec<&'static str>,
+    ) -> Result<Watch, TraceError> {
         let Some(Map::PerCpuArray(data)) = ebpf.take_map("losses") else {
             return Err(TraceError::Missing { name: "losses" });
         };
         let losses = PerCpuArray::try_from(Map::PerCpuArray(data))
             .map_err(|source| TraceError::Load { source: source.into() })?;
-        Ok(Watch { _ebpf: ebpf, losses, critical, bulk, watermark: 0 })
+        Ok(Watch { _ebpf: ebpf, losses, critical, bulk, watermark: 0, absent })
     }
 
     /// Descriptors that become readable when a ring has much to drain. What is less is for a timer:
@@ -120,6 +126,11 @@ impl Watch {
                 return Drained { watermark: now(), records };
             }
         }
+    }
+
+    /// Probes that this kernel has no place for: what they would see goes unseen.
+    pub fn absent(&self) -> &[&'static str] {
+        &self.absent
     }
 
     pub fn fill(&self) -> Fill {
