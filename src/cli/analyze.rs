@@ -18,6 +18,7 @@ use crate::report::completion::Attempt;
 use crate::report::document::{Report, Request};
 use crate::report::escape;
 use crate::sandbox::{Options, StateDir};
+use crate::trace;
 
 pub fn run(args: Analyze, state: &Path) -> Result<u8, Failure> {
     let id = Uuid::now_v7().to_string();
@@ -76,6 +77,7 @@ fn analyze(
         quarantined,
         options: options(args),
         duration: args.duration,
+        probes: probes(args),
         out,
         state: state.to_owned(),
         rules: &loaded.rules,
@@ -187,7 +189,17 @@ fn options(args: &Analyze) -> Options {
         memory: Some(args.memory),
         cpus: args.cpus.or(defaults.cpus),
         pids: Some(args.pids_limit),
+        disk: Some(args.disk),
+        stop_grace: args.stop_grace,
         ..defaults
+    }
+}
+
+fn probes(args: &Analyze) -> trace::Options {
+    let defaults = trace::Options::default();
+    match args.ring {
+        None => defaults,
+        Some(bytes) => trace::Options { critical: bytes, bulk: bytes, wake_at: bytes / 4, ..defaults },
     }
 }
 

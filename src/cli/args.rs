@@ -93,6 +93,16 @@ pub struct Analyze {
     /// Tasks of the image at the same time
     #[arg(long, default_value_t = 1024, value_name = "N")]
     pub pids_limit: u32,
+    /// Bytes that the image may write to its files
+    #[arg(long, default_value = "4g", value_parser = size, value_name = "SIZE")]
+    pub disk: u64,
+    /// Time between the stop signal and the kill
+    #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
+    pub stop_grace: Duration,
+    /// Memory of each ring through which the probes report, a power of two; a full ring holds the
+    /// image still until it is read
+    #[arg(long, value_parser = ring, value_name = "SIZE")]
+    pub ring: Option<u32>,
     /// The network the image finds
     #[arg(long, value_enum, default_value_t = Network::None)]
     pub network: Network,
@@ -210,9 +220,18 @@ fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// `512m`, `2g`, bytes without a unit; multiples of 1024, as `docker run` counts.
+/// What an image may be given: at least what a container engine asks for.
 #[cfg(feature = "live")]
 fn size(text: &str) -> Result<u64, String> {
+    match bytes(text)? {
+        bytes if bytes >= 6 << 20 => Ok(bytes),
+        _ => Err("less than 6m is too little".into()),
+    }
+}
+
+/// `512m`, `2g`, bytes without a unit; multiples of 1024, as `docker run` counts.
+#[cfg(feature = "live")]
+fn bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = split_unit(text);
     let shift = match unit.to_ascii_lowercase().as_str() {
         "" | "b" => 0,
@@ -222,9 +241,15 @@ fn size(text: &str) -> Result<u64, String> {
         _ => return Err(format!("unit {unit:?} is none of b, k, m, g")),
     };
     let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
-    bytes
-        .filter(|&bytes| bytes >= 6 << 20)
-        .ok_or_else(|| "a size is a number with b, k, m or g, at least 6m".into())
+    bytes.ok_or_else(|| "a size is a whole number with b, k, m or g".into())
+}
+
+/// A ring of the kernel's: a power of two, at least a page, at most 1 GiB.
+#[cfg(feature = "live")]
+fn ring(text: &str) -> Result<u32, String> {
+    let bytes = bytes(text)?;
+    let fits = bytes.is_power_of_two() && (4096..=1 << 30).contains(&bytes);
+    fits.then_some(bytes as u32).ok_or_else(|| "a ring is a power of two from 4k to 1g".into())
 }
 
 #[cfg(feature = "live")]

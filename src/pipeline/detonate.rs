@@ -35,6 +35,7 @@ pub struct Job<'j> {
     pub quarantined: Option<String>,
     pub options: Options,
     pub duration: Duration,
+    pub probes: trace::Options,
     /// The directory the run leaves behind.
     pub out: &'j RunDir,
     pub state: PathBuf,
@@ -88,7 +89,7 @@ pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Deto
     let (image, before, subject) = steps.take("open", |tell| open(&job, tell))?;
     let rootfs = steps.take("unpack", |tell| unpack(&job, &image, tell))?;
     let signals = Signals::block().map_err(PipelineError::io("block signals"))?;
-    let probes = steps.take("load probes", |_| Ok(Probes::load()?))?;
+    let probes = steps.take("load probes", |_| Ok(Probes::load_with(&job.probes)?))?;
     let cage = steps.take("cage", |_| cage(&job, &image, &rootfs))?;
     let watch = steps.take("arm", |_| arm(probes, &cage.held))?;
 

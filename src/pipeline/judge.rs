@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::event::Event;
 use crate::report::convert::{self, ConvertError};
-use crate::report::document::{Named, Recording, Report, Run};
+use crate::report::document::{Named, Report};
 use crate::report::log::{Header, Trailer};
 use crate::report::{Material, Summary, assemble};
 use crate::rule::{Finding, Findings, RuleSet};
@@ -47,7 +47,7 @@ impl<'r> Judge<'r> {
         trailer: Option<Trailer>,
         judgement: &Judgement,
     ) -> Result<Report, ConvertError> {
-        let trailer = trailer.unwrap_or_else(|| cut_off(header));
+        let trailer = trailer.unwrap_or_else(|| Trailer::missing(header));
         let subject = trailer.subject;
         let coverage = convert::coverage(&trailer.coverage);
         let list = self.findings.finish();
@@ -69,9 +69,4 @@ impl<'r> Judge<'r> {
         });
         Ok(report.expect("a judgement has at least one policy"))
     }
-}
-
-fn cut_off(header: &Header) -> Trailer {
-    let run = Run { recording: Recording::Unfinished, ..Run::default() };
-    Trailer { run, subject: header.subject.clone(), ..Trailer::default() }
 }

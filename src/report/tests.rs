@@ -349,6 +349,18 @@ fn a_finding_is_published_with_its_process_and_within_its_bounds() {
         meaning: "m".into(),
         advice: "a".into(),
     };
+    let mut told = found.clone();
+    told.evidence = vec![rule::Evidence {
+        event: EventId(1),
+        text: "/bin/sh began to run".into(),
+        fields: vec![
+            ("exe.path", "/bin/sh".into()),
+            ("command_line", "sh -i".into()),
+            ("process.uid", "7".into()),
+        ],
+    }];
+    let text = &convert::finding(&told, &[]).evidence[0].text;
+    assert_eq!(text, "/bin/sh began to run; command_line: sh -i, process.uid: 7");
     let published = convert::finding(&found, &sample::header().subject.layers);
     assert_eq!(published.id, "07".repeat(32));
     assert_eq!((published.level, published.count, published.first_seen), (Level::High, 9, 1.234568));

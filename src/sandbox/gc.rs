@@ -3,12 +3,7 @@
 //! Touches only runs whose lock it could take: everybody who could still use anything of theirs is gone.
 //! Two collectors and a starting run can meet: see [`super::state`].
 
-use std::path::Path;
-
-use nix::mount::{MntFlags, umount2};
-
 use super::cgroup::Cgroups;
-use super::state::state;
 use super::{RunDir, SandboxError, StateDir};
 
 /// What was found and done.
@@ -36,25 +31,13 @@ pub fn gc(directory: &StateDir) -> Result<Collected, SandboxError> {
     Ok(collected)
 }
 
-/// Groups first: what still ran in them could write to the files.
+/// Groups first: what still ran in them could write to the files. There is nothing to unmount: all mounts
+/// lay in the helper's own namespace and died with it (one that somebody else put there is an error).
 fn collect(run: RunDir) -> Result<(), SandboxError> {
     let cgroups = Cgroups::of(run.id())?;
     cgroups.remove()?;
     if let Some(left) = cgroups.left().first() {
         return Err(SandboxError::Left { id: run.id().to_string(), what: format!("cgroup {left:?}") });
     }
-    unmount_below(run.path())?;
     run.remove()
-}
-
-/// Mounts lie in the helper's own namespace and die with it; one that was made here all the same would
-/// make removal descend into it.
-fn unmount_below(directory: &Path) -> Result<(), SandboxError> {
-    let path = Path::new("/proc/self/mountinfo");
-    let mounts = std::fs::read_to_string(path).map_err(state("read", path))?;
-    let points = mounts.lines().rev().filter_map(|line| line.split(' ').nth(4)).map(Path::new);
-    for point in points.filter(|point| point.starts_with(directory)) {
-        umount2(point, MntFlags::MNT_DETACH).map_err(|errno| state("unmount", point)(errno.into()))?;
-    }
-    Ok(())
 }

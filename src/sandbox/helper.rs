@@ -12,10 +12,11 @@ use std::ffi::OsStr;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::rc::Rc;
 
+use libcontainer::container::Container;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
 use nix::mount::{MsFlags, mount};
@@ -84,18 +85,33 @@ fn guard() -> io::Result<()> {
     if getppid() != Pid::from_raw(runner) {
         return Ok(());
     }
+    match fork_helper(&control, output, errors) {
+        Ok(helper) => {
+            // The runner reads the end of the run from the last copy's end.
+            drop(control);
+            nix::sys::wait::waitpid(helper, None)?;
+            Ok(())
+        }
+        Err(error) => {
+            let (step, detail) = ("make the helper's own namespaces".to_owned(), error.to_string());
+            socket::send(control.as_fd(), &Message::Failed { step, detail }.encode(), &[])
+        }
+    }
+}
+
+/// Forks the helper into a pid namespace and a mount namespace of its own.
+fn fork_helper(control: &OwnedFd, output: OwnedFd, errors: OwnedFd) -> io::Result<Pid> {
     unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID)?;
     let own = process::pidfd(Pid::this())?;
-    let helper = process::fork(move || {
+    let control = control.try_clone()?;
+    process::fork(move || {
         let orphaned = process::die_with_parent().is_err()
             || process::ended(own.as_fd(), PollTimeout::ZERO).unwrap_or(true);
         if !orphaned {
             serve(control, output, errors);
         }
         i32::from(orphaned)
-    })?;
-    nix::sys::wait::waitpid(helper, None)?;
-    Ok(())
+    })
 }
 
 /// The helper itself: everything that fails is told to the runner.
@@ -110,7 +126,7 @@ fn serve(control: OwnedFd, output: OwnedFd, errors: OwnedFd) {
     let _ = socket::send(control.as_fd(), &failure.encode(), &[]);
 }
 
-/// Makes the cage, holds it until the runner says so, and stays until init is gone.
+/// Makes the cage, holds it, and stays until init is gone.
 fn cage(control: &Rc<OwnedFd>, output: OwnedFd, errors: OwnedFd) -> Result<(), Failure> {
     // The lock's descriptor stays open here for as long as the helper lives.
     let (order, _lock) = receive_order(control.as_fd()).map_err(step("read the order"))?;
@@ -130,27 +146,32 @@ fn cage(control: &Rc<OwnedFd>, output: OwnedFd, errors: OwnedFd) -> Result<(), F
 
     let order = Rc::new(order);
     let init = Init::new(order.clone(), control.clone());
-    let mut container = build(&order, &root, init, output, errors)?;
+    let container = build(&order, &root, init, output, errors)?;
     if cgroups.is_hybrid() {
         leave(&cgroups, &home).map_err(step("leave the run's cgroup"))?;
     }
+    hold(control.as_fd(), container)
+}
 
+/// Presents the parked container to the runner, starts it when told, and waits for its end. Returning
+/// before that kills it: this process is PID 1 of the namespace around it.
+fn hold(control: BorrowedFd<'_>, mut container: Container) -> Result<(), Failure> {
     let pid = container.pid().map(|pid| Pid::from_raw(pid.as_raw()));
     let pid = pid.ok_or_else(|| step("find init")("no pid"))?;
     let own = process::pidfd(Pid::this()).map_err(step("open the helper"))?;
     let init = process::pidfd(pid).map_err(step("open init"))?;
-    socket::send(control.as_fd(), &Message::Held.encode(), &[init.as_fd(), own.as_fd()])
+    socket::send(control, &Message::Held.encode(), &[init.as_fd(), own.as_fd()])
         .map_err(step("answer the runner"))?;
-    match socket::receive(control.as_fd(), MESSAGE_MAX, MsgFlags::empty()) {
+    match socket::receive(control, MESSAGE_MAX, MsgFlags::empty()) {
         Ok(Some((bytes, _))) if bytes == START => {}
-        _ => return Ok(()), // Ending here kills init: this is PID 1 of its parent namespace.
+        _ => return Ok(()),
     }
     container.start().map_err(step("start init"))?;
     while process::reap().is_ok_and(|(ended, ..)| ended != pid) {}
     Ok(())
 }
 
-fn receive_order(control: std::os::fd::BorrowedFd<'_>) -> io::Result<(Order, OwnedFd)> {
+fn receive_order(control: BorrowedFd<'_>) -> io::Result<(Order, OwnedFd)> {
     let invalid = || io::Error::from(io::ErrorKind::InvalidData);
     let message = socket::receive(control, MESSAGE_MAX, MsgFlags::empty())?;
     let (_, descriptors) = message.ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -178,7 +199,7 @@ fn build(
     init: Init,
     output: OwnedFd,
     errors: OwnedFd,
-) -> Result<libcontainer::container::Container, Failure> {
+) -> Result<Container, Failure> {
     let (_, open_files) = getrlimit(Resource::RLIMIT_NOFILE).map_err(step("read the limit of open files"))?;
     let spec = spec::spec(order, root, open_files).map_err(step("specify the container"))?;
     let (bundle, state) = (Path::new(BASE).join("b"), Path::new(BASE).join("s"));

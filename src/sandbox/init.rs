@@ -185,7 +185,7 @@ fn prepare(order: &Order) -> Result<Prepared, Refusal> {
         errno: 0,
         subject: part.into_bytes(),
     })?;
-    enter(Path::new(&order.working_dir)).map_err(|error| Refusal {
+    program::enter(Path::new(&order.working_dir)).map_err(|error| Refusal {
         reason: Reason::WorkingDir,
         errno: error.raw_os_error().unwrap_or(0),
         subject: order.working_dir.as_bytes().to_vec(),
@@ -203,12 +203,6 @@ fn prepare(order: &Order) -> Result<Prepared, Refusal> {
     let argv = order.argv.iter().map(|text| c_string(text)).collect::<Result<_, _>>()?;
     let env = env.iter().map(|text| c_string(text)).collect::<Result<_, _>>()?;
     Ok(Prepared { user, path, argv, env })
-}
-
-/// Makes the working directory where it is missing, as engines do, and goes there.
-fn enter(path: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(path)?;
-    std::env::set_current_dir(path)
 }
 
 /// A text of the image that holds a NUL (a home directory can) is no program's argument.

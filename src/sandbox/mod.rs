@@ -4,6 +4,21 @@
 //! Options + Config → Plan → create → HeldSandbox → start(watcher) → RunningSandbox → end → Remains
 //! ```
 //!
+//! ```no_run
+//! # use lazaret::{image::Config, sandbox::*};
+//! # fn story(config: &Config, layers: &Layers, watcher: &impl Watcher) -> Result<(), Box<dyn std::error::Error>> {
+//! let program = SealedProgram::of_this_process()?;
+//! let state = StateDir::open("/var/lib/lazaret".as_ref())?;
+//! let id = RunId::random()?;
+//! let plan = Plan::new(config, &Options::default(), &id)?;
+//! let held = create(&program, &plan, layers, state.new_run(&id)?)?;
+//! let running = held.start(watcher)?;
+//! while running.next_status()? != Some(Status::Gone) { /* wait for running.status_fd() */ }
+//! let remains = running.end()?; // everything is gone but the files in remains.upper()
+//! remains.remove()?;
+//! # Ok(()) }
+//! ```
+//!
 //! Three processes stand between the runner and the image, all of them copies of this program in a sealed
 //! memory file, so that nothing of the image can reach the file that the runner itself runs from:
 //!

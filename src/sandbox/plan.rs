@@ -145,7 +145,8 @@ impl Plan {
             if text.len() >= TEXT_MAX {
                 return Err(PlanError::TooLong { what, bound: TEXT_MAX });
             }
-            total += text.len() + 1;
+            // The kernel counts the text, its end, and the pointer to it.
+            total += text.len() + 1 + size_of::<usize>();
         }
         let what = "command with its environment";
         if total > TEXTS_MAX { Err(PlanError::TooLong { what, bound: TEXTS_MAX }) } else { Ok(()) }
@@ -322,6 +323,7 @@ mod tests {
         check(&|_, config| config.cmd = texts(&["a\0b"]), "argument contains a NUL");
         check(&|_, config| config.cmd = vec!["x".repeat(TEXT_MAX).into()], "argument is longer");
         check(&|_, config| config.cmd = vec!["x".repeat(100_000).into(); 12], "with its environment");
+        check(&|_, config| config.cmd = vec!["".into(); 200_000], "with its environment");
         check(&|options, _| options.memory = Some(0), "memory limit");
         check(&|options, _| options.cpus = Some(f64::NAN), "processor limit");
     }

@@ -1,14 +1,24 @@
 //! Finds the image's program and says whether the kernel could run it, before anything runs.
 //!
-//! Runs inside the cage, after the root was changed, so that no link leads out. The files are hostile:
-//! only regular ones are opened for reading, and only bounded heads are read.
+//! Runs inside the cage, after the root was changed, so that no ordinary link leads out. The links of
+//! /proc/self could: through /proc/self/exe to the runner's program (CVE-2019-5736), through /proc/self/fd
+//! to a descriptor of the set-up (CVE-2024-21626). No path is resolved through one of them, not that of
+//! the program, nor of its interpreters, nor of the working directory. No code of the image runs between
+//! the check and the exec, so that what was checked is what runs.
+//!
+//! The files are hostile: only regular ones are opened for reading, and only bounded heads are read.
 
 use std::ffi::OsStr;
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::sys::stat::{Mode, mkdirat};
 
 use super::{Reason, Refusal};
 
@@ -24,14 +34,13 @@ const EM_386: u16 = 3;
 const EM_X86_64: u16 = 62;
 const PT_INTERP: u32 = 3;
 
-/// The absolute path of the program that `name` means: a path where it has a slash (relative ones from
-/// the current directory), else the first executable file in `path` (`DIR:DIR…`). Checked as far as can
-/// be: kind, permission bits, format, processor, interpreter.
+/// The path of the program that `name` means: itself where it has a slash (relative ones start at the
+/// current directory), else that of the first executable file in `path` (`DIR:DIR…`). Checked as far as
+/// can be: kind, permission bits, format, processor, interpreter.
 pub(super) fn find(name: &OsStr, path: &OsStr) -> Result<PathBuf, Refusal> {
     let found = if name.as_bytes().contains(&b'/') {
-        let absolute = std::path::absolute(name).map_err(|error| refusal(Reason::Missing, name, &error))?;
-        executable(&absolute)?;
-        absolute
+        executable(Path::new(name))?;
+        PathBuf::from(name)
     } else {
         look_up(name, path)?
     };
@@ -57,12 +66,40 @@ fn look_up(name: &OsStr, path: &OsStr) -> Result<PathBuf, Refusal> {
 
 /// A regular file with an execute bit.
 fn executable(path: &Path) -> Result<(), Refusal> {
-    let metadata = std::fs::metadata(path).map_err(|error| match error.raw_os_error() {
-        Some(libc::EACCES) => refusal(Reason::NotExecutable, path.as_os_str(), &error),
+    let metadata = open(path, OFlag::O_PATH).and_then(|file| File::from(file).metadata());
+    let metadata = metadata.map_err(|error| match error.raw_os_error() {
+        Some(libc::EACCES | libc::ELOOP) => refusal(Reason::NotExecutable, path.as_os_str(), &error),
         _ => refusal(Reason::Missing, path.as_os_str(), &error),
     })?;
     let reason = unfit(&metadata);
     reason.map_or(Ok(()), |reason| Err(Refusal { reason, errno: 0, subject: bytes(path) }))
+}
+
+/// Opens a path inside the cage; one that leads through a link of /proc/self is ELOOP.
+fn open(path: &Path, flags: OFlag) -> io::Result<OwnedFd> {
+    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    Ok(openat2(AT_FDCWD, path, how)?)
+}
+
+/// Makes the working directory where it is missing, as engines do, and goes there.
+pub(super) fn enter(path: &Path) -> io::Result<()> {
+    const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY);
+    let mut so_far = PathBuf::from("/");
+    let mut directory = open(&so_far, DIRECTORY)?;
+    for component in path.components().filter(|component| *component != Component::RootDir) {
+        so_far.push(component);
+        directory = match open(&so_far, DIRECTORY) {
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
+                mkdirat(directory.as_fd(), Path::new(&component), Mode::from_bits_truncate(0o755))?;
+                open(&so_far, DIRECTORY)?
+            }
+            result => result?,
+        };
+    }
+    nix::unistd::fchdir(&directory)?;
+    // A directory outside the root has no path inside it.
+    let inside = nix::unistd::getcwd().is_ok_and(|path| path.is_absolute());
+    if inside { Ok(()) } else { Err(Errno::ELOOP.into()) }
 }
 
 fn unfit(metadata: &Metadata) -> Option<Reason> {
@@ -97,7 +134,7 @@ fn check(program: &Path, path: &Path, scripts_left: u32) -> Result<(), Refusal> 
 
 /// Opens for reading what is a regular file, and never waits for a FIFO.
 fn open_regular(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path)?;
+    let file = File::from(open(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)?);
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::ErrorKind::InvalidInput.into()) }
 }
 
@@ -272,6 +309,29 @@ mod tests {
         assert_eq!(find(OsStr::new("x"), &path).unwrap(), directory.path().join("b/x"));
         assert_eq!(find(OsStr::new("y"), &path).unwrap_err().reason, Reason::NotExecutable);
         assert_eq!(find(OsStr::new("z"), &path).unwrap_err().reason, Reason::Missing);
+    }
+
+    #[test]
+    fn links_of_proc_lead_nowhere() {
+        let directory = tempfile::tempdir().unwrap();
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink("/proc/self/exe", &link).unwrap();
+        let script = directory.path().join("script");
+        write(&script, b"#!/proc/self/exe\n", 0o755);
+        for (path, reason) in [
+            (Path::new("/proc/self/exe"), Reason::NotExecutable),
+            (&link, Reason::NotExecutable),
+            (&script, Reason::MissingInterpreter),
+        ] {
+            let refusal = find(path.as_os_str(), OsStr::new("")).unwrap_err();
+            assert_eq!(refusal.reason, reason, "{path:?}");
+        }
+        let outside = File::open(directory.path()).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&outside);
+        for path in [format!("/proc/self/fd/{number}"), format!("/proc/self/fd/{number}/new")] {
+            assert_eq!(enter(Path::new(&path)).unwrap_err().raw_os_error(), Some(libc::ELOOP));
+        }
+        assert!(!directory.path().join("new").exists());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::path::Path;
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, RenameFlags, renameat2};
+use nix::fcntl::{AtFlags, OFlag, OpenHow, RenameFlags, ResolveFlag, openat2, renameat2};
 use nix::sys::stat::{Mode, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -18,7 +18,7 @@ const DIRECTORY: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
 /// Removes the directory at `path` and everything below. One that is not there is no error. Links are
-/// removed, never followed.
+/// removed, never followed; a mount below ends it with an error.
 pub fn remove_tree(path: &Path) -> io::Result<()> {
     let mut top = match Dir::open(path, DIRECTORY, Mode::empty()) {
         Err(Errno::ENOENT) => return Ok(()),
@@ -40,7 +40,11 @@ pub fn remove_tree(path: &Path) -> io::Result<()> {
 
 /// Empties the directory `name` of `top`: its directories go up to `top`, under new names.
 fn lift(top: &Dir, name: &CStr, moved: &mut u64) -> io::Result<()> {
-    let mut directory = Dir::openat(top.as_fd(), name, DIRECTORY, Mode::empty())?;
+    // Something that was mounted here is not ours to empty: EXDEV.
+    let resolve =
+        ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_XDEV | ResolveFlag::RESOLVE_NO_SYMLINKS;
+    let opened = openat2(top.as_fd(), name, OpenHow::new().flags(DIRECTORY).resolve(resolve))?;
+    let mut directory = Dir::from_fd(opened)?;
     for inner in unlink_files(&mut directory)? {
         loop {
             *moved += 1;

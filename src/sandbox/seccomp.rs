@@ -5,9 +5,10 @@
 //! older kernel would, so that a new call is shut until somebody has looked at it. A refused call answers
 //! EPERM and nothing is ever killed: the attempt must come back to be seen at its exit.
 //!
-//! The 32-bit entry is filtered by its own numbers, not shut: a sample's `int 0x80` must be seen.
-//! One hole is known: the 32-bit `socketcall` passes its arguments in memory, which a filter cannot
-//! read, so address families are not checked there.
+//! The 32-bit entry is filtered by its own numbers, not shut: a sample's `int 0x80` must be seen. Its old
+//! `socketcall` passes the address family in memory, which a filter cannot read, and AF_VSOCK would be a
+//! way out to the host's hypervisor: so sockets are not made through it. Older 32-bit programs, which know
+//! no other way, are seen trying, and get no further.
 //!
 //! Not here: the numbers ([`super::calls`]) and the loading ([`crate::sys::seccomp`]).
 
@@ -99,6 +100,9 @@ const PERSONALITIES: [u32; 5] = [0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];
 /// AF_VSOCK reaches the host's hypervisor, AF_ALG and the rest load kernel modules.
 const FAMILIES: [u32; 5] = [1, 2, 10, 16, 17];
 
+/// The first argument of socketcall(2) that makes a socket (`SYS_SOCKET`, linux/net.h).
+const MAKE_SOCKET: u32 = 1;
+
 /// Offsets in `struct seccomp_data`, linux/seccomp.h; the low half of the first argument.
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
@@ -127,6 +131,8 @@ enum Rule {
     Always(u32),
     /// EPERM if the first argument has one of these bits.
     Bits(u32),
+    /// EPERM if the first argument is this.
+    Unless(u32),
     /// EPERM unless the first argument is one of these.
     OneOf(&'static [u32]),
 }
@@ -140,6 +146,9 @@ fn block(calls: Calls) -> Vec<Instruction> {
             Rule::Always(value) => vec![answer(value)],
             Rule::Bits(bits) => {
                 vec![load(ARGUMENT), jump_if(libc::BPF_JSET, bits, 0, 1), answer(EPERM), answer(ALLOW)]
+            }
+            Rule::Unless(value) => {
+                vec![load(ARGUMENT), jump_if(libc::BPF_JEQ, value, 0, 1), answer(EPERM), answer(ALLOW)]
             }
             Rule::OneOf(values) => one_of(values),
         };
@@ -178,6 +187,7 @@ fn rule(name: &str) -> Rule {
     match name {
         "clone" => Rule::Bits(NEW_NAMESPACES),
         "personality" => Rule::OneOf(&PERSONALITIES),
+        "socketcall" => Rule::Unless(MAKE_SOCKET),
         "socket" | "socketpair" => Rule::OneOf(&FAMILIES),
         _ if ABSENT.contains(&name) => Rule::Always(ENOSYS),
         _ if REFUSED.iter().any(|group| group.contains(&name)) => Rule::Always(EPERM),
@@ -282,6 +292,8 @@ mod tests {
         check("socket", libc::AF_INET6 as u32, ALLOW);
         check("socket", libc::AF_VSOCK as u32, EPERM);
         check("socket", libc::AF_ALG as u32, EPERM);
+        check("socketcall", 1, EPERM);
+        check("socketcall", 3, ALLOW); // connect
     }
 
     #[test]

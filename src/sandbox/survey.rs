@@ -99,7 +99,7 @@ fn overlay() -> Result<(), String> {
 fn room(state: &Path) -> Result<(), String> {
     StateDir::open(state).map_err(text)?;
     let free = statvfs(state).map_err(|errno| errno.to_string())?;
-    let bytes = u64::from(free.blocks_available()) * u64::from(free.fragment_size());
+    let bytes = free.blocks_available() * free.fragment_size();
     if bytes >= ROOM { Ok(()) } else { Err(format!("{} MiB are free", bytes >> 20)) }
 }
 

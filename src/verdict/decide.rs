@@ -250,9 +250,7 @@ fn blind_spots(policy: &Policy, case: &Case) -> Vec<String> {
     for name in run.limits_hit.iter().filter(|name| !policy.tolerated_limits.contains(name)) {
         say(true, format!("the limit {name:?} was reached, so the image could not do all it would"));
     }
-    for (family, required) in &policy.coverage {
-        spots.extend(missing_coverage(case, *family, *required));
-    }
+    spots.extend(missing_coverage(policy, case));
     spots
 }
 
@@ -265,16 +263,40 @@ fn early_end(end: End) -> Option<&'static str> {
     }
 }
 
+/// One sentence for all families that lack the same for the same reason.
+fn missing_coverage(policy: &Policy, case: &Case) -> Vec<String> {
+    let mut lacks: Vec<(Sight, Sight, &str, Vec<&str>)> = Vec::new();
+    for (family, &required) in &policy.coverage {
+        let (sight, reason) = sight_of(case, *family);
+        if sight >= required {
+            continue;
+        }
+        match lacks.iter_mut().find(|lack| (lack.0, lack.1, lack.2) == (required, sight, reason)) {
+            Some(lack) => lack.3.push(family.name()),
+            None => lacks.push((required, sight, reason, vec![family.name()])),
+        }
+    }
+    lacks.into_iter().map(|(required, sight, reason, names)| lack(required, sight, reason, &names)).collect()
+}
+
 /// A family that stands twice counts as its worst.
-fn missing_coverage(case: &Case, family: Family, required: Sight) -> Option<String> {
+fn sight_of(case: &Case, family: Family) -> (Sight, &str) {
     let entries = case.coverage.iter().filter(|entry| entry.family == family);
-    let (sight, reason) = match entries.min_by_key(|entry| entry.sight) {
+    match entries.min_by_key(|entry| entry.sight) {
         None => (Sight::None, "nothing was said of it"),
         Some(entry) => (entry.sight, entry.reason.as_str()),
-    };
-    if sight >= required {
-        return None;
     }
-    let (family, required, sight) = (family.name(), required.name(), sight.name());
-    Some(format!("{family} must have been seen with coverage {required}, but it was {sight}: {reason}"))
+}
+
+fn lack(required: Sight, sight: Sight, reason: &str, families: &[&str]) -> String {
+    let wanted = match required {
+        Sight::Full => "in full",
+        Sight::Partial | Sight::None => "at least in part",
+    };
+    let was = match sight {
+        Sight::None => "not watched",
+        Sight::Partial | Sight::Full => "seen in part only",
+    };
+    let verb = if families.len() == 1 { "was" } else { "were" };
+    format!("{} must be seen {wanted}, but {verb} {was}: {reason}", families.join(", "))
 }

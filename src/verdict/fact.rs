@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::event::Family;
-use crate::rule::{Class, Confidence, Finding, Level};
+use crate::rule::{Class, Confidence, Level};
 
 /// Everything about one run that a policy may look at.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,19 +97,4 @@ pub enum End {
 
 impl End {
     pub const ALL: [End; 5] = [End::Exited, End::Deadline, End::Limit, End::Stopped, End::Killed];
-}
-
-impl From<&Finding> for FindingFacts {
-    fn from(finding: &Finding) -> Self {
-        Self {
-            id: finding.id.to_string(),
-            rule: finding.rule.clone(),
-            level: finding.level,
-            class: finding.class,
-            confidence: finding.confidence,
-            techniques: finding.attack.iter().map(|technique| technique.id.clone()).collect(),
-            count: finding.count,
-            evidence: finding.evidence.iter().map(|evidence| evidence.text.clone()).collect(),
-        }
-    }
 }

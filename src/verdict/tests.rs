@@ -175,6 +175,25 @@ fn a_family_that_stands_twice_counts_as_its_worst() {
 }
 
 #[test]
+fn families_that_lack_the_same_are_named_together() {
+    let mut case = calm();
+    for entry in &mut case.coverage {
+        match entry.family {
+            Family::Process | Family::File => (entry.sight, entry.reason) = (Sight::None, "no probe".into()),
+            Family::Network => (entry.sight, entry.reason) = (Sight::Partial, "cut".into()),
+            _ => {}
+        }
+    }
+    let verdict = decide(&policy("default"), &[], &case, now());
+    let said: Vec<&str> = verdict.clauses.iter().map(|clause| clause.text.as_str()).collect();
+    let expected = [
+        "process, file must be seen in full, but were not watched: no probe",
+        "network must be seen in full, but was seen in part only: cut",
+    ];
+    assert_eq!(said, expected);
+}
+
+#[test]
 fn a_technique_has_its_own_thresholds() {
     let rule = |fail, review| TechniqueRule { fail, review };
     let techniques =

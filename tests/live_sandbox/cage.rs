@@ -197,6 +197,8 @@ fn walls_answer_eperm_and_kill_nobody() {
         ("socket(AF_ALG)", Entry::Wide, 41, [38, 5, 0]),
         ("socket(AF_PACKET)", Entry::Wide, 41, [17, 3, 0]),
         ("socket(SOCK_RAW)", Entry::Wide, 41, [2, 3, 1]),
+        ("32-bit socketcall(SYS_SOCKET)", Entry::Narrow, 102, [1, 0x40_0000, 0]),
+        ("32-bit socket(AF_VSOCK)", Entry::Narrow, 359, [40, 1, 0]),
         ("32-bit mount", Entry::Narrow, 21, [0; 3]),
         ("32-bit unshare", Entry::Narrow, 310, [0x1000_0000, 0, 0]),
         ("32-bit bpf", Entry::Narrow, 357, [0; 3]),
@@ -216,6 +218,8 @@ fn the_32_bit_entry_works() {
     let fixture = Fixture::new();
     fixture.file("/call", &call(Entry::Narrow, 20, [0; 3]), 0o755); // getpid, negated
     assert_eq!(fixture.run(&["/call"]).code(), Some((254, 0)));
+    fixture.file("/call", &call(Entry::Narrow, 359, [2, 1, 0]), 0o755); // socket(AF_INET): descriptor 3
+    assert_eq!(fixture.run(&["/call"]).code(), Some((253, 0)));
 }
 
 #[test]

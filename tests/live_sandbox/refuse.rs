@@ -78,6 +78,29 @@ fn a_root_that_misleads_the_set_up_is_hostile() {
 }
 
 #[test]
+fn links_of_proc_lead_neither_out_nor_to_our_program() {
+    if !live() {
+        return;
+    }
+    let mut fixture = Fixture::new();
+    fixture.link("/proc/self/exe", "self");
+    fixture.link("/proc/self/fd", "fds");
+    fixture.file("/script", b"#!/proc/self/exe\n", 0o755);
+    assert_eq!(refused(&fixture, &["/proc/self/exe"]), Reason::NotExecutable);
+    assert_eq!(refused(&fixture, &["/self"]), Reason::NotExecutable);
+    assert_eq!(refused(&fixture, &["/proc/1/exe"]), Reason::NotExecutable);
+    assert_eq!(refused(&fixture, &["/script"]), Reason::MissingInterpreter);
+    for number in 0..24 {
+        for path in
+            [format!("/proc/self/fd/{number}"), format!("/fds/{number}/made"), format!("/proc/1/fd/{number}")]
+        {
+            fixture.options.working_dir = Some(path.into());
+            assert_eq!(refused(&fixture, &["/bin/sh"]), Reason::WorkingDir);
+        }
+    }
+}
+
+#[test]
 fn links_in_place_of_supplied_files_are_replaced_and_not_followed() {
     if !live() {
         return;

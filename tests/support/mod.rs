@@ -1,6 +1,7 @@
 //! What several test files share.
 #![allow(dead_code)] // each test file uses a part of it
 
+pub mod host;
 pub mod image;
 
 /// True where tests may use root and the kernel; else says loudly that they are skipped.

@@ -41,6 +41,7 @@ pub fn render(report: &Report, place: Option<&str>) -> String {
 }
 
 /// Renders one finding in one line, as it comes up while the image still runs.
+#[cfg(any(feature = "live", test))]
 pub fn render_line(finding: &Finding) -> String {
     let mut page = Page::new();
     page.title(level_style(finding.level), finding.level.name(), &finding.title, &techniques(finding));
@@ -121,6 +122,9 @@ fn finding(page: &mut Page, finding: &Finding) {
     page.indented(Style::new(), INDENT, &finding.meaning);
     if let Some(process) = &finding.process {
         page.hanging(Style::new(), INDENT, &lineage(process, &finding.origin));
+        if process.argv.len() > 1 {
+            page.hanging(Style::new(), INDENT, &command_line(process));
+        }
     }
     let dim = Style::new().dimmed();
     for evidence in &finding.evidence {
@@ -193,6 +197,19 @@ fn quoted(name: &str) -> String {
     }
 }
 
+/// `$ sh -c "echo hello"`: what the process was started with, first seen.
+fn command_line(process: &Process) -> String {
+    let mut text = "$".to_owned();
+    for argument in &process.argv {
+        text.push(' ');
+        text.push_str(&quoted(argument));
+    }
+    if process.argv_omitted > 0 {
+        text.push_str(&format!(" …[{} arguments]", process.argv_omitted));
+    }
+    text
+}
+
 fn base_name(path: &str) -> &str {
     path.rsplit('/').find(|name| !name.is_empty()).unwrap_or(path)
 }
@@ -241,7 +258,8 @@ fn unseen(coverage: &[Coverage]) -> Vec<(&str, Vec<&str>)> {
 }
 
 fn run(page: &mut Page, run: &Run) {
-    let seconds: f64 = run.phases.iter().map(|phase| phase.seconds).sum();
+    // The sum of nothing is -0.0.
+    let seconds = run.phases.iter().map(|phase| phase.seconds).fold(0.0, |sum, next| sum + next);
     page.entry(Style::new(), "ran", &format!("{seconds:.1} s, {}", ending(run)));
     let events = &run.events;
     let lost = match events.lost {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub struct Request {
     pub id: String,
     pub requester: Option<String>,
-    /// At most 64; keys and values are the requester's.
+    /// Keys and values are the requester's.
     #[serde(default)]
     pub labels: std::collections::BTreeMap<String, String>,
 }

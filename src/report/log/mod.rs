@@ -45,8 +45,18 @@ pub const VERSION: u64 = 1;
 /// escaped.
 pub const LINE_MAX: usize = 32 << 20;
 
-/// So many bytes of program lines a reader keeps in memory; a writer stops there.
+/// Longest argument vector or environment. The kernel takes 6 MiB of strings and pointers at most
+/// (`bprm_stack_limits` in fs/exec.c), of nine bytes or more each.
+pub const LIST_MAX: usize = 1 << 20;
+
+/// So many bytes of programs a reader keeps in memory (see [`program_cost`]); a writer stops there.
 pub const PROGRAM_BYTES_MAX: u64 = 256 << 20;
+
+/// What a program line takes in memory: its text, and an allocation for each argument, because a line
+/// of empty arguments grows most when it is read.
+fn program_cost(line: usize, arguments: usize) -> u64 {
+    line as u64 + 64 * arguments as u64
+}
 
 /// The first line.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

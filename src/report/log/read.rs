@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::line::{AncestorIn, EventIn, LineIn, ProcessRef, ProgramIn};
 use super::text::digest::{hex, parse};
-use super::{Header, LINE_MAX, LogError, PROGRAM_BYTES_MAX, Trailer, VERSION};
+use super::{Header, LINE_MAX, LogError, PROGRAM_BYTES_MAX, Trailer, VERSION, program_cost};
 use crate::event::{Ancestor, Event, EventId, Outcome, Process, Program, ProgramId};
 
 /// Reads one event log: an iterator over its events, in the order of their ids. After an error it
@@ -119,7 +119,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn keep_ancestor(&mut self, line: AncestorIn) -> Result<(), LogError> {
-        self.bound_programs()?;
+        self.bound_programs(line.argv.len())?;
         if self.ancestors.contains_key(&line.id) {
             return Err(self.wrong("ancestor.id", format!("{} is already taken", line.id)));
         }
@@ -129,7 +129,7 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn keep_program(&mut self, line: ProgramIn) -> Result<(), LogError> {
-        self.bound_programs()?;
+        self.bound_programs(line.argv.len())?;
         if self.programs.contains_key(&line.id) {
             return Err(self.wrong("program.id", format!("{} is already taken", line.id)));
         }
@@ -150,8 +150,8 @@ impl<R: BufRead> Reader<R> {
         Ok(())
     }
 
-    fn bound_programs(&mut self) -> Result<(), LogError> {
-        self.program_bytes += self.line.len() as u64;
+    fn bound_programs(&mut self, arguments: usize) -> Result<(), LogError> {
+        self.program_bytes += program_cost(self.line.len(), arguments);
         if self.program_bytes > PROGRAM_BYTES_MAX {
             return Err(self.wrong("program", format!("programs take more than {PROGRAM_BYTES_MAX} bytes")));
         }

@@ -356,3 +356,59 @@ fn evidence_has_a_bound_too() {
     assert!(writer.counters().omitted > 900);
     assert!(writer.finish(trailer()).unwrap().0.len() < 4000);
 }
+
+#[test]
+fn a_list_that_the_kernel_would_not_take_is_refused_on_both_sides() {
+    let mut event = every_event().remove(0);
+    event.act = Act::Exec(Exec { asked: bytes(b"x"), env: vec![bytes(b""); LIST_MAX + 1] });
+    let mut writer = Writer::new(Vec::new(), &header()).unwrap();
+    writer.write(&event).unwrap();
+    assert_eq!(writer.counters().omitted, 1);
+    let log = edited(
+        &written(&every_event()[..1]),
+        "\"A=b\"",
+        &"\"\",".repeat(LIST_MAX).as_str()[..3 * LIST_MAX - 1],
+    );
+    let error = read(&log).unwrap_err().to_string();
+    assert!(error.contains("more than"), "{error}");
+}
+
+#[test]
+fn programs_take_no_more_memory_than_the_bound() {
+    let mut writer = Writer::new(std::io::sink(), &header()).unwrap();
+    let base = program(1, b"/bin/sh", &[]);
+    let argv: Arc<[Bytes]> = vec![bytes(b""); LIST_MAX].into();
+    for id in 1..=6 {
+        let program = Arc::new(Program { id: ProgramId(id), argv: argv.clone(), ..base.clone() });
+        let event =
+            Event { id: EventId(u64::from(id)), process: Some(process(&program)), ..every_event().remove(0) };
+        writer.write_evidence(&event).unwrap();
+    }
+    assert_eq!((writer.counters().programs, writer.counters().omitted), (3, 3));
+}
+
+#[test]
+fn a_mangled_log_is_an_error_or_an_ending_and_never_a_panic() {
+    let log = written(&every_event());
+    let mut state = 7u64;
+    let mut random = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % below
+    };
+    let mut endings = 0;
+    for _ in 0..3000 {
+        let mut mangled = log.clone();
+        for _ in 0..1 + random(4) {
+            let place = random(mangled.len());
+            match random(4) {
+                0 => mangled[place] = b"{}[]\",:0n\n\\\xff"[random(11)],
+                1 => drop(mangled.drain(place..(place + random(40)).min(mangled.len()))),
+                2 => mangled.truncate(place + 1),
+                _ => mangled.extend_from_within(place..),
+            }
+        }
+        let Ok(reader) = Reader::open(mangled.as_slice()) else { continue };
+        endings += usize::from(reader.take(1000).all(|event| event.is_ok()));
+    }
+    assert!(endings > 0);
+}

@@ -38,8 +38,10 @@ impl Visitor<'_> for TextVisitor {
 
 /// Lists of byte strings: argument vectors, environments.
 pub mod arguments {
-    use super::{Bytes, Deserializer, SerializeSeq, Serializer, TextVisitor, Visitor, escape, fmt};
+    use super::{Bytes, Deserializer, Error, SerializeSeq, Serializer, TextVisitor, Visitor, escape, fmt};
     use serde::de::DeserializeSeed;
+
+    use crate::report::log::LIST_MAX;
 
     pub fn serialize<S: Serializer>(list: &[Bytes], to: S) -> Result<S::Ok, S::Error> {
         let mut sequence = to.serialize_seq(Some(list.len()))?;
@@ -65,6 +67,9 @@ pub mod arguments {
         fn visit_seq<A: super::SeqAccess<'de>>(self, mut from: A) -> Result<Vec<Bytes>, A::Error> {
             let mut list = Vec::new();
             while let Some(raw) = from.next_element_seed(TextVisitor)? {
+                if list.len() == LIST_MAX {
+                    return Err(A::Error::custom(format!("has more than {LIST_MAX} entries")));
+                }
                 list.push(raw);
             }
             Ok(list)

@@ -8,8 +8,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::line::{AncestorOut, EventOut, LineOut, ProcessRef, ProgramOut};
 use super::text::digest::hex;
-use super::{Counters, Header, LINE_MAX, LogError, PROGRAM_BYTES_MAX, Trailer, VERSION};
-use crate::event::{Ancestor, Event, Outcome, Process, Program};
+use super::{
+    Counters, Header, LINE_MAX, LIST_MAX, LogError, PROGRAM_BYTES_MAX, Trailer, VERSION, program_cost,
+};
+use crate::event::{Act, Ancestor, Event, Outcome, Process, Program};
 use crate::report::document::Recording;
 
 /// Bytes for evidence beyond the bound, as a part of the bound.
@@ -109,7 +111,8 @@ impl<W: Write> Writer<W> {
             return self.omit();
         }
         self.fill(&LineOut::Event(event_out(event)))?;
-        if self.line.len() >= LINE_MAX {
+        let long_list = matches!(&event.act, Act::Exec(exec) if exec.env.len() > LIST_MAX);
+        if self.line.len() >= LINE_MAX || long_list {
             return self.omit();
         }
         self.counters.events += 1;
@@ -127,7 +130,7 @@ impl<W: Write> Writer<W> {
             }
         }
         self.fill(&LineOut::Program(program_out(program)))?;
-        if !self.put_program_line()? {
+        if !self.put_program_line(program.argv.len())? {
             return Ok(false);
         }
         self.programs.insert(program.id.0);
@@ -141,7 +144,7 @@ impl<W: Write> Writer<W> {
             return Ok(true);
         }
         self.fill(&LineOut::Ancestor(AncestorOut { id, exe: &ancestor.exe, argv: &ancestor.argv }))?;
-        let put = self.put_program_line()?;
+        let put = self.put_program_line(ancestor.argv.len())?;
         if put {
             self.ancestors.insert(id);
         }
@@ -149,12 +152,14 @@ impl<W: Write> Writer<W> {
     }
 
     /// False where the line is too long, or programs already take all that a reader keeps.
-    fn put_program_line(&mut self) -> Result<bool, LogError> {
-        let length = self.line.len() as u64;
-        if self.line.len() >= LINE_MAX || self.program_bytes + length > PROGRAM_BYTES_MAX {
+    fn put_program_line(&mut self, arguments: usize) -> Result<bool, LogError> {
+        // With the newline that is still to come.
+        let cost = program_cost(self.line.len() + 1, arguments);
+        let fits = self.line.len() < LINE_MAX && arguments <= LIST_MAX;
+        if !fits || self.program_bytes + cost > PROGRAM_BYTES_MAX {
             return Ok(false);
         }
-        self.program_bytes += length;
+        self.program_bytes += cost;
         self.put_line()?;
         Ok(true)
     }
