@@ -1,5 +1,6 @@
 //! Opening images: what is resolved, and what is refused with which words. No privileges needed.
 #![cfg(feature = "live")]
+#![allow(clippy::unwrap_used)] // the functions around the tests, too
 
 mod support;
 

@@ -1,13 +1,16 @@
 //! Unpacking for real: the unpacker process, its overlay, the cache. Needs root.
 #![cfg(feature = "live")]
+#![allow(clippy::unwrap_used)] // the functions around the tests, too
 
 mod support;
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use lazaret::image::{Cache, Image, ImageError, LAYER_ID_BASE, Limits, Reference, Rootfs};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -244,6 +247,21 @@ fn whiteouts_hide_what_is_below_and_only_that() {
     let (layer, mut file) = rootfs.open_file(b"/opaque/both").unwrap();
     assert_eq!((layer, std::io::read_to_string(&mut file).unwrap().as_str()), (1, "new"));
     assert!(rootfs.open_file(b"/opaque").is_none());
+}
+
+#[test]
+fn a_tree_of_any_depth_can_be_hidden_replaced_and_cleaned_up() {
+    if !live() {
+        return;
+    }
+    let deep = |first: &str| format!("{first}{}/file", "/d".repeat(1900));
+    let lower = || layer().file(deep("a"), b"1", 0o644).file(deep("b"), b"1", 0o644);
+    let upper = layer().whiteout("a").file("b", b"2", 0o644);
+    let place = Place::new();
+    let rootfs = place.unpack(two(lower(), upper)).unwrap();
+    assert_eq!(Merged::new(&rootfs).names(""), ["b"]);
+    assert_eq!(rootfs.layer_of(deep("/a").as_bytes()), None);
+    check_hostile(lower().file("../x", b"", 0o644), "climbs");
 }
 
 #[test]
@@ -545,6 +563,7 @@ fn a_tree_unpacks_to_itself() {
     assert_eq!(fs::read_link(merged.path("link")).unwrap(), Path::new("/a"));
     assert_eq!(metadata("a/b").mtime_nsec(), fs::metadata(tree.join("a/b")).unwrap().mtime_nsec());
     assert_eq!(merged.names("").len(), 3, "the socket is left out");
+    assert_eq!(rootfs.skipped().sockets, 1);
 }
 
 #[test]
@@ -561,4 +580,54 @@ fn an_archive_is_unpacked_where_it_lies() {
     assert_eq!(Merged::new(&rootfs).names(""), ["a", "b"]);
     let last = shown.last().unwrap();
     assert_eq!((last.layer, last.layers, last.read), (1, 2, last.size));
+}
+
+/// Set in the process that [`a_killed_runner_takes_its_unpacker_along`] starts and kills.
+const VICTIM: &str = "LAZARET_TEST_VICTIM";
+
+#[test]
+fn a_killed_runner_takes_its_unpacker_along() {
+    if !live() {
+        return;
+    }
+    if let Some(place) = std::env::var_os(VICTIM) {
+        return unpack_until_killed(Path::new(&place));
+    }
+    const SIZE: usize = 256 << 20;
+    let place = Place::new();
+    let builder = ImageBuilder::new().packed(layer().file("big", &vec![0; SIZE], 0o644), Packing::Plain);
+    builder.write_layout(&place.path("layout"));
+    let mut runner = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_killed_runner_takes_its_unpacker_along", "--nocapture"])
+        .env(VICTIM, place.temporary.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(runner.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let unpacker = lines.find_map(|line| Some(line.split_once("unpacker ")?.1.to_owned())).unwrap();
+    runner.kill().unwrap();
+    runner.wait().unwrap();
+    // Ended, or ended and not yet reaped by whoever inherited it.
+    let state = || fs::read_to_string(format!("/proc/{unpacker}/stat")).unwrap_or_default();
+    while !state().is_empty() && !state().contains(") Z ") {
+        std::thread::yield_now();
+    }
+    let partial = fs::read_dir(place.path("state/layers")).unwrap().map(|entry| entry.unwrap().path());
+    let partial = partial.into_iter().find(|path| path.extension() == Some("partial".as_ref())).unwrap();
+    assert!(fs::metadata(partial.join("fs/big")).unwrap().len() < SIZE as u64, "it ran to its end");
+    drop(place.cache());
+    assert!(!partial.exists());
+}
+
+fn unpack_until_killed(place: &Path) {
+    let reference = Reference::parse(place.join("layout").as_os_str()).unwrap();
+    let image = Image::open(&reference, &Limits { ratio: u64::MAX, ..Limits::default() }).unwrap();
+    let cache = Cache::open(&place.join("state")).unwrap().with_unpacker(env!("CARGO_BIN_EXE_lazaret"));
+    let _ = cache.unpack(&image, &Limits::default(), |_| {
+        let children = fs::read_to_string("/proc/thread-self/children").unwrap();
+        println!("unpacker {}", children.trim());
+        loop {
+            std::thread::park();
+        }
+    });
 }

@@ -60,12 +60,21 @@ impl Ending {
         let (now, published) = (Timestamp::now(), failure.published());
         let check = Check::of_failure(published.clone(), env!("CARGO_PKG_VERSION"), now);
         let event = Completion::of_failure(&self.attempt, published, failure::exit_code(failure.kind), now);
-        let put = self.put(self.attempt.digest.as_deref(), &check);
+        // A document about another image is not ours to write in, and the failure says so already.
+        let put = match self.is_foreign() {
+            true => Ok(()),
+            false => self.put(self.attempt.digest.as_deref(), &check),
+        };
         let written = out.map_or(Ok(()), |out| write_event(out, &event));
         match put.and(written) {
             Ok(()) => failure,
             Err(error) => failure.and_then(error),
         }
+    }
+
+    fn is_foreign(&self) -> bool {
+        let subject = self.subject().ok().flatten();
+        subject.zip(self.attempt.digest.as_ref()).is_some_and(|(theirs, ours)| theirs != *ours)
     }
 
     /// Replaces the document by one with our check; readers see the old one or the new one.

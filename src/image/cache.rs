@@ -17,13 +17,17 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
+
+use nix::errno::Errno;
 
 use super::open::Source;
 use super::rootfs::{RootLayer, Rootfs};
 use super::unpack::{Bounds, FORMAT, FS, Input, Job, MERGED, MOUNT, Tally, Target, Unpacker, WORK};
 use super::{Digest, Image, ImageError, Layer, Limits};
+use crate::sys;
 
 /// Layers are owned by ids of the host from here on: high up, away from real users and from
 /// /etc/subuid, so that a set-uid file of an image means nothing here.
@@ -289,7 +293,11 @@ impl Build<'_> {
                 // The unpacker closed the pipe; it says why.
                 Err(ImageError::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => result,
                 Err(error) => Err(error),
-                Ok(_) => result,
+                Ok(left_out) => result.map(|tally| Tally {
+                    devices: tally.devices + left_out.devices,
+                    sockets: left_out.sockets,
+                    ..tally
+                }),
             }
         })
     }
@@ -326,10 +334,12 @@ fn blob_mark(blob: Digest) -> String {
     format!("blob-{}", blob.hex())
 }
 
+/// Removes a directory that holds what an image laid out: any depth, any names.
 fn remove(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
+    match sys::remove::directory(sys::open::directory(parent)?, name.as_bytes()) {
+        Err(Errno::ENOENT) => Ok(()),
+        result => Ok(result?),
     }
 }
 

@@ -36,6 +36,8 @@ pub struct RootLayer {
 pub struct Skipped {
     /// Device nodes.
     pub devices: u64,
+    /// Sockets of a bare tree.
+    pub sockets: u64,
     /// Extended attributes: labels of security modules, and what the kernel refused.
     pub attributes: u64,
 }
@@ -52,7 +54,11 @@ impl Rootfs {
 
     pub fn skipped(&self) -> Skipped {
         let sum = |field: fn(&Tally) -> u64| self.layers.iter().map(|layer| field(&layer.tally)).sum();
-        Skipped { devices: sum(|tally| tally.devices), attributes: sum(|tally| tally.attributes) }
+        Skipped {
+            devices: sum(|tally| tally.devices),
+            sockets: sum(|tally| tally.sockets),
+            attributes: sum(|tally| tally.attributes),
+        }
     }
 
     /// Which layer, counted from 0 at the bottom, supplies this path in the merged view. The path

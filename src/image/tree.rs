@@ -127,38 +127,51 @@ impl<W: Write> Walk<'_, W> {
             self.left_out.devices += 1;
             return Ok(());
         }
-        let mut pax = vec![("path".to_owned(), name(path, kind.is_dir()))];
-        pax.push(("mtime".to_owned(), time(metadata)));
-        if !kind.is_dir() && metadata.nlink() > 1 {
-            let key = (metadata.dev(), metadata.ino());
-            if let Some(first) = self.links.get(&key) {
-                pax.push(("linkpath".to_owned(), first.as_os_str().as_bytes().to_vec()));
-                return self.member(metadata, tar::EntryType::Link, 0, pax, io::empty());
-            }
+        let mut pax =
+            vec![("path".to_owned(), name(path, kind.is_dir())), ("mtime".to_owned(), time(metadata))];
+        let mut linked = |target: &[u8]| pax.push(("linkpath".to_owned(), target.to_vec()));
+        let tar_kind = if let Some(first) = self.first_name(path, metadata) {
+            linked(first.as_os_str().as_bytes());
+            tar::EntryType::Link
+        } else if kind.is_symlink() {
+            linked(readlinkat(seen, "")?.as_bytes());
+            tar::EntryType::Symlink
+        } else if kind.is_fifo() {
+            tar::EntryType::Fifo
+        } else {
+            return self.opened(path, pax);
+        };
+        self.member(metadata, tar_kind, 0, pax, io::empty())
+    }
+
+    /// The name under which this file has been written already, if it has several.
+    fn first_name(&mut self, path: &Path, metadata: &Metadata) -> Option<PathBuf> {
+        if metadata.is_dir() || metadata.nlink() < 2 {
+            return None;
+        }
+        let key = (metadata.dev(), metadata.ino());
+        let first = self.links.get(&key).cloned();
+        if first.is_none() {
             self.links.insert(key, path.to_owned());
         }
-        if kind.is_symlink() {
-            let target = readlinkat(seen, "")?;
-            pax.push(("linkpath".to_owned(), target.as_bytes().to_vec()));
-            return self.member(metadata, tar::EntryType::Symlink, 0, pax, io::empty());
-        }
-        if kind.is_fifo() {
-            return self.member(metadata, tar::EntryType::Fifo, 0, pax, io::empty());
-        }
+        first
+    }
+
+    /// A directory or regular file: those have attributes, and the latter data.
+    fn opened(&mut self, path: &Path, mut pax: Vec<(String, Vec<u8>)>) -> io::Result<()> {
         // O_NONBLOCK: the name may lead to a FIFO by now.
         let file = self.tree.at(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY)?;
-        pax.extend(attributes(&file)?);
-        if kind.is_dir() {
-            return self.member(metadata, tar::EntryType::Directory, 0, pax, io::empty());
-        }
         let metadata = file.metadata()?;
+        pax.extend(attributes(&file)?);
+        if metadata.is_dir() {
+            return self.member(&metadata, tar::EntryType::Directory, 0, pax, io::empty());
+        }
         if !metadata.is_file() {
             return Err(io::Error::other(format!("{path:?} changed while it was read")));
         }
         let size = metadata.len();
-        let data = Exactly { file, left: size };
         pax.push(("size".to_owned(), size.to_string().into_bytes()));
-        self.member(&metadata, tar::EntryType::Regular, size, pax, data)
+        self.member(&metadata, tar::EntryType::Regular, size, pax, Exactly { file, left: size })
     }
 
     fn member(

@@ -52,7 +52,7 @@ pub struct Job<'j> {
 pub enum News<'n> {
     /// A step begins; its name is a verb.
     Step(&'static str),
-    /// The image was resolved, and is the one that was asked for.
+    /// The image was resolved.
     Subject(&'n Subject),
     Unpacking(Progress),
     /// The image has run for so long, of so long, and done so much.
@@ -116,12 +116,10 @@ fn open(job: &Job<'_>, tell: &mut dyn FnMut(News<'_>)) -> Result<(Image, Digest,
         _ => {}
     }
     let subject = subject(&image);
-    match &job.quarantined {
-        Some(expected) if expected != subject.digest() => {
-            let (expected, found) = (expected.clone(), subject.digest().to_owned());
-            return Err(PipelineError::OtherSubject { expected, found });
-        }
-        _ => tell(News::Subject(&subject)),
+    tell(News::Subject(&subject));
+    if let Some(expected) = job.quarantined.as_ref().filter(|expected| *expected != subject.digest()) {
+        let (expected, found) = (expected.clone(), subject.digest().to_owned());
+        return Err(PipelineError::OtherSubject { expected, found });
     }
     let before = image.subject_digest()?;
     Ok((image, before, subject))

@@ -319,6 +319,10 @@ impl<'j, 't> Turning<'j, 't> {
         }
         self.recorder.lost(&self.watch.losses()?, self.tell)?;
         self.exit.reason = self.reason.unwrap_or_default();
+        if self.exit.code.is_none() && self.clock.killed.is_some() {
+            // Init died by the same kill, and could not tell.
+            self.exit.signal.get_or_insert_with(|| "SIGKILL".into());
+        }
         let run = self.recorder.run(self.exit, self.limits);
         let coverage = self.recorder.losses.coverage();
         Ok(Watched { recorder: self.recorder, run, coverage, remains })

@@ -9,6 +9,7 @@ pub mod mount;
 pub mod net;
 pub mod open;
 pub mod process;
+pub mod remove;
 pub mod ring;
 pub mod seccomp;
 pub mod socket;

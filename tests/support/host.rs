@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Mounts, cgroups, network interfaces, BPF programs, and processes of the sandbox.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Host {
     mounts: BTreeSet<String>,
     cgroups: BTreeSet<String>,
@@ -26,18 +26,29 @@ impl Host {
         }
     }
 
-    /// Panics unless the host looks as it did. The kernel takes a moment to bury the dead, so it is
-    /// looked at until it agrees or ten seconds are over.
+    /// Panics where something came that stays. The kernel takes a moment to bury the dead, and other
+    /// programs of this host come and go: what is seen at every look for ten seconds is left behind.
     pub fn assert_same(&self) {
         let until = Instant::now() + Duration::from_secs(10);
-        loop {
-            let now = Host::look();
-            if now == *self {
-                return;
-            }
-            assert!(Instant::now() < until, "the host changed from {self:#?} to {now:#?}");
-            std::thread::yield_now();
+        let mut left = self.came();
+        while !left.is_empty() {
+            assert!(Instant::now() < until, "left on the host: {left:#?}");
+            std::thread::sleep(Duration::from_millis(20));
+            left = left.intersection(&self.came()).cloned().collect();
         }
+    }
+
+    /// What is there now and was not before.
+    fn came(&self) -> BTreeSet<String> {
+        let now = Host::look();
+        let pairs = [
+            (&self.mounts, &now.mounts),
+            (&self.cgroups, &now.cgroups),
+            (&self.links, &now.links),
+            (&self.processes, &now.processes),
+            (&self.temporary, &now.temporary),
+        ];
+        pairs.into_iter().flat_map(|(before, after)| after.difference(before).cloned()).collect()
     }
 }
 

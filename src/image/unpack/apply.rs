@@ -20,7 +20,7 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, linkat, mkfifoat, s
 use super::super::tar::{Entry, Kind};
 use super::root::{Fault, Root, as_path};
 use super::{Bounds, Tally, whiteout};
-use crate::sys::xattr;
+use crate::sys::{remove, xattr};
 
 pub struct Applier {
     pub(super) root: Root,
@@ -216,7 +216,7 @@ impl Applier {
         self.root.forget();
         match unlinkat(parent, as_path(name), UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            Err(Errno::EISDIR) => Ok(whiteout::remove_directory(parent, name)?),
+            Err(Errno::EISDIR) => Ok(remove::directory(parent, name)?),
             Err(errno) => Err(errno.into()),
         }
     }

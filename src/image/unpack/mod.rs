@@ -84,6 +84,8 @@ pub struct Tally {
     pub entries: u64,
     /// Device nodes, which are not made.
     pub devices: u64,
+    /// Sockets of a bare tree; a tar has none.
+    pub sockets: u64,
     /// Attributes not set: labels of security modules, and what this kernel refuses.
     pub attributes: u64,
 }

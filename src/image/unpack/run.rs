@@ -27,6 +27,7 @@ pub fn unpacker_main() -> ExitCode {
 }
 
 fn converse() -> io::Result<()> {
+    close_inherited()?;
     let blob = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let runner = File::from(io::stdout().as_fd().try_clone_to_owned()?);
     if let Err((what, errno)) = confine::leave_namespaces() {
@@ -42,6 +43,20 @@ fn converse() -> io::Result<()> {
     // A runner that is gone shows at the next write, and ends us by signal anyway.
     let show = move |read| drop(send(&progress, &Message::Progress(read)));
     send(&runner, &unpack(&job, Stream::open(blob, &job, show)?, confined))
+}
+
+/// Closes what the runner was itself started with and did not mark close-on-exec.
+fn close_inherited() -> io::Result<()> {
+    let number = |entry: io::Result<std::fs::DirEntry>| -> io::Result<Option<i32>> {
+        Ok(entry?.file_name().to_str().and_then(|name| name.parse().ok()))
+    };
+    // Collected first: the listing's own descriptor must not be closed under it. Later it is closed
+    // already, and closing it again is EBADF.
+    let numbers = std::fs::read_dir("/proc/self/fd")?.map(number).collect::<io::Result<Vec<_>>>()?;
+    for number in numbers.into_iter().flatten().filter(|&number| number > 2) {
+        let _ = nix::unistd::close(number);
+    }
+    Ok(())
 }
 
 fn host(what: &str, errno: i32) -> Message {

@@ -4,17 +4,13 @@
 //! the parents have, never what the same layer has (image-spec, "whiteouts"), in whatever order they
 //! come; whether an entry is this layer's own shows in the upper directory.
 
-use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
-
-use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::{Mode, SFlag, fstatat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{SFlag, fstatat};
 
 use super::apply::Applier;
 use super::root::{Fault, as_path};
+use crate::sys::remove::children;
 
 /// `hidden` is the name after `.wh.`.
 pub fn apply(applier: &mut Applier, parent: &[u8], hidden: &[u8]) -> Result<(), Fault> {
@@ -61,7 +57,7 @@ fn clear(applier: &mut Applier, real: Vec<u8>) -> Result<(), Fault> {
     let mut todo = vec![real];
     while let Some(real) = todo.pop() {
         let Some(directory) = applier.root.directory(&real)? else { continue };
-        for (name, _) in children(&directory)? {
+        for (name, _) in children(&*directory)? {
             let child = join(&real, &name);
             match own(applier, &child)? {
                 Own::Nothing => applier.remove(&directory, &name)?,
@@ -99,70 +95,9 @@ fn own(applier: &Applier, real: &[u8]) -> Result<Own, Fault> {
     })
 }
 
-/// Removes a directory and all below it. It climbs back through `..`, so that neither the stack nor
-/// the descriptors grow with a depth that the image chose; nobody else changes the tree meanwhile.
-pub fn remove_directory(parent: &OwnedFd, name: &[u8]) -> nix::Result<()> {
-    let mut names = vec![name.to_vec()];
-    let mut here = enter(parent, name)?;
-    let mut pending = vec![empty_files(&here)?];
-    while let Some(subdirectories) = pending.last_mut() {
-        if let Some(next) = subdirectories.pop() {
-            here = enter(&here, &next)?;
-            pending.push(empty_files(&here)?);
-            names.push(next);
-        } else {
-            pending.pop();
-            here = enter(&here, b"..")?;
-            let name = names.pop().unwrap_or_default();
-            unlinkat(&here, as_path(&name), UnlinkatFlags::RemoveDir)?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes what is not a directory; returns the directories.
-fn empty_files(directory: &OwnedFd) -> nix::Result<Vec<Vec<u8>>> {
-    let mut subdirectories = Vec::new();
-    for (name, is_directory) in children(directory)? {
-        match is_directory {
-            true => subdirectories.push(name),
-            false => unlinkat(directory, as_path(&name), UnlinkatFlags::NoRemoveDir)?,
-        }
-    }
-    Ok(subdirectories)
-}
-
-fn enter(directory: &OwnedFd, name: &[u8]) -> nix::Result<OwnedFd> {
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    openat(directory, as_path(name), flags, Mode::empty())
-}
-
-/// Names, and which of them are directories.
-fn children(directory: &OwnedFd) -> nix::Result<Vec<(Vec<u8>, bool)>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let mut listing = Dir::from_fd(openat(directory, ".", flags, Mode::empty())?)?;
-    let mut found = Vec::new();
-    for entry in listing.iter() {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name == b"." || name == b".." {
-            continue;
-        }
-        let is_directory = match entry.file_type() {
-            Some(kind) => kind == nix::dir::Type::Directory,
-            None => {
-                let stat = fstatat(directory, as_path(name), AtFlags::AT_SYMLINK_NOFOLLOW)?;
-                SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR
-            }
-        };
-        found.push((name.to_vec(), is_directory));
-    }
-    Ok(found)
-}
-
 fn join(directory: &[u8], name: &[u8]) -> Vec<u8> {
     match directory.is_empty() {
         true => name.to_vec(),
-        false => [directory, b"/", as_path(name).as_os_str().as_bytes()].concat(),
+        false => [directory, b"/", name].concat(),
     }
 }
