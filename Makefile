@@ -3,7 +3,8 @@
 #
 #   make demo     builds, makes two images, analyses both, leaves the reports under demo/
 #   make test     every check; as root also those that need the kernel
-#   make corpus   analyses every image of fixtures/images and holds the verdicts against the catalogue
+#   make corpus   analyses every image of fixtures/images and holds the verdicts against the
+#                 catalogue
 #
 # All share one development build, which takes half the time of a release build. For use:
 # cargo build --release.

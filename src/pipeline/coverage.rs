@@ -59,7 +59,7 @@ impl Losses {
         [
             (lost, "records lost"),
             (self.unreadable, "records unreadable"),
-            (process(self.unjoined), "argument vectors not joined"),
+            (process(self.unjoined), "records not joined"),
             (process(self.cut_arguments), "argument vectors or environments cut"),
             (process(self.strangers), "processes whose beginning was not seen"),
             (file(self.cut_paths), "paths cut"),
@@ -106,7 +106,7 @@ mod tests {
         };
         check(|it| it.records.extend([(Family::File, 3)]), Family::File, "3 records lost");
         check(|it| it.unreadable = 1, Family::Network, "1 records unreadable");
-        check(|it| it.unjoined = 2, Family::Process, "2 argument vectors not joined");
+        check(|it| it.unjoined = 2, Family::Process, "2 records not joined");
         check(|it| it.cut_arguments = 2, Family::Process, "2 argument vectors or environments cut");
         check(|it| it.strangers = 1, Family::Process, "1 processes whose beginning was not seen");
         check(|it| it.cut_paths = 4, Family::File, "4 paths cut");

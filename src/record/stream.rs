@@ -9,12 +9,12 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::decode::{Message, decode, task};
-use super::wire::{self, Head};
+use super::wire::{self, Head, Ring};
 use super::{Body, Record, Task};
 
 /// Bytes of pieces that may wait for their exec.
 const PIECES_MAX: usize = 16 << 20;
-/// Records that are remembered because a count may follow: 16 for each thread that is alive.
+/// Records that are remembered because a count may follow: up to 32 for each thread that is alive.
 const REMEMBERED_MAX: usize = 1 << 15;
 
 /// Bytes go in, in any order across rings; records come out by time.
@@ -44,8 +44,11 @@ pub struct Counters {
     pub late: u64,
 }
 
-/// A place in the fold table of a thread.
-type Slot = (u32, u64, u16);
+/// A place in the fold table of a thread, and the ring of the record that held it. A place may pass
+/// from a record of one ring to one of the other, and the rings are not read at the same moment: the
+/// earlier holder can arrive after the later one, and must not displace it. Within a ring, what comes
+/// later was later.
+type Slot = (u32, u64, u16, Ring);
 
 #[derive(Debug, Default)]
 struct Pieces {
@@ -99,7 +102,7 @@ impl Stream {
     fn act(&mut self, head: &Head, body: Body) {
         let record = record(head, body);
         if head.slot != wire::NO_SLOT {
-            self.remember((head.tid, head.start, head.slot), &record);
+            self.remember(slot(head, Ring::of(head.kind)), &record);
         }
         self.wait(record);
     }
@@ -138,8 +141,8 @@ impl Stream {
     }
 
     fn fold(&mut self, head: &Head, fold: &wire::Fold) {
-        let slot = (head.tid, head.start, head.slot);
-        let like = self.remembered.get(&slot).filter(|record| record.time == fold.first);
+        let mut held = Ring::ALL.into_iter().filter_map(|ring| self.remembered.get(&slot(head, ring)));
+        let like = held.find(|record| record.time == fold.first);
         match like.cloned() {
             Some(like) => self.wait(Record { time: head.time, count: fold.count.max(1), ..like }),
             None => self.counters.orphaned += fold.count.max(1),
@@ -182,6 +185,10 @@ impl Stream {
             keep
         });
     }
+}
+
+fn slot(head: &Head, ring: Ring) -> Slot {
+    (head.tid, head.start, head.slot, ring)
 }
 
 fn record(head: &Head, body: Body) -> Record {

@@ -194,6 +194,20 @@ fn a_count_repeats_the_record_that_its_slot_holds() {
 }
 
 #[test]
+fn a_count_finds_its_record_when_the_other_ring_was_read_first() {
+    let denied = timed(kind::DENIED, 5, 3, &[1; 64]);
+    let mkdir = timed(kind::MKDIR, 7, 3, &[0; size_of::<wire::Names>()]);
+    let (of_denied, of_mkdir) = (fold(6, 3, 5, 2), fold(8, 3, 7, 4));
+    for order in [[&denied, &of_denied, &mkdir, &of_mkdir], [&mkdir, &denied, &of_denied, &of_mkdir]] {
+        let mut stream = Stream::new();
+        order.iter().for_each(|bytes| stream.push(bytes));
+        let seen: Vec<_> = stream.finish().iter().map(|record| (record.time, record.count)).collect();
+        assert_eq!(seen, [(5, 1), (6, 2), (7, 1), (8, 4)]);
+        assert_eq!(stream.counters(), Counters::default());
+    }
+}
+
+#[test]
 fn decode_tells_an_exec_a_piece_and_a_count_from_acts() {
     assert!(matches!(decode(&exec(1, 2)), Ok(Message::Exec { .. })));
     assert!(matches!(decode(&piece(1, 0, b"x")), Ok(Message::Piece { .. })));

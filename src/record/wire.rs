@@ -35,6 +35,24 @@ pub mod kind {
     pub const FOLD: u16 = 21;
 }
 
+/// The ring that a kind travels in (`is_critical` of ebpf/task.h).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ring {
+    Critical,
+    Bulk,
+}
+
+impl Ring {
+    pub const ALL: [Ring; 2] = [Ring::Critical, Ring::Bulk];
+
+    pub fn of(kind: u16) -> Ring {
+        match kind {
+            ..=kind::EXIT | kind::CONNECT..=kind::DENIED => Ring::Critical,
+            _ => Ring::Bulk,
+        }
+    }
+}
+
 /// Declares structs of the wire and a table of their layouts, so that none escapes the test.
 macro_rules! wire {
     ($($(#[$doc:meta])* $name:ident = $c:literal { $($field:ident: $type:ty,)* })*) => {
