@@ -178,11 +178,11 @@ pub fn list(directories: &[PathBuf], out: &mut dyn Write) -> Result<Outcome, Rul
     for rule in rules.rules() {
         writeln!(
             out,
-            "{:longest$}  {:13}  {:9}  {:7}  {:20}  {}",
+            "{:longest$}  {:13}  {:9}  {:16}  {:20}  {}",
             rule.name,
             rule.level.name(),
             rule.class.name(),
-            rule.category.name(),
+            rule.kind(),
             techniques(rule),
             rule.title
         )?;

@@ -49,8 +49,8 @@ impl<'r> Judge<'r> {
     ) -> Result<Report, ConvertError> {
         let trailer = trailer.unwrap_or_else(|| Trailer::missing(header));
         let subject = trailer.subject;
-        let coverage = convert::coverage(&trailer.coverage);
         let list = self.findings.finish();
+        let coverage = convert::lowered(convert::coverage(&trailer.coverage), &list.given_up);
         let (findings, findings_omitted) = convert::findings(&list, &subject.layers);
         let case =
             convert::facts(&header.created, &subject, &trailer.run, &coverage, &findings, findings_omitted)?;

@@ -10,7 +10,7 @@ use super::document::{
 };
 use super::escape::{cut, short_text};
 use crate::event::{self, Bytes, Family, Program};
-use crate::rule;
+use crate::rule::{self, field::Category};
 use crate::verdict::{Case, End, FamilyFacts, FindingFacts, RunFacts, Sight, SubjectFacts};
 
 /// Text of an ancestor may be long in itself, and there are many of them.
@@ -65,6 +65,34 @@ pub fn coverage(known: &[Coverage]) -> Vec<Coverage> {
 fn not_built(family: Family) -> Coverage {
     let reason = "not built yet".to_owned();
     Coverage { family: family.name().to_owned(), state: CoverageState::None, reason }
+}
+
+/// Lowers the families that a correlation could not hold enough of: what it was to find may have been
+/// there.
+pub fn lowered(mut coverage: Vec<Coverage>, given_up: &[rule::GivenUp]) -> Vec<Coverage> {
+    for rule in given_up {
+        let families: Vec<Family> = rule.categories.iter().map(|&category| family_of(category)).collect();
+        let is_meant = |entry: &&mut Coverage| families.iter().any(|family| family.name() == entry.family);
+        for entry in coverage.iter_mut().filter(is_meant) {
+            if entry.state == CoverageState::Full {
+                entry.state = CoverageState::Partial;
+            }
+            let before = if entry.reason.is_empty() { "" } else { "; " };
+            let reason = format!("{before}{} events forgotten by rule {}", rule.events, rule.rule);
+            entry.reason.push_str(&reason);
+        }
+    }
+    coverage
+}
+
+fn family_of(category: Category) -> Family {
+    match category {
+        Category::Exec | Category::Process => Family::Process,
+        Category::File => Family::File,
+        Category::Net => Family::Network,
+        Category::Denied => Family::Kernel,
+        Category::Sandbox => Family::Sandbox,
+    }
 }
 
 /// What a verdict needs, from a report.

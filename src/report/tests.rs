@@ -7,8 +7,8 @@ use super::document::{CoverageState, Decision, Exit, ExitReason, Level, OriginKi
 use super::log::{Ending, Header, Reader, Trailer, Writer};
 use super::*;
 use crate::event::{
-    Act, Bytes, Endpoint, Event, EventId, Exec, Executable, File, FileAct, FileKind, Ids, NetAct, NetAction,
-    OpenMode, Origin, Outcome, Phase, Process, ProcessKey, Program, ProgramId, Protocol,
+    Act, Bytes, Endpoint, Event, EventId, Exec, Executable, Family, File, FileAct, FileKind, Ids, NetAct,
+    NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessKey, Program, ProgramId, Protocol,
 };
 use crate::report::document::{Coverage, Report};
 use crate::rule::{self, attack};
@@ -373,7 +373,32 @@ fn a_finding_is_published_with_its_process_and_within_its_bounds() {
     assert_eq!((process.exe.as_str(), process.lineage[0].exe.as_str()), ("/tmp/miner", "/bin/sh"));
     assert_eq!(published.evidence.len(), document::EVIDENCE_MAX);
     assert!(published.evidence.iter().all(|it| it.text.len() <= document::TEXT_MAX));
-    let many = rule::FindingList { findings: vec![found; document::FINDINGS_MAX + 3], omitted: 4 };
+    let many = rule::FindingList {
+        findings: vec![found; document::FINDINGS_MAX + 3],
+        omitted: 4,
+        ..Default::default()
+    };
     let (findings, omitted) = convert::findings(&many, &[]);
     assert_eq!((findings.len(), omitted), (document::FINDINGS_MAX, 7));
+}
+
+#[test]
+fn what_a_correlation_forgot_lowers_the_families_it_looks_at() {
+    use rule::field::Category;
+    let categories = vec![Category::Exec, Category::Denied];
+    let forgotten = [rule::GivenUp { rule: "a".into(), categories, events: 3 }];
+    let full = |family: Family| Coverage {
+        family: family.name().into(),
+        state: CoverageState::Full,
+        reason: String::new(),
+    };
+    let known = [full(Family::Process), full(Family::File)];
+    let coverage = convert::lowered(convert::coverage(&known), &forgotten);
+    let check = |family: Family, state, reason: &str| {
+        let entry = coverage.iter().find(|entry| entry.family == family.name()).unwrap();
+        assert_eq!((entry.state, entry.reason.as_str()), (state, reason));
+    };
+    check(Family::Process, CoverageState::Partial, "3 events forgotten by rule a");
+    check(Family::Kernel, CoverageState::None, "not built yet; 3 events forgotten by rule a");
+    check(Family::File, CoverageState::Full, "");
 }

@@ -74,6 +74,20 @@ pub enum Problem {
     UnknownTag { tag: String, nearest: Option<String> },
     #[error("no tag names an ATT&CK technique (attack.tNNNN)")]
     NoTechnique,
+    #[error("{first:?} and {second:?} do not go together")]
+    NotTogether { first: &'static str, second: &'static str },
+    #[error("{name:?} stands twice in {key}, or names both a base and a rule")]
+    NamedTwice { key: &'static str, name: String },
+    #[error("unknown rule {name:?}{}", suggestion(.nearest))]
+    UnknownRule { name: String, nearest: Option<String> },
+    #[error("rule {name:?} is a correlation, and cannot be part of another")]
+    NotABase { name: String },
+    #[error("alias {alias:?} names no field for {rule:?}")]
+    NotInAlias { alias: String, rule: String },
+    #[error("base {name:?} is not used by the correlation")]
+    UnusedBase { name: String },
+    #[error("alias {name:?} is not used by group-by or condition")]
+    UnusedAlias { name: String },
     #[error("identity cannot use {field:?}: it changes from run to run")]
     UnstableIdentity { field: &'static str },
 }

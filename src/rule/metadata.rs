@@ -1,6 +1,9 @@
 //! What a rule says about itself, beside what it detects.
 
+use std::sync::Arc;
+
 use super::attack::Technique;
+use super::correlation::Correlation;
 use super::detection::Expr;
 use super::field::{Category, Field};
 
@@ -28,12 +31,29 @@ pub struct Rule {
     pub meaning: String,
     /// One sentence: what to do next.
     pub advice: String,
-    pub category: Category,
     /// The fields a finding's id is made from; empty for the default (techniques and executable).
     pub identity: Vec<&'static Field>,
     /// SHA-256 of the file's bytes.
     pub digest: [u8; 32],
-    pub(super) detection: Expr,
+    pub(super) body: Body,
+}
+
+/// What a rule detects.
+pub(super) enum Body {
+    /// Single events of one category.
+    Event { category: Category, detection: Arc<Expr> },
+    /// Several events together.
+    Correlation(Correlation),
+}
+
+impl Rule {
+    /// The category of its events, or the type of its correlation.
+    pub fn kind(&self) -> &'static str {
+        match &self.body {
+            Body::Event { category, .. } => category.name(),
+            Body::Correlation(correlation) => correlation.kind.name(),
+        }
+    }
 }
 
 /// How grave it is that the rule matched.

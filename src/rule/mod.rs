@@ -3,8 +3,10 @@
 //! ```text
 //! file → yaml → parse (metadata, selections, condition) → Rule ┐
 //!                                                    RuleSet ──┴→ Matcher ← Event
-//!                                                                    ↓
-//!                                                     Findings → FindingList
+//!                                                                    ↓ ↘ Correlator
+//!                                                     Findings ← matches ↙
+//!                                                        ↓
+//!                                                    FindingList
 //! ```
 //!
 //! Everything that a rule names is typed and known; what is not is an error with file, line and a
@@ -17,6 +19,7 @@
 
 pub mod attack;
 mod check;
+mod correlation;
 pub mod describe;
 mod detection;
 mod error;
@@ -34,6 +37,7 @@ mod subject;
 mod tests;
 pub mod yaml;
 
+pub use correlation::GivenUp;
 pub(crate) use error::nearest;
 pub use error::{Problem, RuleError};
 pub use finding::{EVIDENCE_FIRST, Evidence, FINDINGS_MAX, Finding, FindingId, FindingList, Findings};

@@ -4,10 +4,11 @@
 use sha2::{Digest, Sha256};
 
 use super::attack::{self, Lookup};
+use super::correlation;
 use super::detection::{Expr, condition};
 use super::error::{Problem, RuleError, nearest};
 use super::field::{Category, FIELDS, Field, field};
-use super::metadata::{Rule, Word};
+use super::metadata::{Body, Rule, Word};
 use super::selection;
 use super::yaml::{self, Content, Node};
 
@@ -25,13 +26,13 @@ pub fn rule(file: &str, bytes: &[u8]) -> Result<Rule, Vec<RuleError>> {
     }
 }
 
-struct Faults<'f> {
+pub(super) struct Faults<'f> {
     file: &'f str,
     found: Vec<RuleError>,
 }
 
 impl Faults<'_> {
-    fn add(&mut self, line: usize, problem: Problem) {
+    pub fn add(&mut self, line: usize, problem: Problem) {
         self.found.push(RuleError { file: self.file.to_owned(), line, problem });
     }
 
@@ -53,7 +54,7 @@ fn stem(file: &str, faults: &mut Faults<'_>) -> Option<String> {
     }
 }
 
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 21] = [
     "title",
     "id",
     "status",
@@ -72,6 +73,8 @@ const KEYS: [&str; 19] = [
     "identity",
     "logsource",
     "detection",
+    "correlation",
+    "base",
     "license",
 ];
 
@@ -93,9 +96,7 @@ fn build(file: &str, name: String, root: &Node, digest: [u8; 32], faults: &mut F
     let false_positives = read.required("falsepositives").and(read.texts("falsepositives"));
     let meaning = read.text("meaning");
     let advice = read.text("advice");
-    let category = read.category();
-    let identity = read.identity(category);
-    let detection = category.and_then(|category| read.detection(category));
+    let (identity, body) = read.body();
     Some(Rule {
         name,
         file: file.to_owned(),
@@ -113,16 +114,15 @@ fn build(file: &str, name: String, root: &Node, digest: [u8; 32], faults: &mut F
         false_positives: false_positives?,
         meaning: meaning?,
         advice: advice?,
-        category: category?,
         identity: identity?,
         digest,
-        detection: detection?,
+        body: body?,
     })
 }
 
-struct Reader<'r, 'f, 'n> {
-    root: &'r Node,
-    faults: &'f mut Faults<'n>,
+pub(super) struct Reader<'r, 'f, 'n> {
+    pub root: &'r Node,
+    pub faults: &'f mut Faults<'n>,
 }
 
 impl<'r> Reader<'r, '_, '_> {
@@ -140,21 +140,21 @@ impl<'r> Reader<'r, '_, '_> {
         Some(())
     }
 
-    fn required(&mut self, key: &'static str) -> Option<&'r Node> {
+    pub fn required(&mut self, key: &'static str) -> Option<&'r Node> {
         let node = self.root.get(key);
         if node.is_none() {
-            self.faults.add(1, Problem::Missing { key });
+            self.faults.add(self.root.line, Problem::Missing { key });
         }
         node
     }
 
-    fn text(&mut self, key: &'static str) -> Option<String> {
+    pub fn text(&mut self, key: &'static str) -> Option<String> {
         let node = self.required(key)?;
         scalar(key, node, self.faults).map(|text| text.trim_end().to_owned())
     }
 
     /// A list of texts; absent is `None` and no fault.
-    fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
+    pub fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
         let node = self.root.get(key)?;
         let Content::List(items) = &node.content else {
             let (what, found) = (key.to_owned(), node.kind());
@@ -164,7 +164,7 @@ impl<'r> Reader<'r, '_, '_> {
         items.iter().map(|item| scalar(key, item, self.faults)).collect()
     }
 
-    fn word<W: Word>(&mut self, key: &'static str) -> Option<W> {
+    pub fn word<W: Word>(&mut self, key: &'static str) -> Option<W> {
         let node = self.required(key)?;
         let text = scalar(key, node, self.faults)?;
         let names = W::ALL.iter().map(|word| word.name());
@@ -176,7 +176,7 @@ impl<'r> Reader<'r, '_, '_> {
         })
     }
 
-    fn shaped(&mut self, key: &'static str, expected: &str, fits: fn(&str) -> bool) -> Option<String> {
+    pub fn shaped(&mut self, key: &'static str, expected: &str, fits: fn(&str) -> bool) -> Option<String> {
         let node = self.required(key)?;
         let value = scalar(key, node, self.faults)?;
         if fits(&value) {
@@ -221,8 +221,27 @@ impl<'r> Reader<'r, '_, '_> {
         (!techniques.is_empty()).then_some(techniques)
     }
 
+    /// What the rule detects, and the fields of its identity.
+    fn body(&mut self) -> (Option<Vec<&'static Field>>, Option<Body>) {
+        if self.root.get("correlation").is_some() {
+            return (self.identity(None), correlation::correlation(self).map(Body::Correlation));
+        }
+        if let Some(node) = self.root.get("base") {
+            self.faults.add(node.line, Problem::NotTogether { first: "base", second: "detection" });
+        }
+        let category = self.category();
+        let identity = self.identity(category);
+        let body = category
+            .and_then(|category| Some(Body::Event { category, detection: self.detection(category)?.into() }));
+        (identity, body)
+    }
+
+    pub fn scalar(&mut self, key: &str, node: &Node) -> Option<String> {
+        scalar(key, node, self.faults)
+    }
+
     /// `logsource: {product: lazaret, category: …}`.
-    fn category(&mut self) -> Option<Category> {
+    pub fn category(&mut self) -> Option<Category> {
         let source = self.required("logsource")?;
         let mut inner = Reader { root: source, faults: &mut *self.faults };
         let product = inner.shaped("product", "lazaret", |text| text == "lazaret");
@@ -237,7 +256,7 @@ impl<'r> Reader<'r, '_, '_> {
         self.faults.take(fields.map_err(|problem| (node.line, problem)))
     }
 
-    fn detection(&mut self, category: Category) -> Option<Expr> {
+    pub fn detection(&mut self, category: Category) -> Option<Expr> {
         let node = self.required("detection")?;
         let Content::Map(entries) = &node.content else {
             let (what, found) = ("detection".to_owned(), node.kind());

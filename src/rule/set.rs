@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::correlation::{self, BaseRef, Plan};
+use super::detection::Expr;
 use super::error::{Problem, RuleError};
 use super::field::Category;
 use super::index::{Index, RuleAt, anchors};
-use super::metadata::Rule;
+use super::metadata::{Body, Rule};
 use super::parse;
 use super::subject::{ProgramFacts, Subject};
 use crate::event::{Event, Program, ProgramId};
@@ -16,11 +18,30 @@ use crate::event::{Event, Program, ProgramId};
 /// Rules, checked and compiled.
 pub struct RuleSet {
     rules: Vec<Rule>,
+    /// Those of the rules for single events, in the order of their names, then the correlations' own.
+    patterns: Vec<Pattern>,
+    plans: Vec<Plan>,
     /// In the order of [`Category::ALL`].
     categories: [CategoryRules; 6],
 }
 
-/// The rules of one category, by what can make them match.
+/// A detection, and who asks for it.
+struct Pattern {
+    category: Category,
+    detection: Arc<Expr>,
+    /// The rule that reports it; `None`: it is only a part of correlations.
+    rule: Option<usize>,
+    feeds: Vec<Feed>,
+}
+
+/// A place in a correlation: the plan in its set, the step in its plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feed {
+    pub plan: usize,
+    pub step: usize,
+}
+
+/// The patterns of one category, by what can make them match.
 #[derive(Default)]
 struct CategoryRules {
     /// Asked for every event.
@@ -49,17 +70,37 @@ impl RuleSet {
         }
         rules.sort_by(|a, b| (&a.name, &a.file).cmp(&(&b.name, &b.file)));
         errors.extend(duplicates(&rules));
+        // Where a file is wrong, what names its rule would seem wrong too.
+        let plans = if errors.is_empty() { plans(&rules, &mut errors) } else { Vec::new() };
         errors.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-        if errors.is_empty() { Ok(RuleSet::compile(rules)) } else { Err(errors) }
+        if errors.is_empty() { Ok(RuleSet::compile(rules, plans)) } else { Err(errors) }
     }
 
-    fn compile(rules: Vec<Rule>) -> RuleSet {
+    fn compile(rules: Vec<Rule>, plans: Vec<Plan>) -> RuleSet {
+        let patterns = patterns(&rules, &plans);
         let mut categories: [CategoryRules; 6] = Default::default();
-        for (at, rule) in rules.iter().enumerate() {
-            categories[rule.category as usize].file(rule, at as RuleAt);
+        for (at, pattern) in patterns.iter().enumerate() {
+            categories[pattern.category as usize].file(pattern, at as RuleAt);
         }
         categories.iter_mut().for_each(CategoryRules::finish);
-        RuleSet { rules, categories }
+        RuleSet { rules, patterns, plans, categories }
+    }
+
+    pub(super) fn plans(&self) -> &[Plan] {
+        &self.plans
+    }
+
+    /// The detection of a correlation's step.
+    pub(super) fn detection(&self, feed: Feed) -> &Expr {
+        let plan = &self.plans[feed.plan];
+        match (plan.steps[feed.step].base, &self.rules[plan.rule].body) {
+            (BaseRef::Own(at), Body::Correlation(correlation)) => &correlation.base[at].detection,
+            (BaseRef::Rule(at), _) => match &self.rules[at].body {
+                Body::Event { detection, .. } => detection,
+                Body::Correlation(_) => unreachable!("resolve() refuses correlations of correlations"),
+            },
+            (BaseRef::Own(_), Body::Event { .. }) => unreachable!("a plan's rule is a correlation"),
+        }
     }
 
     /// The rules, sorted by name.
@@ -88,11 +129,48 @@ impl RuleSet {
             rules: self,
             programs: HashMap::new(),
             last: None,
-            seen: vec![0; self.rules.len()],
+            seen: vec![0; self.patterns.len()],
             generation: 0,
             found: Vec::new(),
         }
     }
+}
+
+fn plans(rules: &[Rule], errors: &mut Vec<RuleError>) -> Vec<Plan> {
+    let mut plans = Vec::new();
+    for (at, rule) in rules.iter().enumerate() {
+        let Body::Correlation(correlation) = &rule.body else { continue };
+        match correlation::resolve(rules, at, correlation) {
+            Ok(plan) => plans.push(plan),
+            Err(found) => errors.extend(found),
+        }
+    }
+    plans
+}
+
+fn patterns(rules: &[Rule], plans: &[Plan]) -> Vec<Pattern> {
+    let mut patterns = Vec::new();
+    let mut of_rule = HashMap::new();
+    for (at, rule) in rules.iter().enumerate() {
+        let Body::Event { category, detection } = &rule.body else { continue };
+        of_rule.insert(at, patterns.len());
+        let (category, detection) = (*category, detection.clone());
+        patterns.push(Pattern { category, detection, rule: Some(at), feeds: Vec::new() });
+    }
+    for (plan_at, plan) in plans.iter().enumerate() {
+        let Body::Correlation(correlation) = &rules[plan.rule].body else { continue };
+        for (step, it) in plan.steps.iter().enumerate() {
+            let feed = Feed { plan: plan_at, step };
+            match it.base {
+                BaseRef::Rule(at) => patterns[of_rule[&at]].feeds.push(feed),
+                BaseRef::Own(at) => {
+                    let (category, detection) = (it.category, correlation.base[at].detection.clone());
+                    patterns.push(Pattern { category, detection, rule: None, feeds: vec![feed] });
+                }
+            }
+        }
+    }
+    patterns
 }
 
 fn duplicates(rules: &[Rule]) -> Vec<RuleError> {
@@ -111,8 +189,8 @@ fn duplicates(rules: &[Rule]) -> Vec<RuleError> {
 }
 
 impl CategoryRules {
-    fn file(&mut self, rule: &Rule, at: RuleAt) {
-        let Some(anchors) = anchors(&rule.detection) else {
+    fn file(&mut self, pattern: &Pattern, at: RuleAt) {
+        let Some(anchors) = anchors(&pattern.detection) else {
             return self.always.push(at);
         };
         for test in anchors.tests {
@@ -126,14 +204,14 @@ impl CategoryRules {
         self.by_program.finish();
     }
 
-    /// The rules that events of this program can match, whatever the event is.
-    fn of_program(&self, rules: &[Rule], subject: Subject<'_>) -> Box<[RuleAt]> {
+    /// The patterns that events of this program can match, whatever the event is.
+    fn of_program(&self, patterns: &[Pattern], subject: Subject<'_>) -> Box<[RuleAt]> {
         let mut found = self.always.clone();
         self.by_program.look(subject, &mut |rule| found.push(rule));
         found.sort_unstable();
         found.dedup();
         let undecided =
-            |rule: &RuleAt| rules[*rule as usize].detection.decided_by_program(subject) != Some(false);
+            |rule: &RuleAt| patterns[*rule as usize].detection.decided_by_program(subject) != Some(false);
         found.retain(undecided);
         found.into()
     }
@@ -163,6 +241,7 @@ struct Known {
 #[derive(Clone, Copy)]
 pub struct RuleMatch<'r, 'e> {
     pub rule: &'r Rule,
+    pub(super) detection: &'r Expr,
     pub event: &'e Event,
 }
 
@@ -171,8 +250,18 @@ impl<'r> Matcher<'r> {
     pub fn matches<'e>(&mut self, event: &'e Event) -> impl Iterator<Item = RuleMatch<'r, 'e>> {
         let known = self.known(event);
         self.find(&known, event);
-        let rules = &self.rules.rules;
-        self.found.iter().map(move |&at| RuleMatch { rule: &rules[at as usize], event })
+        let RuleSet { rules, patterns, .. } = self.rules;
+        let found = self.found.iter().map(|&at| &patterns[at as usize]);
+        found.filter_map(move |pattern| {
+            let rule = &rules[pattern.rule?];
+            Some(RuleMatch { rule, detection: &pattern.detection, event })
+        })
+    }
+
+    /// The places in correlations of what the last event matched.
+    pub(super) fn feeds(&self) -> impl Iterator<Item = Feed> {
+        let patterns = &self.rules.patterns;
+        self.found.iter().flat_map(move |&at| patterns[at as usize].feeds.iter().copied())
     }
 
     /// Leaves in `found` what matches.
@@ -182,7 +271,7 @@ impl<'r> Matcher<'r> {
         let rules = &self.rules.categories[category];
         self.found.clear();
         self.next_generation();
-        let all = &self.rules.rules;
+        let all = &self.rules.patterns;
         let (seen, generation, found) = (&mut self.seen, self.generation, &mut self.found);
         let mut try_rule = |at: RuleAt| {
             let mark = &mut seen[at as usize];
@@ -247,10 +336,14 @@ impl Known {
 impl RuleMatch<'_, '_> {
     /// The fields that made the rule match, with their values.
     pub fn facts(&self) -> Vec<(&'static str, Vec<u8>)> {
-        let facts = self.event.process.as_ref().map(|process| ProgramFacts::new(process.program.clone()));
-        let mut found = Vec::new();
-        let subject = Subject { event: self.event, program: facts.as_ref() };
-        self.rule.detection.facts(subject, &mut found);
-        found
+        facts(self.detection, self.event)
     }
+}
+
+/// The fields that made a detection hold, with their values.
+pub(super) fn facts(detection: &Expr, event: &Event) -> Vec<(&'static str, Vec<u8>)> {
+    let facts = event.process.as_ref().map(|process| ProgramFacts::new(process.program.clone()));
+    let mut found = Vec::new();
+    detection.facts(Subject { event, program: facts.as_ref() }, &mut found);
+    found
 }

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::Visit;
 use crate::event::{
-    Act, Denied, DupSource, Endpoint, FileAct, FileKind, NetAct, OpenMode, Origin, ProcessAct, Protocol,
-    SandboxAct,
+    Act, Denied, DupSource, Endpoint, FileAct, FileKind, Inode, NetAct, OpenMode, Origin, ProcessAct,
+    Protocol, SandboxAct,
 };
 use crate::rule::subject::{Subject, origin_name};
 
@@ -212,4 +212,20 @@ pub(super) fn sandbox_action(s: Subject<'_>) -> Option<&[u8]> {
         Act::Sandbox(SandboxAct::Lost { .. }) => Some(b"lost"),
         _ => None,
     }
+}
+/// The inode of the file that an act is about, where the kernel told it.
+pub(super) fn file_inode(subject: Subject<'_>) -> Option<Vec<u8>> {
+    let moved = subject.from().and_then(|file| file.inode);
+    subject.file()?.inode.or(moved).map(inode_text)
+}
+
+/// The inodes of the executable and of its script.
+pub(super) fn exe_inodes(subject: Subject<'_>, visit: Visit<'_>) -> bool {
+    let Some(exe) = subject.exe() else { return false };
+    let files = [Some(&exe.file), exe.script.as_ref()];
+    files.into_iter().flatten().filter_map(|file| file.inode).any(|inode| visit(&inode_text(inode)))
+}
+
+fn inode_text(inode: Inode) -> Vec<u8> {
+    format!("{}:{}", inode.device, inode.number).into_bytes()
 }

@@ -1,9 +1,9 @@
 //! The table of fields, in the order in which they are listed.
 
 use super::read::{
-    asked, denied, dup, env, errno, file_actions, file_kind, ip, is_local, is_own_exe, is_public, layer,
-    net_act, new_mode, open_mode, origin, port, process_act, process_action, protocol, protocol_name,
-    sandbox_action, symlink_target, unix_path,
+    asked, denied, dup, env, errno, exe_inodes, file_actions, file_inode, file_kind, ip, is_local,
+    is_own_exe, is_public, layer, net_act, new_mode, open_mode, origin, port, process_act, process_action,
+    protocol, protocol_name, sandbox_action, symlink_target, unix_path,
 };
 use super::{Category, Field, Read};
 use crate::event::{Act, DupSource, Origin, Phase, ProcessAct, Protocol, SandboxAct};
@@ -102,6 +102,11 @@ pub static FIELDS: &[Field] = &[
         Read::Made(|s| Some(identity::executable(s.exe()?))),
         "the executable as findings name it: path in the image, or content hash if written in the run",
     )),
+    program(
+        "exe.inodes",
+        Read::Texts(exe_inodes),
+        "the files that run, executable and script, as device:inode; the same whatever they are called",
+    ),
     program(
         "argv",
         Read::Texts(|s, visit| s.program.is_some_and(|p| p.program.argv.iter().any(|it| visit(it)))),
@@ -334,6 +339,12 @@ pub static FIELDS: &[Field] = &[
         "file.hidden",
         Read::Flag(|s| Some(hidden(&s.file()?.path))),
         "a component of file.path begins with a dot",
+    ),
+    event(
+        FILE,
+        "file.inode",
+        Read::Made(file_inode),
+        "the file as device:inode, where the kernel told it; the same whatever it is called",
     ),
     event(FILE, "file.from", Read::Text(|s| Some(&s.from()?.path)), "the old name, of a rename or link"),
     event(FILE, "file.from.name", Read::Text(|s| Some(name(&s.from()?.path))), "last component of file.from"),

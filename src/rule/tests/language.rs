@@ -3,7 +3,7 @@ use crate::event::{Act, Event, FileAct, Origin, Outcome};
 use crate::rule::{Problem, RuleError, RuleSet, yaml::YamlError};
 
 /// A whole rule file around a category and a detection.
-fn rule(category: &str, detection: &str) -> String {
+pub fn rule(category: &str, detection: &str) -> String {
     format!(
         "title: A rule\nid: 00000000-0000-4000-8000-000000000001\nstatus: test\ndescription: Text.\n\
          author: A\ndate: 2026-01-01\ntags: [attack.t1105]\nlevel: low\nclass: risky\nconfidence: low\n\

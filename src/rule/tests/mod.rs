@@ -1,11 +1,13 @@
 //! The rule stage as a whole, on events made here. `sample` makes them.
 
+mod correlation;
 mod finding;
 mod language;
 mod sample;
 
 use super::check::Test;
 use super::detection::Expr;
+use super::metadata::Body;
 use super::subject::{ProgramFacts, Subject};
 use super::*;
 use crate::event::Event;
@@ -14,7 +16,12 @@ use crate::event::Event;
 fn without_index<'r>(rules: &'r RuleSet, event: &Event) -> Vec<&'r str> {
     let facts = event.process.as_ref().map(|process| ProgramFacts::new(process.program.clone()));
     let subject = Subject { event, program: facts.as_ref() };
-    let matches = |rule: &&Rule| rule.category == field::Category::of(event) && rule.detection.holds(subject);
+    let matches = |rule: &&Rule| match &rule.body {
+        Body::Event { category, detection } => {
+            *category == field::Category::of(event) && detection.holds(subject)
+        }
+        Body::Correlation(_) => false,
+    };
     rules.rules().iter().filter(matches).map(|rule| rule.name.as_str()).collect()
 }
 
@@ -44,9 +51,17 @@ fn every_field_of_a_test_can_be_present_in_the_rules_category() {
     }
     for rule in RuleSet::shipped().rules() {
         let mut found = Vec::new();
-        tests(&rule.detection, &mut found);
-        assert!(!found.is_empty(), "{}", rule.name);
-        assert!(found.iter().all(|test| test.field.categories.contains(&rule.category)), "{}", rule.name);
+        let detections: Vec<_> = match &rule.body {
+            Body::Event { category, detection } => vec![(*category, detection)],
+            Body::Correlation(it) => it.base.iter().map(|base| (base.category, &base.detection)).collect(),
+        };
+        for (category, detection) in detections {
+            let before = found.len();
+            tests(detection, &mut found);
+            assert!(found.len() > before, "{}", rule.name);
+            let fits = |test: &&Test| test.field.categories.contains(&category);
+            assert!(found[before..].iter().all(fits), "{}", rule.name);
+        }
     }
 }
 

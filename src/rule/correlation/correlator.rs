@@ -1,0 +1,327 @@
+//! Holds the base matches of a recording against all plans.
+//!
+//! Cost: an event without a base match costs one comparison; one with a match costs a few look-ups, and
+//! at most a plan's threshold of comparisons. Memory: each plan keeps so many groups and so many bytes;
+//! beyond that the group that was quiet for longest is forgotten, and counted.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::group::{Group, Kept, Tag};
+use super::key::{Key, Keys, values};
+use super::{GivenUp, Kind};
+use crate::event::{Act, Event, FileAct};
+use crate::rule::finding::{FindingId, correlation_id};
+use crate::rule::metadata::Rule;
+use crate::rule::set::{Feed, RuleSet};
+use crate::rule::subject::{ProgramFacts, Subject};
+
+/// A plan keeps so many groups.
+const GROUPS_MAX: usize = 8192;
+/// A plan keeps about so many bytes of events.
+const WEIGHT_MAX: usize = 8 << 20;
+/// What a kept event weighs beside its names.
+const EVENT_WEIGHT: usize = 512;
+/// What a group weighs beside its events and values.
+const GROUP_WEIGHT: usize = 256;
+/// So many events of one moment are sorted together.
+const MOMENT_MAX: usize = 1024;
+/// Of a rule with `without`: so many completed groups, and so many that the absent was seen in, are kept.
+const ABSENCE_MAX: usize = 8192;
+
+/// A correlation that was completed, or went on.
+pub struct Completed<'r> {
+    pub rule: &'r Rule,
+    pub id: FindingId,
+    /// How many acts this stands for.
+    pub count: u64,
+    /// Step (in the plan of the rule) and event, in their order.
+    pub events: Vec<(usize, Arc<Event>)>,
+    /// The plan's place in the set.
+    pub plan: usize,
+    /// One event for each step.
+    pub is_ordered: bool,
+}
+
+/// What is remembered for all correlations of a set.
+pub struct Correlator<'r> {
+    rules: &'r RuleSet,
+    states: Vec<State<'r>>,
+    /// Matches of one moment, that wait for the others of the same moment.
+    moment: Vec<(Feed, Arc<Event>)>,
+    now: Duration,
+}
+
+#[derive(Default)]
+struct State<'r> {
+    groups: HashMap<Key, Live>,
+    /// Groups by their last event: the first was quiet for longest.
+    by_age: BTreeMap<(Duration, u64), Key>,
+    serial: u64,
+    weight: usize,
+    given_up: u64,
+    absence: Absence<'r>,
+}
+
+struct Live {
+    group: Group,
+    age: (Duration, u64),
+    weight: usize,
+}
+
+/// For a rule with `without`: what was completed, and where the absent was seen after all.
+#[derive(Default)]
+struct Absence<'r> {
+    completed: Vec<(Key, Completed<'r>)>,
+    seen: HashSet<Key>,
+    /// Groups in which the absent was seen, but which could not be remembered.
+    forgotten: u64,
+}
+
+impl<'r> Correlator<'r> {
+    pub fn new(rules: &'r RuleSet) -> Correlator<'r> {
+        let states = rules.plans().iter().map(|_| State::default()).collect();
+        Correlator { rules, states, moment: Vec::new(), now: Duration::ZERO }
+    }
+
+    /// Ends the moment that is waiting, where this event is of a later one.
+    pub fn due(&mut self, event: &Event) -> Vec<Completed<'r>> {
+        if self.moment.is_empty() || (event.at <= self.now && self.moment.len() < MOMENT_MAX) {
+            return Vec::new();
+        }
+        self.end_moment()
+    }
+
+    /// Takes in an event that matched bases.
+    pub fn take(&mut self, event: &Event, feeds: impl Iterator<Item = Feed>) {
+        let mut kept: Option<Arc<Event>> = None;
+        for feed in feeds {
+            let event = kept.get_or_insert_with(|| Arc::new(without_environment(event))).clone();
+            self.moment.push((feed, event));
+        }
+        self.now = self.now.max(event.at);
+    }
+
+    /// Ends the run: what was absent until now stays absent.
+    pub fn finish(mut self) -> (Vec<Completed<'r>>, Vec<GivenUp>) {
+        let mut completed = self.end_moment();
+        let mut given_up = Vec::new();
+        for (plan, mut state) in self.rules.plans().iter().zip(self.states) {
+            let Absence { completed: pending, seen, forgotten } = state.absence;
+            if forgotten > 0 {
+                state.given_up += pending.len() as u64 + forgotten;
+            } else {
+                let absent = pending.into_iter().filter(|(key, _)| !seen.contains(key));
+                completed.extend(absent.map(|(_, completed)| completed));
+            }
+            if state.given_up > 0 {
+                let mut categories: Vec<_> = plan.steps.iter().map(|step| step.category).collect();
+                categories.dedup();
+                let rule = self.rules.rules()[plan.rule].name.clone();
+                given_up.push(GivenUp { rule, categories, events: state.given_up });
+            }
+        }
+        (completed, given_up)
+    }
+
+    fn end_moment(&mut self) -> Vec<Completed<'r>> {
+        let mut moment = std::mem::take(&mut self.moment);
+        moment.sort_by_key(|(feed, event)| (feed.plan, feed.step, event.id));
+        let mut completed = Vec::new();
+        for (feed, event) in moment {
+            let (rules, now) = (self.rules, self.now);
+            let mut step = Stepping { rules, at: feed.plan, state: &mut self.states[feed.plan], now };
+            step.take(feed.step, &event, &mut completed);
+        }
+        completed
+    }
+}
+
+/// One plan, taking in one event.
+struct Stepping<'s, 'r> {
+    rules: &'r RuleSet,
+    at: usize,
+    state: &'s mut State<'r>,
+    now: Duration,
+}
+
+impl<'r> Stepping<'_, 'r> {
+    fn take(&mut self, step: usize, event: &Arc<Event>, completed: &mut Vec<Completed<'r>>) {
+        let plan = &self.rules.plans()[self.at];
+        let facts = event.process.as_ref().map(|process| ProgramFacts::new(process.program.clone()));
+        let subject = Subject { event, program: facts.as_ref() };
+        let keys = Keys::of(plan.scope, &plan.steps[step].group, subject);
+        let mut left_out = keys.left_out;
+        if step >= plan.wanted {
+            keys.combinations.into_iter().flatten().for_each(|key| self.state.absence.refute(key));
+            self.state.given_up += left_out;
+            return;
+        }
+        self.state.expire(self.now.saturating_sub(plan.timespan));
+        let tags = match (plan.kind, plan.steps[step].field) {
+            (Kind::ValueCount, Some(field)) => {
+                values(field, subject, &mut left_out).into_iter().map(Tag::Value).collect()
+            }
+            (Kind::EventCount, _) => vec![Tag::Each],
+            _ => vec![Tag::Step(step)],
+        };
+        self.state.given_up += left_out;
+        let kept = Kept { at: self.now, step, event: event.clone() };
+        for groups in keys.combinations {
+            for tag in &tags {
+                completed.extend(self.nearest(&groups, tag, &kept));
+            }
+        }
+    }
+
+    /// Takes an event into its groups, from the nearest owner on; one that is complete keeps it.
+    fn nearest(&mut self, groups: &[Key], tag: &Tag, kept: &Kept) -> Option<Completed<'r>> {
+        for key in groups {
+            let mut live = self.state.open(key, self.now);
+            if let Some(id) = live.group.completed {
+                self.state.close(key.clone(), live);
+                return self.found(key, id, kept.event.count, std::slice::from_ref(kept));
+            }
+            let before = live.group.held();
+            let done = live.group.take(&self.rules.plans()[self.at], tag.clone(), kept);
+            live.reweigh(before, kept);
+            let Some(events) = done else {
+                self.state.close(key.clone(), live);
+                continue;
+            };
+            let plan = &self.rules.plans()[self.at];
+            let id = self.id(key, &events);
+            let ordered = plan.kind == Kind::TemporalOrdered;
+            live.group.completed = (!ordered).then_some(id);
+            self.state.close(key.clone(), live);
+            let count = if ordered { 1 } else { events.iter().map(|it| it.event.count).sum() };
+            return self.found(key, id, count, &events);
+        }
+        None
+    }
+
+    fn id(&self, key: &Key, events: &[Kept]) -> FindingId {
+        let plan = &self.rules.plans()[self.at];
+        let rule = &self.rules.rules()[plan.rule];
+        let first = events.iter().min_by_key(|kept| match plan.kind {
+            Kind::Temporal | Kind::TemporalOrdered => (kept.step, kept.event.id),
+            _ => (0, kept.event.id),
+        });
+        let first = &first.expect("what is complete has an event").event;
+        let exe = first.process.as_ref().map(|process| key.executable(process));
+        correlation_id(rule, exe, first)
+    }
+
+    fn found(&mut self, key: &Key, id: FindingId, count: u64, events: &[Kept]) -> Option<Completed<'r>> {
+        let plan = &self.rules.plans()[self.at];
+        let rule = &self.rules.rules()[plan.rule];
+        let events = events.iter().map(|kept| (kept.step, kept.event.clone())).collect();
+        let is_ordered = plan.kind == Kind::TemporalOrdered;
+        let completed = Completed { rule, id, count, events, plan: self.at, is_ordered };
+        if plan.steps.len() == plan.wanted {
+            return Some(completed);
+        }
+        if !self.state.absence.keep(key, completed) {
+            self.state.given_up += 1;
+        }
+        None
+    }
+}
+
+impl State<'_> {
+    /// Forgets groups that nothing was seen of since `begin`.
+    fn expire(&mut self, begin: Duration) {
+        while self.by_age.first_key_value().is_some_and(|(age, _)| age.0 < begin) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) -> u64 {
+        let Some((_, key)) = self.by_age.pop_first() else { return 0 };
+        let Some(live) = self.groups.remove(&key) else { return 0 };
+        self.weight -= live.weight;
+        live.group.held() as u64
+    }
+
+    /// Takes a group out, to be changed; [`State::close`] puts it back.
+    fn open(&mut self, key: &Key, now: Duration) -> Live {
+        self.serial += 1;
+        let age = (now, self.serial);
+        match self.groups.remove(key) {
+            Some(mut live) => {
+                self.by_age.remove(&live.age);
+                self.weight -= live.weight;
+                live.age = age;
+                live
+            }
+            None => Live { group: Group::default(), age, weight: key.weight() + GROUP_WEIGHT },
+        }
+    }
+
+    fn close(&mut self, key: Key, live: Live) {
+        self.weight += live.weight;
+        self.by_age.insert(live.age, key.clone());
+        self.groups.insert(key, live);
+        while self.groups.len() > GROUPS_MAX || (self.weight > WEIGHT_MAX && self.groups.len() > 1) {
+            self.given_up += self.forget_oldest();
+        }
+    }
+}
+
+impl Live {
+    /// Weighs what changed, roughly: a new event by its names, one that left by what is usual.
+    fn reweigh(&mut self, before: usize, kept: &Kept) {
+        let held = self.group.held();
+        let own = self.weight.saturating_sub(before.saturating_sub(held) * EVENT_WEIGHT);
+        self.weight = own + held.saturating_sub(before) * weight(&kept.event);
+    }
+}
+
+impl<'r> Absence<'r> {
+    fn refute(&mut self, key: Key) {
+        if self.seen.contains(&key) {
+            return;
+        }
+        if self.seen.len() < ABSENCE_MAX {
+            self.seen.insert(key);
+        } else {
+            self.forgotten += 1;
+        }
+    }
+
+    /// False where there is no room.
+    fn keep(&mut self, key: &Key, completed: Completed<'r>) -> bool {
+        let room = self.completed.len() < ABSENCE_MAX;
+        if room {
+            self.completed.push((key.clone(), completed));
+        }
+        room
+    }
+}
+
+/// The environment can be large, and no evidence shows it.
+fn without_environment(event: &Event) -> Event {
+    let mut event = event.clone();
+    if let Act::Exec(exec) = &mut event.act {
+        exec.env = Vec::new();
+    }
+    event
+}
+
+fn weight(event: &Event) -> usize {
+    let names = match &event.act {
+        Act::File(FileAct::Rename { from, to } | FileAct::Link { from, to }) => {
+            from.path.len() + to.path.len()
+        }
+        Act::File(FileAct::Symlink { target, file }) => target.len() + file.path.len(),
+        Act::File(
+            FileAct::Open { file, .. }
+            | FileAct::Unlink { file }
+            | FileAct::Mkdir { file }
+            | FileAct::Chmod { file, .. },
+        ) => file.path.len(),
+        _ => 0,
+    };
+    EVENT_WEIGHT + names
+}
