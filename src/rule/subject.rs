@@ -140,6 +140,18 @@ pub fn extension(path: &[u8]) -> Option<&[u8]> {
     (dot > 0 && dot + 1 < name.len()).then(|| &name[dot + 1..])
 }
 
+/// The path without its extension and the dot before it.
+pub fn stem(path: &[u8]) -> Option<&[u8]> {
+    let extension = extension(path)?;
+    Some(&path[..path.len() - extension.len() - 1])
+}
+
+/// The first directory of a path; none of names in the root.
+pub fn top(path: &[u8]) -> Option<&[u8]> {
+    let end = path.iter().skip(1).position(|&byte| byte == b'/')?;
+    Some(&path[..end + 1])
+}
+
 /// Directories in which everyone may make files, on every ordinary image.
 const TEMPORARY: [&[u8]; 6] =
     [b"/tmp/", b"/var/tmp/", b"/dev/shm/", b"/dev/mqueue/", b"/run/lock/", b"/var/lock/"];
@@ -201,6 +213,15 @@ mod tests {
         check("/tmp/.x", "/tmp", ".x", None);
         check("/tmp/a.tar.gz", "/tmp", "a.tar.gz", Some("gz"));
         check("/tmp/a.", "/tmp", "a.", None);
+    }
+
+    #[test]
+    fn a_stem_has_one_suffix_less_and_a_top_is_the_first_directory() {
+        let stems: Vec<_> =
+            ["/a/b.txt.locked", "/a/b", "/a/.b"].iter().map(|it| stem(it.as_bytes())).collect();
+        assert_eq!(stems, [Some(&b"/a/b.txt"[..]), None, None]);
+        let tops: Vec<_> = ["/home/a/b", "/init"].iter().map(|it| top(it.as_bytes())).collect();
+        assert_eq!(tops, [Some(&b"/home"[..]), None]);
     }
 
     #[test]

@@ -146,6 +146,14 @@ struct Stepping<'s, 'r> {
     now: Duration,
 }
 
+/// What became of a group with one more event.
+enum Put {
+    Waits,
+    /// It was complete before.
+    Goes(FindingId),
+    Completes(Vec<Kept>),
+}
+
 impl<'r> Stepping<'_, 'r> {
     fn take(&mut self, step: usize, event: &Arc<Event>, completed: &mut Vec<Completed<'r>>) {
         let plan = &self.rules.plans()[self.at];
@@ -177,28 +185,58 @@ impl<'r> Stepping<'_, 'r> {
 
     /// Takes an event into its groups, from the nearest owner on; one that is complete keeps it.
     fn nearest(&mut self, groups: &[Key], tag: &Tag, kept: &Kept) -> Option<Completed<'r>> {
-        for key in groups {
-            let mut live = self.state.open(key, self.now);
-            if let Some(id) = live.group.completed {
-                self.state.close(key.clone(), live);
-                return self.found(key, id, kept.event.count, std::slice::from_ref(kept));
+        let plan = &self.rules.plans()[self.at];
+        for (at, key) in groups.iter().enumerate() {
+            match (self.put(key, kept, |group| group.take(plan, tag.clone(), kept)), plan.repeats) {
+                (Put::Waits, _) => {}
+                (Put::Goes(id), _) => return self.found(key, id, std::slice::from_ref(kept)),
+                (Put::Completes(events), None) => return self.complete(key, &events),
+                (Put::Completes(_), Some(repeats)) => return self.repeat(&groups[at..], repeats, kept),
             }
-            let before = live.group.held();
-            let done = live.group.take(&self.rules.plans()[self.at], tag.clone(), kept);
-            live.reweigh(before, kept);
-            let Some(events) = done else {
-                self.state.close(key.clone(), live);
-                continue;
-            };
-            let plan = &self.rules.plans()[self.at];
-            let id = self.id(key, &events);
-            let ordered = plan.kind == Kind::TemporalOrdered;
-            live.group.completed = (!ordered).then_some(id);
-            self.state.close(key.clone(), live);
-            let count = if ordered { 1 } else { events.iter().map(|it| it.event.count).sum() };
-            return self.found(key, id, count, &events);
         }
         None
+    }
+
+    /// Counts a completed group, by the values of the field in the event that completed it.
+    fn repeat(&mut self, groups: &[Key], repeats: u64, kept: &Kept) -> Option<Completed<'r>> {
+        let plan = &self.rules.plans()[self.at];
+        let event = &kept.event;
+        let facts = event.process.as_ref().map(|process| ProgramFacts::new(process.program.clone()));
+        let subject = Subject { event, program: facts.as_ref() };
+        let value =
+            values(plan.steps[kept.step].field?, subject, &mut self.state.given_up).into_iter().next()?;
+        for key in groups.iter().map(Key::of_groups) {
+            let tag = Tag::Value(value.clone());
+            match self.put(&key, kept, |group| group.repeat(plan, repeats, tag, kept)) {
+                Put::Waits => {}
+                Put::Goes(id) => return self.found(&key, id, std::slice::from_ref(kept)),
+                Put::Completes(events) => return self.complete(&key, &events),
+            }
+        }
+        None
+    }
+
+    /// Puts an event into one group.
+    fn put(&mut self, key: &Key, kept: &Kept, take: impl FnOnce(&mut Group) -> Option<Vec<Kept>>) -> Put {
+        let mut live = self.state.open(key, self.now);
+        let before = live.group.held();
+        let put = match live.group.completed {
+            Some(id) => Put::Goes(id),
+            None => take(&mut live.group).map_or(Put::Waits, Put::Completes),
+        };
+        live.reweigh(before, kept);
+        self.state.close(key.clone(), live);
+        put
+    }
+
+    /// The events complete a group: what counts goes on as long as more comes, an order begins anew.
+    fn complete(&mut self, key: &Key, events: &[Kept]) -> Option<Completed<'r>> {
+        let plan = &self.rules.plans()[self.at];
+        let id = self.id(key, events);
+        if let Some(live) = self.state.groups.get_mut(key).filter(|_| !plan.is_chain()) {
+            live.group.completed = Some(id);
+        }
+        self.found(key, id, events)
     }
 
     fn id(&self, key: &Key, events: &[Kept]) -> FindingId {
@@ -213,11 +251,12 @@ impl<'r> Stepping<'_, 'r> {
         correlation_id(rule, exe, first)
     }
 
-    fn found(&mut self, key: &Key, id: FindingId, count: u64, events: &[Kept]) -> Option<Completed<'r>> {
+    fn found(&mut self, key: &Key, id: FindingId, events: &[Kept]) -> Option<Completed<'r>> {
         let plan = &self.rules.plans()[self.at];
+        let count = if plan.is_chain() { 1 } else { events.iter().map(|it| it.event.count).sum() };
         let rule = &self.rules.rules()[plan.rule];
         let events = events.iter().map(|kept| (kept.step, kept.event.clone())).collect();
-        let is_ordered = plan.kind == Kind::TemporalOrdered;
+        let is_ordered = plan.is_chain();
         let completed = Completed { rule, id, count, events, plan: self.at, is_ordered };
         if plan.steps.len() == plan.wanted {
             return Some(completed);

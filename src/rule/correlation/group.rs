@@ -50,8 +50,13 @@ impl Group {
     pub fn take(&mut self, plan: &Plan, tag: Tag, kept: &Kept) -> Option<Vec<Kept>> {
         match plan.kind {
             Kind::TemporalOrdered => self.chain(plan, kept),
-            _ => self.count(plan, tag, kept),
+            _ => self.count(plan, plan.threshold, tag, kept),
         }
+    }
+
+    /// Takes in a completed group by the event that completed it.
+    pub fn repeat(&mut self, plan: &Plan, repeats: u64, tag: Tag, kept: &Kept) -> Option<Vec<Kept>> {
+        self.count(plan, repeats, tag, kept)
     }
 
     /// Events held now.
@@ -59,7 +64,7 @@ impl Group {
         self.items.len() + self.chains.iter().flatten().map(Vec::len).sum::<usize>()
     }
 
-    fn count(&mut self, plan: &Plan, tag: Tag, kept: &Kept) -> Option<Vec<Kept>> {
+    fn count(&mut self, plan: &Plan, threshold: u64, tag: Tag, kept: &Kept) -> Option<Vec<Kept>> {
         let before = match tag {
             Tag::Each => None,
             _ => self.items.iter().position(|item| item.tag == tag).and_then(|at| self.items.remove(at)),
@@ -71,7 +76,7 @@ impl Group {
         while self.items.front().is_some_and(|item| item.seen < begin) {
             self.items.pop_front();
         }
-        if self.sum(plan) < plan.threshold {
+        if self.sum(plan) < threshold {
             return None;
         }
         let mut events: Vec<Kept> = self.items.drain(..).map(|item| item.first).collect();

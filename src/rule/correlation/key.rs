@@ -18,6 +18,8 @@ const COMBINATIONS_MAX: usize = 16;
 /// One group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
+    /// It counts the completed groups of its owner.
+    of_groups: bool,
     owner: Owner,
     values: Values,
 }
@@ -55,13 +57,18 @@ impl Keys {
         let owners = owners(scope, subject.process());
         let keys = |values: Vec<Box<[u8]>>| {
             let values: Values = values.into();
-            owners.iter().map(|&owner| Key { owner, values: values.clone() }).collect()
+            owners.iter().map(|&owner| Key { of_groups: false, owner, values: values.clone() }).collect()
         };
         Keys { combinations: combinations.into_iter().map(keys).collect(), left_out }
     }
 }
 
 impl Key {
+    /// The group that counts the completed groups of the same owner.
+    pub fn of_groups(&self) -> Key {
+        Key { of_groups: true, owner: self.owner, values: Values::default() }
+    }
+
     /// The executable that stands for the group in a finding's identity: its owner's, or the acting one.
     pub fn executable<'p>(&self, process: &'p Process) -> &'p Executable {
         let program = &process.program;

@@ -43,7 +43,7 @@ pub struct Correlation {
     pub aliases: Vec<Alias>,
     /// So many events, values or rules complete it; `None`: every rule of the list.
     pub threshold: Option<u64>,
-    /// What `value_count` counts.
+    /// What `value_count` counts; of the temporal types, what is counted over the completed groups.
     pub field: Option<Name>,
     pub base: Vec<Base>,
 }

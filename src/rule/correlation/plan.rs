@@ -14,12 +14,22 @@ pub struct Plan {
     pub kind: Kind,
     pub scope: Scope,
     pub timespan: Duration,
-    /// So many events, values or rules complete it.
+    /// So many events, values or rules complete a group.
     pub threshold: u64,
+    /// So many different values of the steps' field, over completed groups of one owner, complete the
+    /// correlation; for the temporal types.
+    pub repeats: Option<u64>,
     /// In the order of `rules`, then of `without`.
     pub steps: Vec<Step>,
     /// So many of the steps are from `rules`.
     pub wanted: usize,
+}
+
+impl Plan {
+    /// Its evidence is one event for each step.
+    pub fn is_chain(&self) -> bool {
+        self.kind == Kind::TemporalOrdered && self.repeats.is_none()
+    }
 }
 
 /// One base of a plan.
@@ -27,7 +37,7 @@ pub struct Step {
     pub base: BaseRef,
     pub category: Category,
     pub group: GroupFields,
-    /// What `value_count` counts.
+    /// What `value_count` counts, or what is counted over the completed groups.
     pub field: Option<&'static Field>,
 }
 
@@ -60,12 +70,15 @@ pub fn resolve(rules: &[Rule], at: usize, correlation: &Correlation) -> Result<P
             add(1, Problem::FieldNotInCategory { field: field.name, category });
         }
         if matches!(correlation.kind, Kind::Temporal | Kind::TemporalOrdered) {
+            // Its identity is always read from the first.
             break;
         }
     }
     let wanted = correlation.rules.len();
-    let threshold = correlation.threshold.unwrap_or(wanted as u64);
-    if correlation.kind == Kind::Temporal && threshold > wanted as u64 {
+    let temporal = matches!(correlation.kind, Kind::Temporal | Kind::TemporalOrdered);
+    let repeats = correlation.threshold.filter(|_| temporal && correlation.field.is_some());
+    let threshold = correlation.threshold.filter(|_| repeats.is_none()).unwrap_or(wanted as u64);
+    if temporal && threshold > wanted as u64 {
         let (line, expected) = (1, format!("at most the number of rules, {wanted}"));
         add(line, Problem::Value { key: "gte", value: threshold.to_string(), expected, nearest: None });
     }
@@ -73,7 +86,7 @@ pub fn resolve(rules: &[Rule], at: usize, correlation: &Correlation) -> Result<P
         return Err(found);
     }
     let Correlation { kind, scope, timespan, .. } = *correlation;
-    Ok(Plan { rule: at, kind, scope, timespan, threshold, steps, wanted })
+    Ok(Plan { rule: at, kind, scope, timespan, threshold, repeats, steps, wanted })
 }
 
 type Fault = (usize, Problem);

@@ -142,18 +142,20 @@ fn condition(read: &mut Reader<'_, '_, '_>, kind: Kind) -> Option<(Option<u64>, 
         }
         return (!counts).then_some((None, None));
     };
-    if kind == Kind::TemporalOrdered {
-        let problem = Problem::NotTogether { first: "condition", second: "temporal_ordered" };
-        read.faults.add(node.line, problem);
-        return None;
-    }
     let mut inner = inner(read, "condition", &CONDITION_KEYS)?;
     let threshold = threshold(&mut inner)?;
     let line = node.get("field").map_or(node.line, |field| field.line);
     match (kind, node.get("field").is_some()) {
-        (Kind::ValueCount, _) => Some((Some(threshold), Some(Name { line, text: inner.text("field")? }))),
-        (_, true) => {
+        (Kind::EventCount, true) => {
             inner.faults.add(line, Problem::NotTogether { first: "field", second: kind.name() });
+            None
+        }
+        (Kind::ValueCount, _) | (_, true) => {
+            Some((Some(threshold), Some(Name { line, text: inner.text("field")? })))
+        }
+        // Only every rule in its order can be asked for.
+        (Kind::TemporalOrdered, false) => {
+            inner.faults.add(line, Problem::Missing { key: "field" });
             None
         }
         (_, false) => Some((Some(threshold), None)),

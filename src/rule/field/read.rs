@@ -213,6 +213,12 @@ pub(super) fn sandbox_action(s: Subject<'_>) -> Option<&[u8]> {
         _ => None,
     }
 }
+/// What a new name adds to the old one.
+pub(super) fn suffix_added(s: Subject<'_>) -> Option<&[u8]> {
+    let added = s.file()?.path.strip_prefix(&*s.from()?.path)?;
+    (!added.is_empty() && !added.contains(&b'/')).then_some(added)
+}
+
 /// The inode of the file that an act is about, where the kernel told it.
 pub(super) fn file_inode(subject: Subject<'_>) -> Option<Vec<u8>> {
     let moved = subject.from().and_then(|file| file.inode);

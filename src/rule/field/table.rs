@@ -3,12 +3,12 @@
 use super::read::{
     asked, denied, dup, env, errno, exe_inodes, file_actions, file_inode, file_kind, ip, is_local,
     is_own_exe, is_public, layer, net_act, new_mode, open_mode, origin, port, process_act, process_action,
-    protocol, protocol_name, sandbox_action, symlink_target, unix_path,
+    protocol, protocol_name, sandbox_action, suffix_added, symlink_target, unix_path,
 };
 use super::{Category, Field, Read};
 use crate::event::{Act, DupSource, Origin, Phase, ProcessAct, Protocol, SandboxAct};
 use crate::rule::identity;
-use crate::rule::subject::{directory, extension, hidden, name, proc_pid, temporary};
+use crate::rule::subject::{directory, extension, hidden, name, proc_pid, stem, temporary, top};
 
 const ACTORS: &[Category] =
     &[Category::Exec, Category::Process, Category::File, Category::Net, Category::Denied];
@@ -291,6 +291,18 @@ pub static FIELDS: &[Field] = &[
         Read::Text(|s| extension(&s.file()?.path)),
         "what follows the last dot of file.name",
     ),
+    event(
+        FILE,
+        "file.stem",
+        Read::Text(|s| stem(&s.file()?.path)),
+        "file.path without file.extension and its dot: what a copy with one more suffix is a copy of",
+    ),
+    event(
+        FILE,
+        "file.top",
+        Read::Text(|s| top(&s.file()?.path)),
+        "first directory of file.path, as /home or /srv",
+    ),
     one_of(
         ORIGINS,
         event(
@@ -362,6 +374,12 @@ pub static FIELDS: &[Field] = &[
         "file.same_dir",
         Read::Flag(|s| Some(directory(&s.from()?.path) == directory(&s.file()?.path))),
         "the old and the new name of a rename or link are in the same directory",
+    ),
+    event(
+        FILE,
+        "file.suffix_added",
+        Read::Text(suffix_added),
+        "what a rename or link in place adds to the old name: .locked, of x.txt to x.txt.locked",
     ),
     event(FILE, "file.target", Read::Text(symlink_target), "the text of a new symbolic link"),
     event(FILE, "file.read", Read::Flag(|s| Some(open_mode(s)?.read)), "opened for reading"),

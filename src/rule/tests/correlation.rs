@@ -230,6 +230,28 @@ fn absence_is_decided_when_the_run_ends() {
 }
 
 #[test]
+fn completed_groups_are_counted_by_a_field() {
+    let text = rule(
+        "correlation:\n  type: temporal_ordered\n  rules: [written, removed]\n  aliases:\n    \
+         original: {written: file.stem, removed: file.path}\n  group-by: [original]\n  timespan: 10s\n  \
+         condition: {gte: 3, field: file.path}\n  scope: lineage\n",
+    );
+    let bases = text.find("  run:").unwrap()..text.find("  removed:\n").unwrap();
+    let text = format!("{}{}", &text[..bases.start], &text[bases.end..]);
+    let shell = shell();
+    let one = |id: u64, name: &str| {
+        let copy = write(id, &shell, &format!("{name}.locked"));
+        [at(id, copy), at(id, unlink(id + 1, &shell, name))]
+    };
+    let three: Vec<Event> = [one(1, "/a"), one(3, "/b"), one(5, "/c")].concat();
+    assert_eq!(evidence(&text, &three), [2, 4, 6]);
+    let twice: Vec<Event> = [one(1, "/a"), one(3, "/b"), one(5, "/a")].concat();
+    assert!(evidence(&text, &twice).is_empty());
+    let late: Vec<Event> = [one(1, "/a"), one(3, "/b"), one(14, "/c")].concat();
+    assert!(evidence(&text, &late).is_empty());
+}
+
+#[test]
 fn rules_of_other_files_can_be_correlated_and_still_report() {
     let other = super::language::rule("file", "  s: {file.action: write}\n  condition: s\n")
         .replace("000000000001", "000000000002");
@@ -289,12 +311,7 @@ fn what_is_wrong_is_told_with_its_line() {
     );
     check("[written, run, removed]", "[written, run]", FIRST + 4, "unknown rule \"removed\"");
     check("  timespan", "  scope: proces\n  timespan", FIRST + 6, "scope is \"proces\"");
-    check(
-        "  timespan",
-        "  condition: {gte: 3}\n  timespan",
-        FIRST + 6,
-        "\"condition\" and \"temporal_ordered\"",
-    );
+    check("  timespan", "  condition: {gte: 3}\n  timespan", FIRST + 6, "\"field\" is missing");
     check(ordered, "type: event_count", FIRST + 1, "\"condition\" is missing");
     check(ordered, "type: value_count\n  condition: {gte: 3}", FIRST + 2, "\"field\" is missing");
     check(

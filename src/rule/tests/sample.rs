@@ -138,6 +138,8 @@ fn acts() -> Vec<Act> {
         acts.push(open(path, Origin::Layer(0), WRITE));
         acts.push(open(path, Origin::Written, OpenMode { created: true, ..WRITE }));
         acts.push(Act::File(FileAct::Rename { from: from.clone(), to: to.clone() }));
+        let longer = file(&format!("{path}.locked"), Origin::Written);
+        acts.push(Act::File(FileAct::Rename { from: to.clone(), to: longer }));
         acts.push(Act::File(FileAct::Link { from: to.clone(), to: from }));
         acts.push(Act::File(FileAct::Symlink { target: bytes("/dev/null"), file: to.clone() }));
         acts.push(Act::File(FileAct::Unlink { file: to.clone() }));
