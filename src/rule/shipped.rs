@@ -13,6 +13,7 @@ macro_rules! rules {
 /// Path below `rules/`, and content.
 pub const SHIPPED: &[(&str, &str)] = rules! {
     "command-and-control/download-tool-run.yaml"
+    "command-and-control/downloaded-file-made-executable-and-run.yaml"
     "command-and-control/foreign-program-connects.yaml"
     "command-and-control/written-file-made-executable-and-run.yaml"
     "command-and-control/written-program-connects.yaml"

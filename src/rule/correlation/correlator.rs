@@ -174,8 +174,13 @@ impl<'r> Stepping<'_, 'r> {
             (Kind::EventCount, _) => vec![Tag::Each],
             _ => vec![Tag::Step(step)],
         };
+        let bound = plan.steps[step].bound.iter().map(|field| {
+            let field = (*field)?;
+            Some(values(field, subject, &mut left_out))
+        });
+        let bound = bound.collect();
+        let kept = Kept { at: self.now, step, event: event.clone(), bound };
         self.state.given_up += left_out;
-        let kept = Kept { at: self.now, step, event: event.clone() };
         for groups in keys.combinations {
             for tag in &tags {
                 completed.extend(self.nearest(&groups, tag, &kept));
@@ -225,6 +230,7 @@ impl<'r> Stepping<'_, 'r> {
             None => take(&mut live.group).map_or(Put::Waits, Put::Completes),
         };
         live.reweigh(before, kept);
+        self.state.given_up += std::mem::take(&mut live.group.dropped);
         self.state.close(key.clone(), live);
         put
     }

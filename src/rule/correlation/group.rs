@@ -17,7 +17,18 @@ pub struct Kept {
     pub at: Duration,
     pub step: usize,
     pub event: Arc<Event>,
+    /// What binds it to others of its chain; `None` where the step is not bound.
+    pub bound: Arc<[Option<Values>]>,
 }
+
+/// The values of one bound field.
+pub type Values = Vec<Box<[u8]>>;
+
+/// Events of the first steps, never none.
+type Chain = Vec<Kept>;
+
+/// A group keeps so many chains for each step.
+const CHAINS_MAX: usize = 8;
 
 /// What makes two events count as one.
 #[derive(Clone, PartialEq)]
@@ -33,8 +44,10 @@ pub enum Tag {
 pub struct Group {
     /// Events (or the first of each value or rule) by the time they were last seen.
     items: VecDeque<Item>,
-    /// For `temporal_ordered`: the chain that reached so far and began last, by its last step.
-    chains: Vec<Option<Vec<Kept>>>,
+    /// For `temporal_ordered`: chains that reached so far, by their last step.
+    chains: Vec<Vec<Chain>>,
+    /// Chains that found no room.
+    pub dropped: u64,
     /// It was completed, and more of the same only repeats it.
     pub completed: Option<FindingId>,
 }
@@ -95,27 +108,53 @@ impl Group {
         }
     }
 
-    /// Of all chains that reached a step, the one that began last can be completed longest.
+    /// Of all chains that a step fits, the one that began last can be completed longest.
     fn chain(&mut self, plan: &Plan, kept: &Kept) -> Option<Vec<Kept>> {
-        self.chains.resize(plan.wanted, None);
+        self.chains.resize(plan.wanted, Vec::new());
         let begin = kept.at.saturating_sub(plan.timespan);
         let chain = match kept.step {
             0 => vec![kept.clone()],
             step => {
-                let before = self.chains[step - 1].as_ref()?;
-                let stands = before.first().is_some_and(|first| first.at >= begin)
-                    && before.iter().all(|other| other.event.id != kept.event.id);
-                stands.then(|| before.iter().chain([kept]).cloned().collect())?
+                let fitting = self.chains[step - 1].iter().filter(|chain| kept.fits(chain, begin));
+                fitting.max_by_key(|chain| chain[0].at)?.iter().chain([kept]).cloned().collect()
             }
         };
         if kept.step + 1 == plan.wanted {
-            self.chains.iter_mut().for_each(|chain| *chain = None);
+            self.chains.clear();
             return Some(chain);
         }
-        let began = |chain: &Vec<Kept>| chain.first().map(|first| first.at);
-        if self.chains[kept.step].as_ref().is_none_or(|old| began(old) <= began(&chain)) {
-            self.chains[kept.step] = Some(chain);
-        }
+        self.keep(kept.step, chain);
         None
+    }
+
+    /// Of chains that are bound to the same values one is enough.
+    fn keep(&mut self, step: usize, chain: Chain) {
+        let chains = &mut self.chains[step];
+        let same = |old: &Chain| old.iter().map(|kept| &kept.bound).eq(chain.iter().map(|kept| &kept.bound));
+        match chains.iter().position(same) {
+            Some(at) if chains[at][0].at <= chain[0].at => chains[at] = chain,
+            Some(_) => {}
+            None => chains.push(chain),
+        }
+        if chains.len() > CHAINS_MAX {
+            chains.remove(0);
+            self.dropped += 1;
+        }
+    }
+}
+
+impl Kept {
+    /// True where this can follow a chain that began no earlier than `begin`: no event counts twice, and
+    /// what binds them has a value in common.
+    fn fits(&self, chain: &[Kept], begin: Duration) -> bool {
+        let bound = |one: &Option<Values>, other: &Option<Values>| match (one, other) {
+            (Some(one), Some(other)) => one.iter().any(|value| other.contains(value)),
+            _ => true,
+        };
+        let follows = |earlier: &Kept| {
+            let mut pairs = earlier.bound.iter().zip(&*self.bound);
+            earlier.event.id != self.event.id && pairs.all(|(one, other)| bound(one, other))
+        };
+        chain[0].at >= begin && chain.iter().all(follows)
     }
 }

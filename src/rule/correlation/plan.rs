@@ -37,6 +37,8 @@ pub struct Step {
     pub base: BaseRef,
     pub category: Category,
     pub group: GroupFields,
+    /// By alias that binds only some steps of an order: the field, where it binds this one.
+    pub bound: Box<[Option<&'static Field>]>,
     /// What `value_count` counts, or what is counted over the completed groups.
     pub field: Option<&'static Field>,
 }
@@ -93,18 +95,22 @@ type Fault = (usize, Problem);
 
 fn step(rules: &[Rule], correlation: &Correlation, name: &Name) -> Result<Step, Vec<Fault>> {
     let (base, category) = base(rules, correlation, name).map_err(|problem| vec![(name.line, problem)])?;
-    let (mut faults, mut group) = (Vec::new(), Vec::new());
+    let (mut faults, mut group, mut bound) = (Vec::new(), Vec::new(), Vec::new());
     for by in &correlation.group_by {
-        match group_field(correlation, by, name, category) {
-            Ok(field) => group.push(field),
-            Err(fault) => faults.push(fault),
+        match (group_field(correlation, by, name, category), binds_some(correlation, by)) {
+            (Ok(field), true) => bound.push(Some(field)),
+            (Err((_, Problem::NotInAlias { .. })), true) => bound.push(None),
+            (Ok(field), false) => group.push(field),
+            (Err(fault), _) => faults.push(fault),
         }
     }
     let wanted = correlation.rules.iter().any(|other| other.text == name.text);
     let counted = correlation.field.as_ref().filter(|_| wanted);
     let field = counted.map(|by| group_field(correlation, by, name, category)).transpose();
     match field {
-        Ok(field) if faults.is_empty() => Ok(Step { base, category, group: group.into(), field }),
+        Ok(field) if faults.is_empty() => {
+            Ok(Step { base, category, group: group.into(), bound: bound.into(), field })
+        }
         Ok(_) => Err(faults),
         Err(fault) => {
             faults.push(fault);
@@ -157,6 +163,16 @@ fn group_field(
         return Ok(field);
     }
     Err((name.line, Problem::FieldNotInCategory { field: field.name, category: category.name() }))
+}
+
+/// True for an alias that leaves out some steps of an order: it makes no group, but binds those it names.
+fn binds_some(correlation: &Correlation, by: &Name) -> bool {
+    let Some(alias) = correlation.aliases.iter().find(|alias| alias.name.text == by.text) else {
+        return false;
+    };
+    let named = correlation.rules.iter().filter(|rule| of_rule(alias, rule).is_some()).count();
+    let left_out = named < correlation.rules.len();
+    correlation.kind == Kind::TemporalOrdered && named >= 2 && left_out
 }
 
 fn of_rule<'a>(alias: &'a Alias, rule: &Name) -> Option<&'a Name> {

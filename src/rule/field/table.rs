@@ -47,6 +47,11 @@ pub static FIELDS: &[Field] = &[
         Read::Text(|s| Some(&s.exe()?.file.path)),
         "path of the file that runs, from the kernel; for a script, its interpreter",
     ),
+    program(
+        "program",
+        Read::Number(|s| Some(s.program?.program.id.0.into())),
+        "number of the program in the recording: the same for all that happens between one exec and the next, forks included",
+    ),
     program("exe.name", Read::Text(|s| Some(name(&s.exe()?.file.path))), "last component of exe.path"),
     program("exe.dir", Read::Text(|s| Some(directory(&s.exe()?.file.path))), "directory of exe.path"),
     program(

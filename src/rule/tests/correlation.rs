@@ -213,6 +213,22 @@ fn a_lineage_ends_a_few_generations_up() {
 }
 
 #[test]
+fn an_alias_of_some_steps_binds_only_those() {
+    let text = rule(&ORDERED.replace("group-by: [file]", "group-by: [program]").replace(
+        "file: {written: file.inode, run: exe.inodes, removed: file.inode}",
+        "program: {run: program, removed: program}",
+    ));
+    let shell = shell();
+    let first = program(2, "/bin/a", Origin::Layer(0), &["a"], Some(&shell));
+    let second = program(3, "/bin/b", Origin::Layer(0), &["b"], Some(&shell));
+    let run = |seconds, program| at(seconds, event(seconds, program, exec(&[])));
+    let remove = |seconds, program| at(seconds, unlink(seconds, program, "/srv/a"));
+    let events = [at(1, write(1, &shell, "/tmp/y")), run(2, &first), run(3, &second), remove(4, &first)];
+    assert_eq!(evidence(&text, &events), [1, 2, 4]);
+    assert!(evidence(&text, &[events[0].clone(), run(2, &first), remove(3, &second)]).is_empty());
+}
+
+#[test]
 fn absence_is_decided_when_the_run_ends() {
     let text = rule(
         "correlation:\n  type: temporal_ordered\n  rules: [written, run]\n  without: [removed]\n  aliases:\n    \
@@ -302,7 +318,7 @@ fn what_is_wrong_is_told_with_its_line() {
         FIRST + 4,
         "field \"file.inode\" is never present in category \"exec\"",
     );
-    check("run: exe.inodes, ", "", FIRST + 5, "alias \"file\" names no field for \"run\"");
+    check("run: exe.inodes, removed: file.inode", "", FIRST + 5, "alias \"file\" names no field for \"run\"");
     check(
         "group-by: [file]",
         "group-by: [flie]",
