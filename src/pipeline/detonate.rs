@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -85,10 +86,10 @@ pub struct Detonated<'j> {
 
 /// Runs the image and records it. Whatever the outcome, nothing is left but the run directory.
 pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Detonated<'j>, PipelineError> {
+    let signals = Signals::block().map_err(PipelineError::io("block signals"))?;
     let mut steps = Steps::new(tell);
     let (image, before, subject) = steps.take("open", |tell| open(&job, tell))?;
-    let rootfs = steps.take("unpack", |tell| unpack(&job, &image, tell))?;
-    let signals = Signals::block().map_err(PipelineError::io("block signals"))?;
+    let rootfs = steps.take("unpack", |tell| unpack(&job, &image, &signals, tell))?;
     let probes = steps.take("load probes", |_| Ok(Probes::load_with(&job.probes)?))?;
     let cage = steps.take("cage", |_| cage(&job, &image, &rootfs))?;
     let watch = steps.take("arm", |_| arm(probes, &cage.held))?;
@@ -125,9 +126,21 @@ fn open(job: &Job<'_>, tell: &mut dyn FnMut(News<'_>)) -> Result<(Image, Digest,
     Ok((image, before, subject))
 }
 
-fn unpack(job: &Job<'_>, image: &Image, tell: &mut dyn FnMut(News<'_>)) -> Result<Rootfs, PipelineError> {
+fn unpack(
+    job: &Job<'_>,
+    image: &Image,
+    signals: &Signals,
+    tell: &mut dyn FnMut(News<'_>),
+) -> Result<Rootfs, PipelineError> {
     let cache = Cache::open(&job.state)?;
-    Ok(cache.unpack(image, &Limits::default(), |progress| tell(News::Unpacking(progress)))?)
+    let mut ended = Ok(());
+    let unpacked = cache.unpack(image, &Limits::default(), |progress| {
+        tell(News::Unpacking(progress));
+        ended = signals.check();
+        if ended.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    ended?;
+    Ok(unpacked?)
 }
 
 /// A held sandbox, and what must be known of it once it is gone.
