@@ -76,9 +76,7 @@ fn resolved(document: &[u8], at: usize, documents: &[Vec<u8>]) -> Vec<u8> {
         match documents.get(number).filter(|_| number > at) {
             Some(other) => {
                 let digest = Digest::of(other);
-                whole.extend_from_slice(
-                    format!(r#""digest":"{digest}","size":{}"#, other.len()).as_bytes(),
-                );
+                whole.extend_from_slice(format!(r#""digest":"{digest}","size":{}"#, other.len()).as_bytes());
                 rest = &rest[mark + 2..];
             }
             None => {

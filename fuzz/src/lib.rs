@@ -8,12 +8,12 @@ pub mod escape;
 #[cfg(feature = "live")]
 pub mod image;
 pub mod log;
-mod sample;
 pub mod policy;
 pub mod quarantine;
 pub mod record;
 #[cfg(feature = "live")]
 pub mod reference;
 pub mod rule;
+mod sample;
 #[cfg(feature = "live")]
 pub mod tar;

@@ -118,8 +118,7 @@ fn prepare(
         let loading = scope.spawn(|| Probes::load_with(&job.probes));
         let cage = steps.take("cage", |_| cage(job, image, rootfs));
         // What is left of it: nothing, where building the cage took longer.
-        let probes =
-            steps.take("load probes", |_| Ok(loading.join().expect("loading does not panic")?))?;
+        let probes = steps.take("load probes", |_| Ok(loading.join().expect("loading does not panic")?))?;
         Ok((probes, cage?))
     })
 }
