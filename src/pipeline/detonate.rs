@@ -90,8 +90,7 @@ pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Deto
     let mut steps = Steps::new(tell);
     let (image, before, subject) = steps.take("open", |tell| open(&job, tell))?;
     let rootfs = steps.take("unpack", |tell| unpack(&job, &image, &signals, tell))?;
-    let probes = steps.take("load probes", |_| Ok(Probes::load_with(&job.probes)?))?;
-    let cage = steps.take("cage", |_| cage(&job, &image, &rootfs))?;
+    let (probes, cage) = prepare(&job, &image, &rootfs, &mut steps)?;
     let watch = steps.take("arm", |_| arm(probes, &cage.held))?;
 
     let header = header(&job, subject.clone());
@@ -105,6 +104,24 @@ pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Deto
     let (judge, trailer) = close(watched.recorder, trailer)?;
     let clean_up = steps.take("clean up", |_| Ok(watched.remains.and_then(Remains::remove)))?;
     Ok(Detonated { header, trailer, judge, timings: steps.done, clean_up })
+}
+
+/// Loads the probes in a thread of their own while this one builds the cage: the verifier and the
+/// set-up need a processor each. The cage stays with this thread, because the sandbox dies with the one
+/// that began it. Signals are blocked by now, so that the other thread gets none.
+fn prepare(
+    job: &Job<'_>,
+    image: &Image,
+    rootfs: &Rootfs,
+    steps: &mut Steps<'_>,
+) -> Result<(Probes, Cage), PipelineError> {
+    std::thread::scope(|scope| {
+        let loading = scope.spawn(|| Probes::load_with(&job.probes));
+        let cage = steps.take("cage", |_| cage(job, image, rootfs));
+        // What is left of it: nothing, where building the cage took longer.
+        let probes = steps.take("load probes", |_| Ok(loading.join().expect("loading does not panic")?))?;
+        Ok((probes, cage?))
+    })
 }
 
 fn open(job: &Job<'_>, tell: &mut dyn FnMut(News<'_>)) -> Result<(Image, Digest, Subject), PipelineError> {
