@@ -9,6 +9,8 @@
 pub mod judge;
 
 #[cfg(feature = "live")]
+pub mod capture;
+#[cfg(feature = "live")]
 mod coverage;
 #[cfg(feature = "live")]
 mod detonate;

@@ -20,6 +20,12 @@ pub struct Losses {
     pub strangers: u64,
     /// Paths that were longer than the probes' bound.
     pub cut_paths: u64,
+    /// Programs made in the run that ran without their hash being known.
+    pub unhashed: u64,
+    /// Executions that went by before they could be looked at.
+    pub uncaptured: u64,
+    /// Why executed files could not be captured at all, or not to the end; empty where they were.
+    pub capture: String,
 }
 
 impl Losses {
@@ -55,6 +61,7 @@ impl Losses {
     fn reasons(&self, family: Family) -> Vec<String> {
         let lost = self.records.get(&family).copied().unwrap_or(0);
         let process = |count| if family == Family::Process { count } else { 0 };
+        let capture = Some(&self.capture).filter(|text| family == Family::Process && !text.is_empty());
         let file = |count| if family == Family::File { count } else { 0 };
         [
             (lost, "records lost"),
@@ -62,11 +69,14 @@ impl Losses {
             (process(self.unjoined), "records not joined"),
             (process(self.cut_arguments), "argument vectors or environments cut"),
             (process(self.strangers), "processes whose beginning was not seen"),
+            (process(self.unhashed), "programs made in the run without a hash"),
+            (process(self.uncaptured), "executions not captured"),
             (file(self.cut_paths), "paths cut"),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
+        .chain(capture.cloned())
         .collect()
     }
 }
@@ -110,5 +120,8 @@ mod tests {
         check(|it| it.cut_arguments = 2, Family::Process, "2 argument vectors or environments cut");
         check(|it| it.strangers = 1, Family::Process, "1 processes whose beginning was not seen");
         check(|it| it.cut_paths = 4, Family::File, "4 paths cut");
+        check(|it| it.unhashed = 1, Family::Process, "1 programs made in the run without a hash");
+        check(|it| it.uncaptured = 1, Family::Process, "1 executions not captured");
+        check(|it| it.capture = "why".into(), Family::Process, "why");
     }
 }

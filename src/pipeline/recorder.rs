@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::time::Duration;
 
+use super::capture::Book;
 use super::coverage::Losses;
 use super::judge::Judge;
 use super::provenance::Layers;
@@ -137,6 +138,14 @@ impl<'r> Recorder<'r> {
         self.losses.unreadable = counters.unreadable;
         self.losses.unjoined = counters.orphaned;
         self.losses.strangers = gaps.strangers;
+        let layers = self.normaliser.provenance();
+        self.losses.unhashed = layers.unhashed();
+        match layers.book().map(Book::missed) {
+            // Said already, with the reason.
+            None => {}
+            Some(None) => self.losses.capture = "the capture of executed files ended early".into(),
+            Some(Some(missed)) => self.losses.uncaptured = missed,
+        }
         Ok(())
     }
 
