@@ -24,24 +24,19 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use nix::fcntl::{OFlag, ResolveFlag};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
-use nix::sys::stat::{major, minor};
 use nix::sys::statfs::{FsType, OVERLAYFS_SUPER_MAGIC, fstatfs};
 use nix::time::{ClockId, clock_gettime};
 
+use super::inside::{Inside, device, kernel_device};
 use crate::event::Inode;
 use crate::sandbox;
 use crate::sys::fanotify::{Group, Question};
-use crate::sys::{open, process};
 
 pub use book::{Book, Captured, Key, Tally};
 use keep::Keeper;
 pub use keep::sha256;
-
-/// The file systems in which the sandbox can write, below its root, besides the overlay itself.
-const WRITABLE: [&str; 2] = ["dev", "dev/shm"];
 
 /// A running capture. Dropped: ended, and nobody waits any more.
 #[derive(Debug)]
@@ -53,24 +48,20 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Begins to be asked about every execution in the sandbox. `files` is the directory that takes the
-    /// contents; `upper` the overlay's writable one. The sandbox must be held.
-    pub fn start(target: &sandbox::Target, upper: &Path, files: OwnedFd) -> io::Result<Capture> {
+    /// Begins to be asked about every execution in the sandbox whose init is `pid`. `files` is the
+    /// directory that takes the contents; `upper` the overlay's writable one. The sandbox must be held.
+    pub fn start(pid: u32, inside: &Inside, upper: &Path, files: OwnedFd) -> io::Result<Capture> {
         let group = Group::new()?;
-        let root = root_of(target)?;
-        group.watch(root.as_fd())?;
-        for name in WRITABLE {
-            // Not O_PATH: fanotify_mark(2) takes none.
-            let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-            let resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
-            group.watch(open::beneath(&root, Path::new(name), flags, resolve)?.as_fd())?;
+        group.watch(inside.root.as_fd())?;
+        for (_, tmpfs) in &inside.tmpfs {
+            group.watch(tmpfs.as_fd())?;
         }
         let metadata = upper.metadata()?;
         let book = Arc::new(Book::default());
         let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let listener = Listener {
             group,
-            overlay: device(root.metadata()?.dev()),
+            overlay: device(&inside.root)?,
             since: (metadata.ctime(), metadata.ctime_nsec()),
             keeper: Keeper::new(files),
             book: book.clone(),
@@ -81,7 +72,7 @@ impl Capture {
                 book_end.fail();
             }
         })?;
-        Ok(Capture { pid: target.pid, book, stop, thread: Some(thread) })
+        Ok(Capture { pid, book, stop, thread: Some(thread) })
     }
 
     /// True if it is asked about what this sandbox executes.
@@ -109,21 +100,6 @@ impl Drop for Capture {
 pub fn refused() -> Option<String> {
     let tried = Group::new().and_then(|group| group.watch(File::open("/")?.as_fd()));
     tried.err().map(|error| error.to_string())
-}
-
-/// The sandbox's root directory, by its init; the process must still be that init afterwards, or the
-/// number could have been another's.
-fn root_of(target: &sandbox::Target) -> io::Result<File> {
-    let root = open::directory(Path::new(&format!("/proc/{}/root", target.pid)))?;
-    match process::pid_of(target.pidfd.as_fd())? {
-        Some(pid) if pid == target.pid => Ok(root),
-        _ => Err(io::Error::other("the sandbox's init is gone")),
-    }
-}
-
-/// A device number as the kernel holds it (include/linux/kdev_t.h, `MKDEV`).
-fn device(number: u64) -> u32 {
-    (major(number) << 20 | minor(number)) as u32
 }
 
 /// `CLOCK_BOOTTIME` in nanoseconds: the clock of the records.
@@ -188,7 +164,7 @@ impl Listener {
         if on_overlay && (metadata.ctime(), metadata.ctime_nsec()) < self.since {
             return;
         }
-        let device = if on_overlay { self.overlay } else { device(metadata.dev()) };
+        let device = if on_overlay { self.overlay } else { kernel_device(metadata.dev()) };
         let sha256 = self.keeper.keep(file, on_overlay);
         let key = Key { pid: question.pid, inode: Inode { device, number } };
         self.book.enter(Captured { time: now(), key, sha256 }, self.keeper.tally);

@@ -26,6 +26,10 @@ pub struct Losses {
     pub uncaptured: u64,
     /// Why executed files could not be captured at all, or not to the end; empty where they were.
     pub capture: String,
+    /// Changes on disk that no event explains.
+    pub unexplained: u64,
+    /// Why the changes on disk could not be held against the events; empty where they were.
+    pub comparison: String,
 }
 
 impl Losses {
@@ -61,7 +65,11 @@ impl Losses {
     fn reasons(&self, family: Family) -> Vec<String> {
         let lost = self.records.get(&family).copied().unwrap_or(0);
         let process = |count| if family == Family::Process { count } else { 0 };
-        let capture = Some(&self.capture).filter(|text| family == Family::Process && !text.is_empty());
+        let said = match family {
+            Family::Process => Some(&self.capture),
+            Family::File => Some(&self.comparison),
+            _ => None,
+        };
         let file = |count| if family == Family::File { count } else { 0 };
         [
             (lost, "records lost"),
@@ -72,11 +80,12 @@ impl Losses {
             (process(self.unhashed), "programs made in the run without a hash"),
             (process(self.uncaptured), "executions not captured"),
             (file(self.cut_paths), "paths cut"),
+            (file(self.unexplained), "changes on disk that no event explains"),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
-        .chain(capture.cloned())
+        .chain(said.filter(|text| !text.is_empty()).cloned())
         .collect()
     }
 }
@@ -122,6 +131,8 @@ mod tests {
         check(|it| it.cut_paths = 4, Family::File, "4 paths cut");
         check(|it| it.unhashed = 1, Family::Process, "1 programs made in the run without a hash");
         check(|it| it.uncaptured = 1, Family::Process, "1 executions not captured");
+        check(|it| it.unexplained = 2, Family::File, "2 changes on disk that no event explains");
+        check(|it| it.comparison = "why".into(), Family::File, "why");
         check(|it| it.capture = "why".into(), Family::Process, "why");
     }
 }

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use super::PipelineError;
 use super::capture::Capture;
+use super::compare::Before;
+use super::inside::Inside;
 use super::judge::Judge;
 use super::output::Output;
 use super::provenance::Layers;
@@ -93,10 +95,14 @@ pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Deto
     let probes = steps.take("load probes", |_| Ok(Probes::load_with(&job.probes)?))?;
     let cage = steps.take("cage", |_| cage(&job, &image, &rootfs))?;
     let watch = steps.take("arm", |_| arm(probes, &cage.held))?;
-    let capture = capture(&job, &cage)?;
+    let inside = Inside::open(cage.held.target()).map_err(PipelineError::io("reach into the sandbox"))?;
+    let capture = capture(&job, &cage, &inside)?;
+    let places = Before::look(&inside, &cage.upper, cage.id_base);
+    let places = places.map_err(PipelineError::io("look at the sandbox before its start"))?;
+    drop(inside);
 
     let header = header(&job, subject.clone());
-    let recorder = recorder(&job, rootfs, &cage, &capture, &header)?;
+    let recorder = recorder(&job, rootfs, &cage, &capture, places, &header)?;
     signals.check()?;
     let watched =
         steps.take("run", |tell| run(&job, cage, (watch, capture.ok()), recorder, &signals, tell))?;
@@ -164,9 +170,9 @@ fn arm(probes: Probes, held: &HeldSandbox) -> Result<Watch, PipelineError> {
 
 /// Begins to keep what is executed. Where this host cannot, the run goes on without, and `coverage` says
 /// so.
-fn capture(job: &Job<'_>, cage: &Cage) -> Result<io::Result<Capture>, PipelineError> {
+fn capture(job: &Job<'_>, cage: &Cage, inside: &Inside) -> Result<io::Result<Capture>, PipelineError> {
     let files = job.out.directory("files")?;
-    Ok(Capture::start(cage.held.target(), &cage.upper, files))
+    Ok(Capture::start(cage.held.target().pid, inside, &cage.upper, files))
 }
 
 /// Proof that probes are attached to this very sandbox, and that what it executes is captured where
@@ -188,6 +194,7 @@ fn recorder<'j>(
     rootfs: Rootfs,
     cage: &Cage,
     capture: &io::Result<Capture>,
+    before: Before,
     header: &Header,
 ) -> Result<Recorder<'j>, PipelineError> {
     let book = capture.as_ref().ok().map(Capture::book);
@@ -197,7 +204,7 @@ fn recorder<'j>(
     let file = job.out.create("events.jsonl.zst")?;
     let frame = log::compress(BufWriter::new(file)).map_err(PipelineError::io("begin the event log"))?;
     let log = log::Writer::with_bound(BufWriter::with_capacity(1 << 18, frame), header, LOG_BOUND)?;
-    let mut recorder = Recorder::new(normaliser, log, Judge::new(job.rules, header));
+    let mut recorder = Recorder::new(normaliser, log, Judge::new(job.rules, header), before);
     if let Err(error) = capture {
         recorder.losses.capture = format!("executed files could not be captured: {error}");
     }
