@@ -74,6 +74,13 @@ impl Rootfs {
         Some((layer, file))
     }
 
+    /// What stands at this path in the merged view, as a descriptor that can only be asked about itself
+    /// (O_PATH). The path has no links in it, but may lead to one.
+    pub fn entry(&self, path: &[u8]) -> Option<File> {
+        let (layer, path) = self.find(path)?;
+        self.layers[usize::from(layer)].at(path, OFlag::O_PATH).ok()
+    }
+
     fn find<'a>(&self, path: &'a [u8]) -> Option<(u16, &'a Path)> {
         let path = path.strip_prefix(b"/").unwrap_or(path);
         let path = Path::new(std::ffi::OsStr::from_bytes(if path.is_empty() { b"." } else { path }));

@@ -30,8 +30,17 @@ use origin::Origins;
 pub trait Provenance {
     /// The layer that supplies this path in the image, counted from 0 at the bottom.
     fn layer_of(&mut self, path: &[u8]) -> Option<u16>;
-    /// The sha256 of a file's content, where it can still be read.
-    fn digest_of(&mut self, file: &File) -> Option<[u8; 32]>;
+    /// The sha256 of the content that began to run, where it is known.
+    fn digest_of(&mut self, file: &File, start: Start) -> Option<[u8; 32]>;
+}
+
+/// The moment at which a program began to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Thread group, in the initial pid namespace.
+    pub pid: u32,
+    /// `CLOCK_BOOTTIME` nanoseconds.
+    pub time: u64,
 }
 
 /// What could not be joined; each ends in the report's coverage.
@@ -83,8 +92,8 @@ impl<P: Provenance> Normaliser<P> {
         Gaps { strangers: self.lineage.strangers, unreadable: self.unreadable }
     }
 
-    pub fn into_provenance(self) -> P {
-        self.provenance
+    pub fn provenance(&self) -> &P {
+        &self.provenance
     }
 
     /// Begins a phase; what follows belongs to it.
@@ -145,7 +154,7 @@ impl<P: Provenance> Normaliser<P> {
 
     fn exec(&mut self, time: u64, task: &Task, seen: Seen) -> Event {
         self.zero.get_or_insert(time);
-        let exe = Arc::new(self.executable(&seen));
+        let exe = Arc::new(self.executable(&seen, Start { pid: task.pid, time }));
         let program = |id| Program {
             id,
             exe,
@@ -162,9 +171,9 @@ impl<P: Provenance> Normaliser<P> {
         self.event(Some(process), time, act, Outcome::Done)
     }
 
-    fn executable(&mut self, seen: &Seen) -> Executable {
+    fn executable(&mut self, seen: &Seen, start: Start) -> Executable {
         let file = self.kernel_file(&seen.exe);
-        let sha256 = self.provenance.digest_of(&file);
+        let sha256 = self.provenance.digest_of(&file, start);
         // bprm->interp differs from bprm->filename only where a script or binfmt took over.
         let is_script = !seen.interpreter.is_empty() && seen.interpreter != seen.asked;
         let script = is_script.then(|| self.named_file(&path::join(&seen.cwd, &seen.asked)));

@@ -20,6 +20,16 @@ pub struct Losses {
     pub strangers: u64,
     /// Paths that were longer than the probes' bound.
     pub cut_paths: u64,
+    /// Programs made in the run that ran without their hash being known.
+    pub unhashed: u64,
+    /// Executions that went by before they could be looked at.
+    pub uncaptured: u64,
+    /// Why executed files could not be captured at all, or not to the end; empty where they were.
+    pub capture: String,
+    /// Changes on disk that no event explains.
+    pub unexplained: u64,
+    /// Why the changes on disk could not be held against the events; empty where they were.
+    pub comparison: String,
 }
 
 impl Losses {
@@ -55,6 +65,11 @@ impl Losses {
     fn reasons(&self, family: Family) -> Vec<String> {
         let lost = self.records.get(&family).copied().unwrap_or(0);
         let process = |count| if family == Family::Process { count } else { 0 };
+        let said = match family {
+            Family::Process => Some(&self.capture),
+            Family::File => Some(&self.comparison),
+            _ => None,
+        };
         let file = |count| if family == Family::File { count } else { 0 };
         [
             (lost, "records lost"),
@@ -62,11 +77,15 @@ impl Losses {
             (process(self.unjoined), "records not joined"),
             (process(self.cut_arguments), "argument vectors or environments cut"),
             (process(self.strangers), "processes whose beginning was not seen"),
+            (process(self.unhashed), "programs made in the run without a hash"),
+            (process(self.uncaptured), "executions not captured"),
             (file(self.cut_paths), "paths cut"),
+            (file(self.unexplained), "changes on disk that no event explains"),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
+        .chain(said.filter(|text| !text.is_empty()).cloned())
         .collect()
     }
 }
@@ -110,5 +129,10 @@ mod tests {
         check(|it| it.cut_arguments = 2, Family::Process, "2 argument vectors or environments cut");
         check(|it| it.strangers = 1, Family::Process, "1 processes whose beginning was not seen");
         check(|it| it.cut_paths = 4, Family::File, "4 paths cut");
+        check(|it| it.unhashed = 1, Family::Process, "1 programs made in the run without a hash");
+        check(|it| it.uncaptured = 1, Family::Process, "1 executions not captured");
+        check(|it| it.unexplained = 2, Family::File, "2 changes on disk that no event explains");
+        check(|it| it.comparison = "why".into(), Family::File, "why");
+        check(|it| it.capture = "why".into(), Family::Process, "why");
     }
 }
