@@ -225,7 +225,7 @@ impl Provenance for Nothing {
         None
     }
 
-    fn digest_of(&mut self, _: &event::File) -> Option<[u8; 32]> {
+    fn digest_of(&mut self, _: &event::File, _: lazaret::normalise::Start) -> Option<[u8; 32]> {
         None
     }
 }
