@@ -176,7 +176,7 @@ impl Provenance for Nothing {
         None
     }
 
-    fn digest_of(&mut self, _: &File) -> Option<[u8; 32]> {
+    fn digest_of(&mut self, _: &File, _: lazaret::normalise::Start) -> Option<[u8; 32]> {
         None
     }
 }
