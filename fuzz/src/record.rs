@@ -72,7 +72,7 @@ struct Image;
 
 impl Provenance for Image {
     fn layer_of(&mut self, path: &[u8]) -> Option<u16> {
-        (path.len() % 3 > 0).then_some((path.len() % 3) as u16)
+        (!path.len().is_multiple_of(3)).then_some((path.len() % 3) as u16)
     }
 
     fn digest_of(&mut self, file: &File, _: lazaret::normalise::Start) -> Option<[u8; 32]> {
