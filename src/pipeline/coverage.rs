@@ -20,6 +20,8 @@ pub struct Losses {
     pub strangers: u64,
     /// Paths that were longer than the probes' bound.
     pub cut_paths: u64,
+    /// Names that could not be walked to the file that they led to.
+    pub unresolved: u64,
 }
 
 impl Losses {
@@ -63,6 +65,7 @@ impl Losses {
             (process(self.cut_arguments), "argument vectors or environments cut"),
             (process(self.strangers), "processes whose beginning was not seen"),
             (file(self.cut_paths), "paths cut"),
+            (file(self.unresolved), "names not walked to their end"),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -110,5 +113,6 @@ mod tests {
         check(|it| it.cut_arguments = 2, Family::Process, "2 argument vectors or environments cut");
         check(|it| it.strangers = 1, Family::Process, "1 processes whose beginning was not seen");
         check(|it| it.cut_paths = 4, Family::File, "4 paths cut");
+        check(|it| it.unresolved = 5, Family::File, "5 names not walked to their end");
     }
 }

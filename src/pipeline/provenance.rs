@@ -14,8 +14,8 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use crate::event::{self, Inode, Origin};
-use crate::image::Rootfs;
-use crate::normalise::Provenance;
+use crate::image::{RootEntry, Rootfs};
+use crate::normalise::{ImageEntry, Provenance};
 use crate::sys::open;
 
 /// Larger programs are not hashed: the run must not stand still for them.
@@ -55,6 +55,15 @@ impl Layers {
 impl Provenance for Layers {
     fn layer_of(&mut self, path: &[u8]) -> Option<u16> {
         self.rootfs.layer_of(path)
+    }
+
+    fn entry_at(&mut self, path: &[u8]) -> ImageEntry {
+        match self.rootfs.entry_at(path) {
+            None => ImageEntry::Absent,
+            Some(RootEntry::Link(target)) => ImageEntry::Link(target),
+            Some(RootEntry::Directory) => ImageEntry::Directory,
+            Some(RootEntry::Other) => ImageEntry::Other,
+        }
     }
 
     fn digest_of(&mut self, file: &event::File) -> Option<[u8; 32]> {

@@ -137,6 +137,7 @@ impl<'r> Recorder<'r> {
         self.losses.unreadable = counters.unreadable;
         self.losses.unjoined = counters.orphaned;
         self.losses.strangers = gaps.strangers;
+        self.losses.unresolved = gaps.unresolved;
         Ok(())
     }
 
