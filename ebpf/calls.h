@@ -43,6 +43,7 @@ enum act {
 	ACT_MKDIRAT = ACT(ON_NAMES, 9),
 	ACT_CHMOD = ACT(ON_NAMES, 10),
 	ACT_FCHMODAT = ACT(ON_NAMES, 11),
+	ACT_RENAMEAT2 = ACT(ON_NAMES, 12),
 
 	ACT_FCHMOD = ACT(ON_FILE_CHMOD, 0),
 
@@ -65,7 +66,7 @@ enum act {
 static const __u8 calls_native[CALLS] = {
 	[2] = ACT_OPEN,	      [257] = ACT_OPENAT,    [437] = ACT_OPENAT2,  [85] = ACT_CREAT,
 	[59] = ACT_EXECVE,    [322] = ACT_EXECVEAT,
-	[82] = ACT_RENAME,    [264] = ACT_RENAMEAT,  [316] = ACT_RENAMEAT,
+	[82] = ACT_RENAME,    [264] = ACT_RENAMEAT,  [316] = ACT_RENAMEAT2,
 	[86] = ACT_LINK,      [265] = ACT_LINKAT,
 	[88] = ACT_SYMLINK,   [266] = ACT_SYMLINKAT,
 	[87] = ACT_UNLINK,    [263] = ACT_UNLINKAT,  [84] = ACT_UNLINK,
@@ -81,7 +82,7 @@ static const __u8 calls_native[CALLS] = {
 static const __u8 calls_compat[CALLS] = {
 	[5] = ACT_OPEN,	      [295] = ACT_OPENAT,    [437] = ACT_OPENAT2,  [8] = ACT_CREAT,
 	[11] = ACT_EXECVE,    [358] = ACT_EXECVEAT,
-	[38] = ACT_RENAME,    [302] = ACT_RENAMEAT,  [353] = ACT_RENAMEAT,
+	[38] = ACT_RENAME,    [302] = ACT_RENAMEAT,  [353] = ACT_RENAMEAT2,
 	[9] = ACT_LINK,	      [303] = ACT_LINKAT,
 	[83] = ACT_SYMLINK,   [304] = ACT_SYMLINKAT,
 	[10] = ACT_UNLINK,    [301] = ACT_UNLINKAT,  [40] = ACT_UNLINK,

@@ -73,7 +73,7 @@ struct {
 struct record {
 	struct lz_head head;
 	union lz_body body;
-	__u8 texts[5 * TEXT_ROOM];
+	__u8 texts[6 * TEXT_ROOM];
 };
 
 #define TEXT_LIMIT (sizeof(struct record) - TEXT_ROOM)

@@ -85,12 +85,14 @@ struct lz_file {
 	__u8 pad[3];
 };
 
-/* A path argument: the program's string, and the kernel's own path of what it starts from. */
+/* A path argument: the program's string, the kernel's own path of what it starts from, and the one of
+ * the file behind a descriptor that the string names (/proc/self/fd/N, /dev/fd/N). */
 struct lz_argument {
 	__u16 text;
 	__u16 base;
+	__u16 link;
 	__u8 unreadable;
-	__u8 pad[3];
+	__u8 pad;
 };
 
 struct lz_socket {
@@ -147,15 +149,17 @@ struct lz_open {
 struct lz_open_failed {
 	__s64 result;
 	__u32 flags;
-	__u32 pad;
+	__u16 root; /* the task's root directory, where it is not the sandbox's */
+	__u16 pad;
 	struct lz_argument path;
 };
 
 /* rename, link, symlink (first is the new link's content), unlink, mkdir, chmod. */
 struct lz_names {
 	__s64 result;
-	__u32 mode;
-	__u32 pad;
+	__u32 mode; /* of rename and link: the flags */
+	__u16 root; /* as above */
+	__u16 cwd;  /* of those that succeeded: the task's working directory */
 	struct lz_argument first;
 	struct lz_argument second;
 };

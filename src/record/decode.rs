@@ -126,11 +126,14 @@ impl Cursor<'_> {
         })
     }
 
+    /// Its place (root and working directory) stands further behind, and is the caller's to add.
     pub fn argument(&mut self, argument: &wire::Argument) -> Result<PathArgument, Reason> {
         Ok(PathArgument {
             text: self.text(argument.text)?,
             base: self.text(argument.base)?,
+            link: self.text(argument.link)?,
             unreadable: argument.unreadable != 0,
+            ..PathArgument::default()
         })
     }
 }

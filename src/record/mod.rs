@@ -131,14 +131,18 @@ pub enum Body {
         flags: u32,
         result: i64,
     },
+    /// `flags` as of renameat2(2).
     Rename {
         from: PathArgument,
         to: PathArgument,
+        flags: u32,
         result: i64,
     },
+    /// `flags` as of linkat(2).
     Link {
         from: PathArgument,
         to: PathArgument,
+        flags: u32,
         result: i64,
     },
     Symlink {
@@ -216,6 +220,13 @@ pub struct PathArgument {
     /// The directory that a relative string starts from, by the kernel's own dentry; empty where
     /// `text` is absolute.
     pub base: Vec<u8>,
+    /// The kernel's own path of the file behind the descriptor that `text` begins with
+    /// (`/proc/self/fd/N`, `/dev/fd/N`); empty where it does not.
+    pub link: Vec<u8>,
+    /// The task's root directory, from the sandbox's root; empty where they are the same.
+    pub root: Vec<u8>,
+    /// The task's working directory, of calls that changed something; else empty.
+    pub cwd: Vec<u8>,
     /// The string could not be read (its page was not present).
     pub unreadable: bool,
 }

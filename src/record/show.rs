@@ -39,8 +39,12 @@ impl Display for Body {
             Body::OpenFailed { path, flags, result } => {
                 write!(f, "open_failed {path} {flags:#o} = {result}")
             }
-            Body::Rename { from, to, result } => write!(f, "rename {from} {to} = {result}"),
-            Body::Link { from, to, result } => write!(f, "link {from} {to} = {result}"),
+            Body::Rename { from, to, flags, result } => {
+                write!(f, "rename {from} {to}{} = {result}", Flags(*flags))
+            }
+            Body::Link { from, to, flags, result } => {
+                write!(f, "link {from} {to}{} = {result}", Flags(*flags))
+            }
             Body::Symlink { target, path, result } => {
                 write!(f, "symlink {} {path} = {result}", target.escape_ascii())
             }
@@ -92,13 +96,27 @@ impl Display for PathArgument {
             write!(f, "?")?;
         }
         write!(f, "{}", self.text.escape_ascii())?;
-        if self.base.is_empty() { Ok(()) } else { write!(f, "@{}", self.base.escape_ascii()) }
+        for (mark, text) in [("@", &self.base), ("=>", &self.link), (" in ", &self.root)] {
+            if !text.is_empty() {
+                write!(f, "{mark}{}", text.escape_ascii())?;
+            }
+        }
+        Ok(())
     }
 }
 
 impl Display for KernelSocket {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         write!(f, "{}.{}.{}", self.family, self.kind, self.protocol)
+    }
+}
+
+/// Flags of a call, where there are any.
+struct Flags(u32);
+
+impl Display for Flags {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        if self.0 == 0 { Ok(()) } else { write!(f, " {:#x}", self.0) }
     }
 }
 

@@ -94,7 +94,7 @@ wire! {
     File = "lz_file" {
         inode: u64, magic: u64, device: u32, links: u32, mode: u16, path: u16, upper: u8, pad: [u8; 3],
     }
-    Argument = "lz_argument" { text: u16, base: u16, unreadable: u8, pad: [u8; 3], }
+    Argument = "lz_argument" { text: u16, base: u16, link: u16, unreadable: u8, pad: u8, }
     Socket = "lz_socket" { family: u16, kind: u16, protocol: u16, address: u16, }
     Exec = "lz_exec" {
         exe: File, pieces: u64, argv_size: u32, env_size: u32, argv_sent: u32, env_sent: u32,
@@ -107,8 +107,10 @@ wire! {
     }
     Exit = "lz_exit" { status: u32, pad: u32, }
     Open = "lz_open" { file: File, flags: u32, created: u8, pad: [u8; 3], }
-    OpenFailed = "lz_open_failed" { result: i64, flags: u32, pad: u32, path: Argument, }
-    Names = "lz_names" { result: i64, mode: u32, pad: u32, first: Argument, second: Argument, }
+    OpenFailed = "lz_open_failed" { result: i64, flags: u32, root: u16, pad: u16, path: Argument, }
+    Names = "lz_names" {
+        result: i64, mode: u32, root: u16, cwd: u16, first: Argument, second: Argument,
+    }
     FileChmod = "lz_file_chmod" { file: File, result: i64, mode: u32, pad: u32, }
     Endpoint = "lz_endpoint" { result: i64, socket: Socket, }
     Dup = "lz_dup" { onto: u32, is_socket: u32, socket: Socket, file: File, }
