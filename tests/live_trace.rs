@@ -162,7 +162,7 @@ fn calls_that_seccomp_denies_are_seen_and_counted() {
     let seen = watch(&["denied"]);
     seen.assert_whole();
     let refused = |record: &&Record| {
-        matches!(record.body, Body::Denied { number: 101, result: -1, args: [16, 1, ..], compat: false })
+        matches!(record.body, Body::Denied { number: 101, result: -1, args: [16, 1, ..], compat: false, .. })
     };
     assert_eq!(seen.records.iter().filter(refused).map(|record| record.count).sum::<u64>(), 500);
     assert_eq!(seen.records.iter().filter(refused).count(), 2, "{:#?}", seen.lines());
@@ -231,7 +231,7 @@ fn an_exec_carries_argv_env_script_and_directory() {
     fs::remove_file(&script).unwrap();
     seen.assert_whole();
     let exec = seen.records.iter().find(|record| matches!(record.body, Body::Exec { .. }));
-    let Some(Record { body: Body::Exec { exe, asked, interpreter, argv, env, cwd, comm, tty }, .. }) = exec
+    let Some(Record { body: Body::Exec { exe, asked, interpreter, argv, env, cwd, comm, tty, .. }, .. }) = exec
     else {
         panic!("no exec");
     };
@@ -399,4 +399,83 @@ fn the_survey_says_what_works_and_what_to_do_about_the_rest() {
     let blind = survey_with(Path::new("/nonexistent/vmlinux"));
     let refused = blind.iter().filter(|answer| answer.needed && answer.refused.is_some());
     assert_eq!(refused.count(), 3, "{blind:#?}");
+}
+
+/// What the act did to itself and others, as far as these tests look: no opens, forks and exits.
+fn acts_of_note(seen: &Seen) -> Vec<String> {
+    let dull = ["open ", "fork", "exit"];
+    let mut lines = seen.lines();
+    lines.retain(|line| !dull.iter().any(|dull| line.starts_with(dull)));
+    lines
+}
+
+#[test]
+fn memory_that_becomes_executable_is_told_and_an_ordinary_mapping_is_not() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["memory"]);
+    seen.assert_whole();
+    let lines = acts_of_note(&seen);
+    let expected = ["x"];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_program_run_from_memory_is_seen_from_its_making_on() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["fileless"]);
+    seen.assert_whole();
+    let lines = acts_of_note(&seen);
+    let expected = ["x"];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn what_processes_do_to_each_other_names_the_target() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["processes"]);
+    seen.assert_whole();
+    let lines = acts_of_note(&seen);
+    let expected = ["x"];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn calls_on_the_kernel_are_told_also_when_they_succeed() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["kernels"]);
+    seen.assert_whole();
+    let lines = acts_of_note(&seen);
+    let expected = ["x"];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_process_that_leaves_the_cgroup_is_seen_leaving_and_afterwards() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["escape"]);
+    seen.assert_whole();
+    let expected = ["x"];
+    assert_eq!(seen.lines(), expected);
+}
+
+#[test]
+fn a_refusal_for_a_missing_capability_names_it() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["incapable"]);
+    seen.assert_whole();
+    let lines = acts_of_note(&seen);
+    let expected = ["x"];
+    assert_eq!(lines, expected);
 }

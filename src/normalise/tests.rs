@@ -53,6 +53,7 @@ fn exec_of(file: KernelFile, argv: &str) -> Body {
         cwd: b"/".to_vec(),
         comm: b"x".to_vec(),
         tty: false,
+        capabilities: record::Capabilities::default(),
     }
 }
 
