@@ -22,7 +22,7 @@ INLINE __u64 detail_of(const struct call *call, __u32 shape)
 {
 	__u64 detail = 0;
 
-	if (shape == OF_CLONE)
+	if (shape == OF_CLONE || shape == OF_UNSHARE)
 		return call->args[0];
 	if (shape == OF_CLONE3)
 		bpf_probe_read_user(&detail, 8, (void *)call->args[0]); /* clone_args.flags */
@@ -122,9 +122,9 @@ CALLED int send_call(const struct call *call, __u64 detail, __u32 missing, __u32
 	if (call->compat)
 		s->flags |= LZ_COMPAT;
 	__u32 fixed = s->at;
-	if (shape == OF_PIDFD || shape == OF_SETNS)
+	if (shape == OF_PIDFD)
 		fill_target(body, call->args[0]);
-	if (shape == OF_FILE || shape == OF_SETNS)
+	if (shape == OF_FILE)
 		add_file_path(s, body, call->args[0]);
 	add_texts(s, call, shape);
 	if (s->at != fixed)
@@ -146,7 +146,10 @@ int call(__u64 *ctx)
 	read_call(&call, ctx);
 	shape = call.act & 15;
 	detail = detail_of(&call, shape);
-	if ((shape == OF_CLONE || shape == OF_CLONE3) && !(detail & CLONE_NEW_ANY))
+	if ((shape == OF_CLONE || shape == OF_CLONE3) &&
+	    (!(detail & CLONE_NEW_ANY) || !call.result)) /* the child returns from it as well */
+		return 0;
+	if (shape == OF_UNSHARE && !(detail & CLONE_NEW_ANY))
 		return 0;
 	send_call(&call, detail, missing_capability((struct pt_regs *)ctx[0]),
 		  kind_of_call(call.act));

@@ -93,7 +93,7 @@ enum shape_of_call {
 	OF_FILE = 9,	   /* a descriptor of a file in the first */
 	OF_MOVE_MOUNT = 10, /* strings in the second and fourth */
 	OF_OPEN_TREE = 11, /* a string in the second */
-	OF_SETNS = 12,
+	OF_UNSHARE = 12,   /* flags in the first; returns once */
 };
 
 #define CALLS 512
@@ -132,8 +132,8 @@ static const __u16 calls_native[CALLS] = {
 	[317] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* seccomp */
 	[116] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* setgroups */
 	[56] = ACT(ON_KERNEL_CALL, OF_CLONE),	     [435] = ACT(ON_KERNEL_CALL, OF_CLONE3),
-	[272] = ACT(ON_KERNEL_CALL, OF_CLONE),	     /* unshare */
-	[308] = ACT(ON_KERNEL_CALL, OF_SETNS),	     /* setns */
+	[272] = ACT(ON_KERNEL_CALL, OF_UNSHARE),     /* unshare */
+	[308] = ACT(ON_KERNEL_CALL, OF_PIDFD),	     /* setns */
 	[165] = ACT(ON_KERNEL_CALL, OF_THREE_TEXTS), /* mount */
 	[166] = ACT(ON_KERNEL_CALL, OF_TEXT),	     /* umount2 */
 	[155] = ACT(ON_KERNEL_CALL, OF_TWO_TEXTS),   /* pivot_root */
@@ -197,7 +197,7 @@ static const __u16 calls_compat[CALLS] = {
 	[354] = ACT(ON_PROCESS_CALL, OF_NOTHING),    [81] = ACT(ON_PROCESS_CALL, OF_NOTHING),
 	[206] = ACT(ON_PROCESS_CALL, OF_NOTHING),
 	[120] = ACT(ON_KERNEL_CALL, OF_CLONE),	     [435] = ACT(ON_KERNEL_CALL, OF_CLONE3),
-	[310] = ACT(ON_KERNEL_CALL, OF_CLONE),	     [346] = ACT(ON_KERNEL_CALL, OF_SETNS),
+	[310] = ACT(ON_KERNEL_CALL, OF_UNSHARE),     [346] = ACT(ON_KERNEL_CALL, OF_PIDFD),
 	[21] = ACT(ON_KERNEL_CALL, OF_THREE_TEXTS),  [52] = ACT(ON_KERNEL_CALL, OF_TEXT),
 	[22] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [217] = ACT(ON_KERNEL_CALL, OF_TWO_TEXTS),
 	[61] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [428] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),

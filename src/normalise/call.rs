@@ -6,7 +6,8 @@
 use super::lineage::Lineage;
 use super::{syscall, uring};
 use crate::event::{
-    Act, Bytes, Call, Capabilities, Credentials, KernelAct, MemoryAct, Outcome, ProcessAct, ProcessCall, Target,
+    Act, Bytes, Call, Capabilities, Credentials, KernelAct, MemoryAct, Outcome, ProcessAct, ProcessCall,
+    Target,
 };
 use crate::record::{self, About, SignalTarget, Task};
 
@@ -15,7 +16,13 @@ const EACCES: i32 = 13;
 const ENOSYS: i32 = 38;
 
 /// A call that was recorded as such.
-pub(super) fn call(lineage: &Lineage, task: &Task, about: About, seen: record::Call, outcome: Outcome) -> Act {
+pub(super) fn call(
+    lineage: &Lineage,
+    task: &Task,
+    about: About,
+    seen: record::Call,
+    outcome: Outcome,
+) -> Act {
     let call = described(lineage, task, seen);
     match about {
         About::Compat => Act::Kernel(KernelAct::Compat(call)),

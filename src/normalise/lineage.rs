@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::event::{
-    Ancestor, Bytes, Executable, File, FileKind, Ids, Origin, Process, ProcessKey, Program, ProgramId, Relation,
-    Target,
+    Ancestor, Bytes, Executable, File, FileKind, Ids, Origin, Process, ProcessKey, Program, ProgramId,
+    Relation, Target,
 };
 use crate::record::Task;
 
@@ -31,7 +31,15 @@ pub(super) struct Lineage {
 impl Lineage {
     pub(super) fn new(id_base: u32, init_pid: u32) -> Lineage {
         let own = Arc::new(unseen_program(OWN, b"init", Origin::Supplied));
-        Lineage { id_base, init_pid, own, alive: HashMap::new(), kin: Kin::default(), last_program: OWN.0, strangers: 0 }
+        Lineage {
+            id_base,
+            init_pid,
+            own,
+            alive: HashMap::new(),
+            kin: Kin::default(),
+            last_program: OWN.0,
+            strangers: 0,
+        }
     }
 
     /// The sandbox's own init, or a child of it that has not yet become a program of the image.

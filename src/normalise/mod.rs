@@ -116,8 +116,7 @@ impl<P: Provenance> Normaliser<P> {
                 None
             }
             Body::Exec { exe, asked, interpreter, argv, env, cwd, comm, tty, capabilities } => {
-                let seen =
-                    Seen { exe, asked, interpreter, argv, env, cwd, comm, tty, capabilities, cut };
+                let seen = Seen { exe, asked, interpreter, argv, env, cwd, comm, tty, capabilities, cut };
                 Some(self.exec(time, &task, seen))
             }
             Body::Fork { child } => self.fork(time, &task, &child),

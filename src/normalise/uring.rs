@@ -23,7 +23,9 @@ mod tests {
 
     #[test]
     fn numbers_are_those_of_the_header() {
-        for (opcode, expected) in [(0, "nop"), (9, "sendmsg"), (18, "openat"), (28, "openat2"), (39, "linkat"), (45, "socket")] {
+        for (opcode, expected) in
+            [(0, "nop"), (9, "sendmsg"), (18, "openat"), (28, "openat2"), (39, "linkat"), (45, "socket")]
+        {
             assert_eq!(name(opcode), Some(expected));
         }
         assert_eq!(name(1000), None);

@@ -8,7 +8,8 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::wire::{self, Head, kind};
 use super::{
-    Body, KernelFile, KernelSocket, PathArgument, Task, call, ids, memory, names, open, process, signal, socket,
+    Body, KernelFile, KernelSocket, PathArgument, Task, call, ids, memory, names, open, process, signal,
+    socket,
 };
 
 /// What the bytes of one record turned out to be.

@@ -6,8 +6,8 @@ use std::fmt::{Display, Formatter, Result};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{
-    Body, Call, Capabilities, Credentials, DupSource, KernelFile, KernelSocket, Mapping, PathArgument, Record,
-    SignalTarget,
+    Body, Call, Capabilities, Credentials, DupSource, KernelFile, KernelSocket, Mapping, PathArgument,
+    Record, SignalTarget,
 };
 
 impl Display for Record {

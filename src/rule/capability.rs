@@ -26,7 +26,8 @@ mod tests {
 
     #[test]
     fn numbers_are_those_of_the_header() {
-        for (number, expected) in [(0, "chown"), (7, "setuid"), (21, "sys_admin"), (39, "bpf"), (63, "other")] {
+        for (number, expected) in [(0, "chown"), (7, "setuid"), (21, "sys_admin"), (39, "bpf"), (63, "other")]
+        {
             assert_eq!(name(number), expected);
         }
         assert_eq!(names(1 << 21 | 1).collect::<Vec<_>>(), ["chown", "sys_admin"]);

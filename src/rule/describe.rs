@@ -106,7 +106,9 @@ fn process_call(what: ProcessCall, call: &Call) -> String {
 
 fn aim(target: Option<&Target>) -> String {
     match target {
-        Some(target) => format!("process {} ({}, {})", target.pid, escape(&target.exe), target.relation.name()),
+        Some(target) => {
+            format!("process {} ({}, {})", target.pid, escape(&target.exe), target.relation.name())
+        }
         None => "a process that was not found".to_owned(),
     }
 }

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::text::{self, arguments, digest};
 use crate::event::{
-    Act, Bytes, Call, Capabilities, Credentials, DupSource, Endpoint, Exec, Executable, Family, File, FileAct,
-    FileKind, Ids, Inode, KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin, Phase, ProcessAct,
-    ProcessCall, ProcessKey, Protocol, Region, Relation, SandboxAct, Target,
+    Act, Bytes, Call, Capabilities, Credentials, DupSource, Endpoint, Exec, Executable, Family, File,
+    FileAct, FileKind, Ids, Inode, KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin, Phase,
+    ProcessAct, ProcessCall, ProcessKey, Protocol, Region, Relation, SandboxAct, Target,
 };
 
 /// A line as it is written.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::event::{
-    Act, Bytes, Call, Capabilities, Credentials, DupSource, Endpoint, Event, EventId, Exec, Executable, Family,
-    File, FileAct, FileKind, Ids, Inode, KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin, Outcome,
-    Phase, Process, ProcessAct, ProcessCall, ProcessKey, Program, ProgramId, Protocol, Region, Relation,
-    SandboxAct, Target,
+    Act, Bytes, Call, Capabilities, Credentials, DupSource, Endpoint, Event, EventId, Exec, Executable,
+    Family, File, FileAct, FileKind, Ids, Inode, KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin,
+    Outcome, Phase, Process, ProcessAct, ProcessCall, ProcessKey, Program, ProgramId, Protocol, Region,
+    Relation, SandboxAct, Target,
 };
 use crate::report::document::{CoverageState, Exit, ExitReason, Recording};
 
@@ -59,7 +59,11 @@ fn process(program: &Arc<Program>) -> Process {
 
 fn every_act() -> Vec<Act> {
     let mut acts = vec![
-        Act::Exec(Exec { asked: bytes(b"./x\xff"), env: vec![bytes(b"A=b"), bytes(b"")], capabilities: Some(SETS) }),
+        Act::Exec(Exec {
+            asked: bytes(b"./x\xff"),
+            env: vec![bytes(b"A=b"), bytes(b"")],
+            capabilities: Some(SETS),
+        }),
         Act::Process(ProcessAct::Fork { child: ProcessKey { pid: 1, start: 2 }, child_pid: 3 }),
         Act::Process(ProcessAct::Exit { code: 255, signal: 9 }),
         Act::Denied(Call {
@@ -414,7 +418,8 @@ fn evidence_has_a_bound_too() {
 #[test]
 fn a_list_that_the_kernel_would_not_take_is_refused_on_both_sides() {
     let mut event = every_event().remove(0);
-    event.act = Act::Exec(Exec { asked: bytes(b"x"), env: vec![bytes(b""); LIST_MAX + 1], ..Exec::default() });
+    event.act =
+        Act::Exec(Exec { asked: bytes(b"x"), env: vec![bytes(b""); LIST_MAX + 1], ..Exec::default() });
     let mut writer = Writer::new(Vec::new(), &header()).unwrap();
     writer.write(&event).unwrap();
     assert_eq!(writer.counters().omitted, 1);

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::Visit;
 use crate::event::{
-    Act, Call, Credentials, DupSource, Endpoint, Exec, FileAct, FileKind, KernelAct, MemoryAct, NetAct, OpenMode,
-    Origin, ProcessAct, Protocol, Region, SandboxAct, Target,
+    Act, Call, Credentials, DupSource, Endpoint, Exec, FileAct, FileKind, KernelAct, MemoryAct, NetAct,
+    OpenMode, Origin, ProcessAct, Protocol, Region, SandboxAct, Target,
 };
 use crate::rule::capability;
 use crate::rule::subject::{Subject, origin_name};

@@ -1,9 +1,9 @@
 //! The table of fields, in the order in which they are listed.
 
 use super::read::{
-    arg, asked, call, call_texts, capabilities, changed, dup, env, errno, file_actions, file_kind, gained, ip,
-    is_local, is_own_exe, is_public, kernel_action, kernel_act, layer, memory_action, namespaces, net_act,
-    new_mode, open_mode, origin, port, process_act, process_action, protocol, protocol_name, region,
+    arg, asked, call, call_texts, capabilities, changed, dup, env, errno, file_actions, file_kind, gained,
+    ip, is_local, is_own_exe, is_public, kernel_act, kernel_action, layer, memory_action, namespaces,
+    net_act, new_mode, open_mode, origin, port, process_act, process_action, protocol, protocol_name, region,
     ring_paths, sandbox_action, symlink_target, target, unix_path,
 };
 use super::{Category, Field, Read};
@@ -29,7 +29,6 @@ const REMOTE: &[Category] = &[Category::Net, Category::Process];
 const MEMORY: &[Category] = &[Category::Memory];
 const KERNEL: &[Category] = &[Category::Kernel];
 const CALLS: &[Category] = &[Category::Process, Category::Memory, Category::Kernel, Category::Denied];
-const TARGETS: &[Category] = &[Category::Process, Category::Denied];
 const SANDBOX: &[Category] = &[Category::Sandbox];
 
 const fn event(categories: &'static [Category], name: &'static str, read: Read, doc: &'static str) -> Field {
@@ -576,19 +575,19 @@ pub static FIELDS: &[Field] = &[
         "the signal that was sent",
     )),
     event(
-        TARGETS,
+        CALLS,
         "target.pid",
         Read::Number(|s| Some(target(s)?.pid.into())),
         "the process that the act is aimed at, as the image sees it",
     ),
     event(
-        TARGETS,
+        CALLS,
         "target.exe.path",
         Read::Text(|s| Some(&target(s)?.exe)),
         "the file that this process runs from",
     ),
     event(
-        TARGETS,
+        CALLS,
         "target.exe.name",
         Read::Text(|s| Some(name(&target(s)?.exe))),
         "last component of target.exe.path",
@@ -596,14 +595,14 @@ pub static FIELDS: &[Field] = &[
     one_of(
         &["own", "descendant", "ancestor", "other"],
         event(
-            TARGETS,
+            CALLS,
             "target.relation",
             Read::Text(|s| Some(target(s)?.relation.name().as_bytes())),
             "how this process stands to the one that acts; own is itself",
         ),
     ),
     event(
-        TARGETS,
+        CALLS,
         "target.verified",
         Read::Flag(|s| Some(target(s)?.verified)),
         "the target is the kernel's own, not found by the number that was passed",

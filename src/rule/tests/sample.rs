@@ -63,7 +63,7 @@ pub fn exec(env: &[&str]) -> Act {
     Act::Exec(Exec {
         asked: bytes("x"),
         env: env.iter().map(|variable| bytes(variable)).collect(),
-        capabilities: None,
+        capabilities: Some(Capabilities { effective: 1 << 21, permitted: 1 << 21 }),
     })
 }
 
@@ -177,7 +177,9 @@ fn acts() -> Vec<Act> {
         capability: Some(21),
         ..Call::default()
     };
-    acts.extend(["mount", "unshare", "setns", "bpf", "chroot"].map(|it| Act::Kernel(KernelAct::Call(call(it)))));
+    acts.extend(
+        ["mount", "unshare", "setns", "bpf", "chroot"].map(|it| Act::Kernel(KernelAct::Call(call(it)))),
+    );
     acts.push(Act::Kernel(KernelAct::Compat(call("open"))));
     acts.push(Act::Kernel(KernelAct::Unfinished(call("connect"))));
     acts.push(Act::Kernel(KernelAct::Moved { hierarchy: 0, cgroup: bytes("/") }));
