@@ -90,7 +90,8 @@ fn family_of(category: Category) -> Family {
         Category::Exec | Category::Process => Family::Process,
         Category::File => Family::File,
         Category::Net => Family::Network,
-        Category::Denied => Family::Kernel,
+        Category::Kernel | Category::Denied => Family::Kernel,
+        Category::Memory => Family::Memory,
         Category::Sandbox => Family::Sandbox,
     }
 }

@@ -18,6 +18,7 @@
 //! ([`crate::report`]) and what follows from them ([`crate::verdict`]).
 
 pub mod attack;
+mod capability;
 mod check;
 mod correlation;
 pub mod describe;

@@ -15,6 +15,9 @@ use super::parse;
 use super::subject::{ProgramFacts, Subject};
 use crate::event::{Event, Program, ProgramId};
 
+/// Rules are filed by category.
+const CATEGORIES: usize = Category::ALL.len();
+
 /// Rules, checked and compiled.
 pub struct RuleSet {
     rules: Vec<Rule>,
@@ -22,7 +25,7 @@ pub struct RuleSet {
     patterns: Vec<Pattern>,
     plans: Vec<Plan>,
     /// In the order of [`Category::ALL`].
-    categories: [CategoryRules; 6],
+    categories: [CategoryRules; CATEGORIES],
 }
 
 /// A detection, and who asks for it.
@@ -78,7 +81,7 @@ impl RuleSet {
 
     fn compile(rules: Vec<Rule>, plans: Vec<Plan>) -> RuleSet {
         let patterns = patterns(&rules, &plans);
-        let mut categories: [CategoryRules; 6] = Default::default();
+        let mut categories: [CategoryRules; CATEGORIES] = Default::default();
         for (at, pattern) in patterns.iter().enumerate() {
             categories[pattern.category as usize].file(pattern, at as RuleAt);
         }
@@ -234,7 +237,7 @@ pub struct Matcher<'r> {
 /// A program, and the rules that its events can match.
 struct Known {
     facts: Option<ProgramFacts>,
-    rules: [std::sync::OnceLock<Box<[RuleAt]>>; 6],
+    rules: [std::sync::OnceLock<Box<[RuleAt]>>; CATEGORIES],
 }
 
 /// A rule that matched an event.
