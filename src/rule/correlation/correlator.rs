@@ -1,7 +1,7 @@
 //! Holds the base matches of a recording against all plans.
 //!
 //! Cost: an event without a base match costs one comparison; one with a match costs a few look-ups, and
-//! at most a plan's threshold of comparisons. Memory: each plan keeps so many groups and so many bytes;
+//! at most a plan's threshold of comparisons. Memory: each plan keeps so many bytes;
 //! beyond that the group that was quiet for longest is forgotten, and counted.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -17,10 +17,8 @@ use crate::rule::metadata::Rule;
 use crate::rule::set::{Feed, RuleSet};
 use crate::rule::subject::{ProgramFacts, Subject};
 
-/// A plan keeps so many groups.
-const GROUPS_MAX: usize = 8192;
-/// A plan keeps about so many bytes of events.
-const WEIGHT_MAX: usize = 8 << 20;
+/// A plan keeps about so many bytes of groups and events: some 40,000 groups of one event.
+const WEIGHT_MAX: usize = 32 << 20;
 /// What a kept event weighs beside its names.
 const EVENT_WEIGHT: usize = 512;
 /// What a group weighs beside its events and values.
@@ -162,7 +160,10 @@ impl<'r> Stepping<'_, 'r> {
         let keys = Keys::of(plan.scope, &plan.steps[step].group, subject);
         let mut left_out = keys.left_out;
         if step >= plan.wanted {
-            keys.combinations.into_iter().flatten().for_each(|key| self.state.absence.refute(key));
+            let refutes = step < plan.wanted + plan.without;
+            for key in keys.combinations.into_iter().flatten() {
+                if refutes { self.state.absence.refute(key) } else { self.state.begin_anew(&key) }
+            }
             self.state.given_up += left_out;
             return;
         }
@@ -239,8 +240,10 @@ impl<'r> Stepping<'_, 'r> {
     fn complete(&mut self, key: &Key, events: &[Kept]) -> Option<Completed<'r>> {
         let plan = &self.rules.plans()[self.at];
         let id = self.id(key, events);
-        if let Some(live) = self.state.groups.get_mut(key).filter(|_| !plan.is_chain()) {
+        if !plan.is_chain() {
+            let mut live = self.state.open(key, self.now);
             live.group.completed = Some(id);
+            self.state.close(key.clone(), live);
         }
         self.found(key, id, events)
     }
@@ -264,7 +267,7 @@ impl<'r> Stepping<'_, 'r> {
         let events = events.iter().map(|kept| (kept.step, kept.event.clone())).collect();
         let is_ordered = plan.is_chain();
         let completed = Completed { rule, id, count, events, plan: self.at, is_ordered };
-        if plan.steps.len() == plan.wanted {
+        if plan.without == 0 {
             return Some(completed);
         }
         if !self.state.absence.keep(key, completed) {
@@ -282,6 +285,13 @@ impl State<'_> {
         }
     }
 
+    fn begin_anew(&mut self, key: &Key) {
+        if let Some(live) = self.groups.remove(key) {
+            self.by_age.remove(&live.age);
+            self.weight -= live.weight;
+        }
+    }
+
     fn forget_oldest(&mut self) -> u64 {
         let Some((_, key)) = self.by_age.pop_first() else { return 0 };
         let Some(live) = self.groups.remove(&key) else { return 0 };
@@ -289,7 +299,7 @@ impl State<'_> {
         live.group.held() as u64
     }
 
-    /// Takes a group out, to be changed; [`State::close`] puts it back.
+    /// Takes a group out, to be changed; [`State::close`] puts it back, unless it holds nothing.
     fn open(&mut self, key: &Key, now: Duration) -> Live {
         self.serial += 1;
         let age = (now, self.serial);
@@ -305,10 +315,13 @@ impl State<'_> {
     }
 
     fn close(&mut self, key: Key, live: Live) {
+        if live.group.held() == 0 && live.group.completed.is_none() {
+            return;
+        }
         self.weight += live.weight;
         self.by_age.insert(live.age, key.clone());
         self.groups.insert(key, live);
-        while self.groups.len() > GROUPS_MAX || (self.weight > WEIGHT_MAX && self.groups.len() > 1) {
+        while self.weight > WEIGHT_MAX && self.groups.len() > 1 {
             self.given_up += self.forget_oldest();
         }
     }

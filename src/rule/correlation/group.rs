@@ -28,7 +28,7 @@ pub type Values = Vec<Box<[u8]>>;
 type Chain = Vec<Kept>;
 
 /// A group keeps so many chains for each step.
-const CHAINS_MAX: usize = 8;
+const CHAINS_MAX: usize = 32;
 
 /// What makes two events count as one.
 #[derive(Clone, PartialEq)]
@@ -112,19 +112,21 @@ impl Group {
     fn chain(&mut self, plan: &Plan, kept: &Kept) -> Option<Vec<Kept>> {
         self.chains.resize(plan.wanted, Vec::new());
         let begin = kept.at.saturating_sub(plan.timespan);
-        let chain = match kept.step {
-            0 => vec![kept.clone()],
+        let mut longer: Vec<Chain> = match kept.step {
+            0 => vec![vec![kept.clone()]],
             step => {
                 let fitting = self.chains[step - 1].iter().filter(|chain| kept.fits(chain, begin));
-                fitting.max_by_key(|chain| chain[0].at)?.iter().chain([kept]).cloned().collect()
+                fitting.map(|chain| chain.iter().chain([kept]).cloned().collect()).collect()
             }
         };
-        if kept.step + 1 == plan.wanted {
-            self.chains.clear();
-            return Some(chain);
+        if kept.step + 1 < plan.wanted {
+            longer.into_iter().for_each(|chain| self.keep(kept.step, chain));
+            return None;
         }
-        self.keep(kept.step, chain);
-        None
+        longer.sort_by_key(|chain| chain[0].at);
+        let chain = longer.pop()?;
+        self.chains.clear();
+        Some(chain)
     }
 
     /// Of chains that are bound to the same values one is enough.

@@ -2,7 +2,8 @@
 //!
 //! Sigma's correlation documents (specification 2.1) in our rule language: `event_count`, `value_count`,
 //! `temporal`, `temporal_ordered`, with `group-by`, `aliases`, `timespan` and `condition`; and two keys
-//! of our own: `scope` (who must have done it) and `without` (what must never happen in the group).
+//! of our own: `scope` (who must have done it), `without` (what must never happen in the group) and `until`
+//! (what makes the group begin anew).
 //!
 //! ```text
 //! file → read → Correlation ──resolve──→ Plan ┐
@@ -39,6 +40,7 @@ pub struct Correlation {
     pub timespan: Duration,
     pub rules: Vec<Name>,
     pub without: Vec<Name>,
+    pub until: Vec<Name>,
     pub group_by: Vec<Name>,
     pub aliases: Vec<Alias>,
     /// So many events, values or rules complete it; `None`: every rule of the list.
@@ -70,6 +72,13 @@ pub enum Scope {
     Lineage,
     /// All events of the run.
     Run,
+}
+
+impl Correlation {
+    /// Every name of a base or rule, in the order of a plan's steps.
+    fn names(&self) -> impl Iterator<Item = &Name> {
+        self.rules.iter().chain(&self.without).chain(&self.until)
+    }
 }
 
 /// A name in the file, and where it stands.

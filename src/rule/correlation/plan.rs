@@ -19,10 +19,12 @@ pub struct Plan {
     /// So many different values of the steps' field, over completed groups of one owner, complete the
     /// correlation; for the temporal types.
     pub repeats: Option<u64>,
-    /// In the order of `rules`, then of `without`.
+    /// In the order of `rules`, then of `without`, then of `until`.
     pub steps: Vec<Step>,
     /// So many of the steps are from `rules`.
     pub wanted: usize,
+    /// So many of the steps are from `without`.
+    pub without: usize,
 }
 
 impl Plan {
@@ -57,7 +59,7 @@ pub fn resolve(rules: &[Rule], at: usize, correlation: &Correlation) -> Result<P
     let rule = &rules[at];
     let mut found = Vec::new();
     let mut add = |line, problem| found.push(RuleError { file: rule.file.clone(), line, problem });
-    let names = correlation.rules.iter().chain(&correlation.without);
+    let names = correlation.names();
     let mut steps = Vec::new();
     for name in names {
         match step(rules, correlation, name) {
@@ -76,7 +78,7 @@ pub fn resolve(rules: &[Rule], at: usize, correlation: &Correlation) -> Result<P
             break;
         }
     }
-    let wanted = correlation.rules.len();
+    let (wanted, without) = (correlation.rules.len(), correlation.without.len());
     let temporal = matches!(correlation.kind, Kind::Temporal | Kind::TemporalOrdered);
     let repeats = correlation.threshold.filter(|_| temporal && correlation.field.is_some());
     let threshold = correlation.threshold.filter(|_| repeats.is_none()).unwrap_or(wanted as u64);
@@ -88,7 +90,7 @@ pub fn resolve(rules: &[Rule], at: usize, correlation: &Correlation) -> Result<P
         return Err(found);
     }
     let Correlation { kind, scope, timespan, .. } = *correlation;
-    Ok(Plan { rule: at, kind, scope, timespan, threshold, repeats, steps, wanted })
+    Ok(Plan { rule: at, kind, scope, timespan, threshold, repeats, steps, wanted, without })
 }
 
 type Fault = (usize, Problem);
@@ -181,8 +183,7 @@ fn of_rule<'a>(alias: &'a Alias, rule: &Name) -> Option<&'a Name> {
 
 /// Bases and aliases that nothing names, and aliases for rules that are not in the list.
 fn unused(correlation: &Correlation) -> Vec<Fault> {
-    let is_named =
-        |text: &str| correlation.rules.iter().chain(&correlation.without).any(|name| name.text == text);
+    let is_named = |text: &str| correlation.names().any(|name| name.text == text);
     let mut faults = Vec::new();
     for base in correlation.base.iter().filter(|base| !is_named(&base.name.text)) {
         faults.push((base.name.line, Problem::UnusedBase { name: base.name.text.clone() }));
@@ -193,7 +194,7 @@ fn unused(correlation: &Correlation) -> Vec<Fault> {
             faults.push((alias.name.line, Problem::UnusedAlias { name: alias.name.text.clone() }));
         }
         for (rule, _) in alias.fields.iter().filter(|(rule, _)| !is_named(&rule.text)) {
-            let known = correlation.rules.iter().chain(&correlation.without);
+            let known = correlation.names();
             let nearest = nearest(&rule.text, known.map(|name| name.text.as_str()));
             faults.push((rule.line, Problem::UnknownRule { name: rule.text.clone(), nearest }));
         }

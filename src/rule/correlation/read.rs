@@ -8,7 +8,8 @@ use crate::rule::metadata::Word;
 use crate::rule::parse::Reader;
 use crate::rule::yaml::{Content, Node};
 
-const KEYS: [&str; 8] = ["type", "rules", "group-by", "aliases", "timespan", "condition", "scope", "without"];
+const KEYS: [&str; 9] =
+    ["type", "rules", "group-by", "aliases", "timespan", "condition", "scope", "without", "until"];
 const CONDITION_KEYS: [&str; 3] = ["gte", "gt", "field"];
 const BASE_KEYS: [&str; 2] = ["logsource", "detection"];
 
@@ -30,7 +31,8 @@ pub fn correlation(root: &mut Reader<'_, '_, '_>) -> Option<Correlation> {
     let mut read = inner(root, "correlation", &KEYS)?;
     let kind: Option<Kind> = read.word("type");
     let rules = read.required("rules").and(names(&mut read, "rules"));
-    let (without, group_by) = (names(&mut read, "without"), names(&mut read, "group-by"));
+    let (without, until) = (names(&mut read, "without"), names(&mut read, "until"));
+    let group_by = names(&mut read, "group-by");
     let aliases = aliases(&mut read);
     let timespan = timespan(&mut read);
     let scope = read.root.get("scope").map_or(Some(Scope::Run), |_| read.word("scope"));
@@ -49,6 +51,7 @@ pub fn correlation(root: &mut Reader<'_, '_, '_>) -> Option<Correlation> {
         timespan: timespan?,
         rules,
         without: without?,
+        until: until?,
         group_by: group_by?,
         aliases: aliases?,
         threshold,

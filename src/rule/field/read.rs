@@ -342,9 +342,18 @@ pub(super) fn file_inode(subject: Subject<'_>) -> Option<Vec<u8>> {
 
 /// The inodes of the executable and of its script.
 pub(super) fn exe_inodes(subject: Subject<'_>, visit: Visit<'_>) -> bool {
-    let Some(exe) = subject.exe() else { return false };
-    let files = [Some(&exe.file), exe.script.as_ref()];
-    files.into_iter().flatten().filter_map(|file| file.inode).any(|inode| visit(&inode_text(inode)))
+    running(subject).filter_map(|file| file.inode).any(|inode| visit(&inode_text(inode)))
+}
+
+/// Of them, those that no image layer holds.
+pub(super) fn exe_written_inodes(subject: Subject<'_>, visit: Visit<'_>) -> bool {
+    let written = running(subject).filter(|file| file.origin == Origin::Written);
+    written.filter_map(|file| file.inode).any(|inode| visit(&inode_text(inode)))
+}
+
+fn running<'a>(subject: Subject<'a>) -> impl Iterator<Item = &'a crate::event::File> {
+    let files = subject.exe().map(|exe| [Some(&exe.file), exe.script.as_ref()]);
+    files.into_iter().flatten().flatten()
 }
 
 fn inode_text(inode: Inode) -> Vec<u8> {

@@ -1,11 +1,11 @@
 //! The table of fields, in the order in which they are listed.
 
 use super::read::{
-    arg, asked, call, call_texts, capabilities, changed, dup, env, errno, exe_inodes, file_actions,
-    file_inode, file_kind, gained, ip, is_local, is_own_exe, is_public, kernel_act, kernel_action, layer,
-    memory_action, namespaces, net_act, new_mode, open_mode, origin, port, process_act, process_action,
-    protocol, protocol_name, region, ring_paths, sandbox_action, suffix_added, symlink_target, target,
-    unix_path,
+    arg, asked, call, call_texts, capabilities, changed, dup, env, errno, exe_inodes, exe_written_inodes,
+    file_actions, file_inode, file_kind, gained, ip, is_local, is_own_exe, is_public, kernel_act,
+    kernel_action, layer, memory_action, namespaces, net_act, new_mode, open_mode, origin, port, process_act,
+    process_action, protocol, protocol_name, region, ring_paths, sandbox_action, suffix_added,
+    symlink_target, target, unix_path,
 };
 use super::{Category, Field, Read};
 use crate::event::{Act, DupSource, KernelAct, Origin, Phase, ProcessAct, Protocol, SandboxAct};
@@ -123,6 +123,11 @@ pub static FIELDS: &[Field] = &[
         "exe.inodes",
         Read::Texts(exe_inodes),
         "the files that run, executable and script, as device:inode; the same whatever they are called",
+    ),
+    program(
+        "exe.written_inodes",
+        Read::Texts(exe_written_inodes),
+        "those of exe.inodes that were made or changed during the run",
     ),
     program(
         "argv",

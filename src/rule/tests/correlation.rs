@@ -229,6 +229,18 @@ fn an_alias_of_some_steps_binds_only_those() {
 }
 
 #[test]
+fn a_group_begins_anew_with_what_until_names() {
+    let text = rule(
+        "correlation:\n  type: temporal_ordered\n  rules: [written, removed]\n  until: [run]\n  aliases:\n    \
+         file: {written: file.inode, run: exe.inodes, removed: file.inode}\n  group-by: [file]\n  timespan: 10s\n",
+    );
+    let [write, run, remove] = dropped(50);
+    assert_eq!(evidence(&text, &[write.clone(), remove.clone()]), [1, 3]);
+    assert!(evidence(&text, &[write.clone(), run.clone(), remove.clone()]).is_empty());
+    assert_eq!(evidence(&text, &[at(0, run), write, remove]), [1, 3]);
+}
+
+#[test]
 fn absence_is_decided_when_the_run_ends() {
     let text = rule(
         "correlation:\n  type: temporal_ordered\n  rules: [written, run]\n  without: [removed]\n  aliases:\n    \
@@ -424,11 +436,11 @@ fn a_flood_of_groups_stays_bounded_and_is_counted() {
         let events: Vec<Event> = (1..=count).map(|id| at(1, unlink(id, &shell, &path(id)))).collect();
         found(&rules, &events)
     };
-    assert!(flood(8_000, 8).given_up.is_empty());
-    let many = flood(9_000, 8);
+    assert!(flood(9_000, 8).given_up.is_empty());
+    let many = flood(9_000, 4_000);
     let [given_up] = &many.given_up[..] else { panic!("{:?}", many.given_up) };
-    assert_eq!((given_up.rule.as_str(), given_up.events), ("a", 9_000 - 8_192));
-    assert!(flood(4_000, 4_000).given_up[0].events > 1_000, "long names weigh more");
+    assert_eq!(given_up.rule, "a");
+    assert!((1_000..9_000).contains(&given_up.events), "{given_up:?}");
 }
 
 #[test]
