@@ -56,7 +56,7 @@ pub enum Found<'a> {
 pub enum Answer {
     Explained,
     Unexplained,
-    /// Explained if it has the content of, or is the same file as, what the image has at this path:
+    /// Explained if it is what the image has at this path, or a file that was opened there for writing:
     /// from there it was moved or linked.
     IfFrom(Vec<u8>),
 }
@@ -91,18 +91,18 @@ impl Ledger {
             Found::Directory => node.made,
             Found::Link(text) => node.link.as_deref() == Some(*text),
             Found::Node => node.special,
-            Found::Content(inodes) => return self.content(node, inodes),
+            Found::Content(inodes) => (node.written || node.named) && self.is_one_written(node, inodes),
         };
-        if explained { Answer::Explained } else { Answer::Unexplained }
+        let may_be_moved = matches!(found, Found::Link(_) | Found::Node | Found::Content(_)) && node.named;
+        match (explained, &node.source) {
+            (true, _) => Answer::Explained,
+            (false, Some(source)) if may_be_moved => Answer::IfFrom(source.to_vec()),
+            (false, _) => Answer::Unexplained,
+        }
     }
 
-    fn content(&self, node: &Node, inodes: &[Inode]) -> Answer {
-        let written = node.unconfirmed || inodes.iter().any(|inode| self.is_written(*inode));
-        match (&node.source, node.written || node.named) {
-            (_, true) if written => Answer::Explained,
-            (Some(source), true) => Answer::IfFrom(source.to_vec()),
-            _ => Answer::Unexplained,
-        }
+    fn is_one_written(&self, node: &Node, inodes: &[Inode]) -> bool {
+        node.unconfirmed || inodes.iter().any(|inode| self.is_written(*inode))
     }
 
     fn opened(&mut self, file: &File, mode: OpenMode, outcome: Outcome) {

@@ -177,6 +177,9 @@ fn a_file_of_the_image_is_compared_with_its_first_name() {
     let from = Answer::IfFrom(b"/bin/a".to_vec());
     check(&[rename("/bin/a", "/b"), rename("/b", "/c")], "/c", content(), from.clone());
     check(&[link("/bin/a", "/b")], "/b", content(), from.clone());
+    check(&[rename("/bin/a", "/b")], "/b", Found::Link(b"x"), from.clone());
+    check(&[rename("/bin/a", "/b")], "/b", Found::Node, from.clone());
+    check(&[rename("/bin/a", "/b")], "/b", Found::Directory, Unexplained);
     check(&[link("/bin/a", "/b")], "/bin/a", Found::Attributes, Explained);
     check(&[chmod("/bin/a"), rename("/bin/a", "/b")], "/b", Found::Attributes, Explained);
 }

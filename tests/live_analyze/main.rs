@@ -6,6 +6,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod capture;
+mod changes;
 mod ends;
 mod errors;
 mod place;
