@@ -44,8 +44,10 @@ mod open;
 mod reference;
 #[cfg(feature = "live")]
 mod rootfs;
+/// Public for the fuzzer alone, which has no other way to the reader: layers are read in another process.
 #[cfg(feature = "live")]
-mod tar;
+#[doc(hidden)]
+pub mod tar;
 #[cfg(feature = "live")]
 mod tree;
 #[cfg(feature = "live")]

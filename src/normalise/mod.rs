@@ -212,7 +212,7 @@ impl<P: Provenance> Normaliser<P> {
             Body::Open { file, flags, created } => (Act::File(self.open(&file, flags, created)), done),
             Body::OpenFailed { path, flags, result } => {
                 let file = self.argument(&path);
-                (Act::File(FileAct::Open { file, mode: open_mode(flags, false) }), outcome(result))
+                (Act::File(FileAct::Open { file, mode: open_mode(flags, false) }), begun(result))
             }
             Body::FileChmod { file, mode, result } => {
                 let file = self.kernel_file(&file);
@@ -224,7 +224,7 @@ impl<P: Provenance> Normaliser<P> {
             }
             Body::Denied { number, compat, args, result } => (denied(number, compat, args), outcome(result)),
             Body::Connect { socket, remote, result } => {
-                (net(NetAction::Connect, &socket, &[], &remote), connect_outcome(result))
+                (net(NetAction::Connect, &socket, &[], &remote), begun(result))
             }
             Body::Bind { socket, local, result } => {
                 (net(NetAction::Bind, &socket, &local, &[]), outcome(result))
@@ -357,8 +357,9 @@ fn outcome(result: i64) -> Outcome {
     }
 }
 
-/// A non-blocking connect that is under way was made all the same.
-fn connect_outcome(result: i64) -> Outcome {
+/// A call that is under way was made all the same: a connect that does not block, and whatever was
+/// handed to io_uring, whose end is not seen.
+fn begun(result: i64) -> Outcome {
     const EINPROGRESS: i64 = 115;
     if result == -EINPROGRESS { Outcome::Done } else { outcome(result) }
 }

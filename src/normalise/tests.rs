@@ -145,8 +145,8 @@ fn a_long_chain_of_execs_keeps_the_nearest_and_the_first() {
 fn outcomes_tell_refusal_from_progress() {
     assert_eq!(outcome(-13), Outcome::Failed(13));
     assert_eq!(outcome(3), Outcome::Done);
-    assert_eq!(connect_outcome(-115), Outcome::Done);
-    assert_eq!(connect_outcome(-111), Outcome::Failed(111));
+    assert_eq!(begun(-115), Outcome::Done);
+    assert_eq!(begun(-111), Outcome::Failed(111));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -88,12 +89,11 @@ pub struct Detonated<'j> {
 
 /// Runs the image and records it. Whatever the outcome, nothing is left but the run directory.
 pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Detonated<'j>, PipelineError> {
+    let signals = Signals::block().map_err(PipelineError::io("block signals"))?;
     let mut steps = Steps::new(tell);
     let (image, before, subject) = steps.take("open", |tell| open(&job, tell))?;
-    let rootfs = steps.take("unpack", |tell| unpack(&job, &image, tell))?;
-    let signals = Signals::block().map_err(PipelineError::io("block signals"))?;
-    let probes = steps.take("load probes", |_| Ok(Probes::load_with(&job.probes)?))?;
-    let cage = steps.take("cage", |_| cage(&job, &image, &rootfs))?;
+    let rootfs = steps.take("unpack", |tell| unpack(&job, &image, &signals, tell))?;
+    let (probes, cage) = prepare(&job, &image, &rootfs, &mut steps)?;
     let watch = steps.take("arm", |_| arm(probes, &cage.held))?;
     let inside = Inside::open(cage.held.target()).map_err(PipelineError::io("reach into the sandbox"))?;
     let capture = capture(&job, &cage, &inside)?;
@@ -115,6 +115,24 @@ pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Deto
     Ok(Detonated { header, trailer, judge, timings: steps.done, clean_up })
 }
 
+/// Loads the probes in a thread of their own while this one builds the cage: the verifier and the
+/// set-up need a processor each. The cage stays with this thread, because the sandbox dies with the one
+/// that began it. Signals are blocked by now, so that the other thread gets none.
+fn prepare(
+    job: &Job<'_>,
+    image: &Image,
+    rootfs: &Rootfs,
+    steps: &mut Steps<'_>,
+) -> Result<(Probes, Cage), PipelineError> {
+    std::thread::scope(|scope| {
+        let loading = scope.spawn(|| Probes::load_with(&job.probes));
+        let cage = steps.take("cage", |_| cage(job, image, rootfs));
+        // What is left of it: nothing, where building the cage took longer.
+        let probes = steps.take("load probes", |_| Ok(loading.join().expect("loading does not panic")?))?;
+        Ok((probes, cage?))
+    })
+}
+
 fn open(job: &Job<'_>, tell: &mut dyn FnMut(News<'_>)) -> Result<(Image, Digest, Subject), PipelineError> {
     let image = Image::open(&job.reference, &Limits::default())?;
     match (job.expected, image.manifest_digest) {
@@ -134,9 +152,21 @@ fn open(job: &Job<'_>, tell: &mut dyn FnMut(News<'_>)) -> Result<(Image, Digest,
     Ok((image, before, subject))
 }
 
-fn unpack(job: &Job<'_>, image: &Image, tell: &mut dyn FnMut(News<'_>)) -> Result<Rootfs, PipelineError> {
+fn unpack(
+    job: &Job<'_>,
+    image: &Image,
+    signals: &Signals,
+    tell: &mut dyn FnMut(News<'_>),
+) -> Result<Rootfs, PipelineError> {
     let cache = Cache::open(&job.state)?;
-    Ok(cache.unpack(image, &Limits::default(), |progress| tell(News::Unpacking(progress)))?)
+    let mut ended = Ok(());
+    let unpacked = cache.unpack(image, &Limits::default(), |progress| {
+        tell(News::Unpacking(progress));
+        ended = signals.check();
+        if ended.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    ended?;
+    Ok(unpacked?)
 }
 
 /// A held sandbox, and what must be known of it once it is gone.
