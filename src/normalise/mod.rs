@@ -6,6 +6,7 @@
 //! not the image's and make no events. What cannot be joined (a process whose fork was never seen) is
 //! kept, marked, and counted in [`Gaps`].
 
+mod change;
 mod lineage;
 mod net;
 mod origin;
@@ -238,6 +239,9 @@ impl<P: Provenance> Normaliser<P> {
                 let file = self.kernel_file(&file);
                 (Act::File(FileAct::Chmod { file, mode: mode & 0o7777 }), outcome(result))
             }
+            Body::Change { target, change, result } => {
+                (Act::File(self.change(target, change, pid, result)), outcome(result))
+            }
             Body::Dup { onto, source } => {
                 let source = self.dup_source(source);
                 (Act::Process(ProcessAct::Dup { onto: onto as u8, source }), done)
@@ -271,13 +275,14 @@ impl<P: Provenance> Normaliser<P> {
                 }
                 (FileAct::Symlink { target: target.into(), file }, result)
             }
-            Body::Unlink { path, result } => {
+            Body::Unlink { path, directory, result } => {
                 let file = self.argument(&path, Last::Keep, pid);
                 if result == 0 {
                     self.origins.unlinked(&file.path);
                     self.names.removed(&file.path, &mut self.provenance);
                 }
-                (FileAct::Unlink { file }, result)
+                let act = if directory { FileAct::Rmdir { file } } else { FileAct::Unlink { file } };
+                (act, result)
             }
             Body::Mkdir { path, result } => {
                 (FileAct::Mkdir { file: self.argument(&path, Last::Keep, pid) }, result)
@@ -323,7 +328,8 @@ impl<P: Provenance> Normaliser<P> {
     }
 
     fn open(&mut self, file: &KernelFile, flags: u32, created: bool) -> FileAct {
-        let mode = open_mode(flags, created);
+        let permissions = if created { file.mode & 0o7777 } else { 0 };
+        let mode = OpenMode { permissions, ..open_mode(flags, created) };
         if (mode.write || mode.created) && origin::kind(file.mode) == FileKind::Regular {
             self.origins.wrote(file);
         }
@@ -431,6 +437,7 @@ fn open_mode(flags: u32, created: bool) -> OpenMode {
         append: flags & O_APPEND != 0,
         truncate: flags & O_TRUNC != 0,
         created,
+        permissions: 0,
     }
 }
 
