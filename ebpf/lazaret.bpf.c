@@ -9,6 +9,7 @@
 #include "process.h"
 #include "open.h"
 #include "names.h"
+#include "change.h"
 #include "socket.h"
 #include "uring.h"
 
@@ -18,8 +19,12 @@ INLINE int is_refusal(long result)
 }
 
 /* Calls that are looked at for one kind of result only. */
-INLINE int is_dull(__u8 act, long result)
+INLINE int is_dull(__u16 act, long result, const struct pt_regs *regs)
 {
+	if (act == ACT_IOCTL) {
+		/* The second argument of either entry; neither number means anything else in the other. */
+		return !sets_flags(regs->si) && !sets_flags(regs->cx);
+	}
 	if (HANDLER(act) == ON_DUP)
 		return result < 0 || result > 2;
 	return HANDLER(act) == ON_EXEC_FAILED && result >= 0;
@@ -31,9 +36,9 @@ int sys_exit(__u64 *ctx)
 	struct pt_regs *regs = (struct pt_regs *)ctx[0];
 	long result = ctx[1];
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u8 act = act_of(regs->orig_ax, is_compat(task));
+	__u16 act = act_of(regs->orig_ax, is_compat(task));
 
-	if (act && is_dull(act, result))
+	if (act && is_dull(act, result, regs))
 		act = 0;
 	if (!act && !is_refusal(result))
 		return 0;

@@ -16,7 +16,7 @@ mod process;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use file::{File, FileAct, FileKind, Inode, OpenMode, Origin};
+pub use file::{File, FileAct, FileChange, FileKind, Inode, OpenMode, Origin};
 pub use net::{Endpoint, NetAct, NetAction, Protocol};
 pub use process::{
     Ancestor, DupSource, Executable, Ids, Process, ProcessAct, ProcessKey, Program, ProgramId,

@@ -6,10 +6,11 @@
 //! not the image's and make no events. What cannot be joined (a process whose fork was never seen) is
 //! kept, marked, and counted in [`Gaps`].
 
+mod change;
 mod lineage;
 mod net;
 mod origin;
-mod path;
+mod resolve;
 mod syscall;
 #[cfg(test)]
 mod tests;
@@ -25,11 +26,14 @@ use crate::record::{self, Body, KernelFile, KernelSocket, PathArgument, Record, 
 
 use lineage::{Lineage, key};
 use origin::Origins;
+use resolve::{Last, Names};
 
 /// What only the unpacked image and the writable layer can tell. The paths are the kernel's own.
 pub trait Provenance {
     /// The layer that supplies this path in the image, counted from 0 at the bottom.
     fn layer_of(&mut self, path: &[u8]) -> Option<u16>;
+    /// What the image has at this path, no link followed.
+    fn entry_at(&mut self, path: &[u8]) -> ImageEntry;
     /// The sha256 of the content that began to run, where it is known.
     fn digest_of(&mut self, file: &File, start: Start) -> Option<[u8; 32]>;
 }
@@ -43,6 +47,16 @@ pub struct Start {
     pub time: u64,
 }
 
+/// What stands at a path of the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageEntry {
+    Absent,
+    /// A symbolic link, with its text.
+    Link(Vec<u8>),
+    Directory,
+    Other,
+}
+
 /// What could not be joined; each ends in the report's coverage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Gaps {
@@ -50,6 +64,9 @@ pub struct Gaps {
     pub strangers: u64,
     /// Records that no decoder could read.
     pub unreadable: u64,
+    /// Names that led through what is not known: another process's descriptors, links without end, and
+    /// links that there was no room for.
+    pub unresolved: u64,
 }
 
 /// Turns the records of one run, in order of time, into its events.
@@ -57,6 +74,8 @@ pub struct Normaliser<P> {
     provenance: P,
     lineage: Lineage,
     origins: Origins,
+    names: Names,
+    unresolved: u64,
     zero: Option<u64>,
     phase: Phase,
     last_event: u64,
@@ -71,6 +90,8 @@ impl<P: Provenance> Normaliser<P> {
             provenance,
             lineage: Lineage::new(id_base, init_pid),
             origins: Origins::default(),
+            names: Names::new(),
+            unresolved: 0,
             zero: None,
             phase: Phase::Setup,
             last_event: 0,
@@ -89,7 +110,8 @@ impl<P: Provenance> Normaliser<P> {
     }
 
     pub fn gaps(&self) -> Gaps {
-        Gaps { strangers: self.lineage.strangers, unreadable: self.unreadable }
+        let unresolved = self.unresolved + self.names.forgotten;
+        Gaps { strangers: self.lineage.strangers, unreadable: self.unreadable, unresolved }
     }
 
     pub fn provenance(&self) -> &P {
@@ -130,7 +152,7 @@ impl<P: Provenance> Normaliser<P> {
             Body::Exit { status } => self.exit(time, &task, status),
             _ if self.lineage.is_own(&task) => None,
             body => {
-                let (act, outcome) = self.act(body)?;
+                let (act, outcome) = self.act(body, task.inner_pid)?;
                 let process = self.lineage.process(&task);
                 Some(self.event(Some(process), time, act, outcome))
             }
@@ -154,7 +176,7 @@ impl<P: Provenance> Normaliser<P> {
 
     fn exec(&mut self, time: u64, task: &Task, seen: Seen) -> Event {
         self.zero.get_or_insert(time);
-        let exe = Arc::new(self.executable(&seen, Start { pid: task.pid, time }));
+        let exe = Arc::new(self.executable(&seen, Start { pid: task.pid, time }, task.inner_pid));
         let program = |id| Program {
             id,
             exe,
@@ -171,12 +193,19 @@ impl<P: Provenance> Normaliser<P> {
         self.event(Some(process), time, act, Outcome::Done)
     }
 
-    fn executable(&mut self, seen: &Seen, start: Start) -> Executable {
+    fn executable(&mut self, seen: &Seen, start: Start, pid: u32) -> Executable {
         let file = self.kernel_file(&seen.exe);
         let sha256 = self.provenance.digest_of(&file, start);
         // bprm->interp differs from bprm->filename only where a script or binfmt took over.
         let is_script = !seen.interpreter.is_empty() && seen.interpreter != seen.asked;
-        let script = is_script.then(|| self.named_file(&path::join(&seen.cwd, &seen.asked)));
+        let script = is_script.then(|| {
+            let (text, base) = (seen.asked.clone(), seen.cwd.clone());
+            self.argument(
+                &PathArgument { text, cwd: base.clone(), base, ..PathArgument::default() },
+                Last::Follow,
+                pid,
+            )
+        });
         Executable { file, sha256, deleted: seen.exe.unlinked, script }
     }
 
@@ -203,7 +232,7 @@ impl<P: Provenance> Normaliser<P> {
     }
 
     /// The acts that need only the record itself and the files of the run.
-    fn act(&mut self, body: Body) -> Option<(Act, Outcome)> {
+    fn act(&mut self, body: Body, pid: u32) -> Option<(Act, Outcome)> {
         let done = Outcome::Done;
         Some(match body {
             Body::ExecFailed { asked, result } => {
@@ -211,12 +240,16 @@ impl<P: Provenance> Normaliser<P> {
             }
             Body::Open { file, flags, created } => (Act::File(self.open(&file, flags, created)), done),
             Body::OpenFailed { path, flags, result } => {
-                let file = self.argument(&path);
+                let last = if flags & O_NOFOLLOW == 0 { Last::Follow } else { Last::Keep };
+                let file = self.argument(&path, last, pid);
                 (Act::File(FileAct::Open { file, mode: open_mode(flags, false) }), begun(result))
             }
             Body::FileChmod { file, mode, result } => {
                 let file = self.kernel_file(&file);
                 (Act::File(FileAct::Chmod { file, mode: mode & 0o7777 }), outcome(result))
+            }
+            Body::Change { target, change, result } => {
+                (Act::File(self.change(target, change, pid, result)), outcome(result))
             }
             Body::Dup { onto, source } => {
                 let source = self.dup_source(source);
@@ -235,52 +268,77 @@ impl<P: Provenance> Normaliser<P> {
             Body::Send { socket, remote, result } => {
                 (net(NetAction::Send, &socket, &[], &remote), outcome(result))
             }
-            body => self.name_act(body)?,
+            body => self.name_act(body, pid)?,
         })
     }
 
     /// The acts on names: rename, link, symlink, unlink, mkdir, chmod.
-    fn name_act(&mut self, body: Body) -> Option<(Act, Outcome)> {
+    fn name_act(&mut self, body: Body, pid: u32) -> Option<(Act, Outcome)> {
         let (act, result) = match body {
-            Body::Rename { from, to, result } => (self.rename(&from, &to, result), result),
-            Body::Link { from, to, result } => {
-                let (from, to) = (self.argument(&from), self.argument(&to));
-                if result == 0 {
-                    self.origins.linked(&from.path, &to.path);
-                }
-                (FileAct::Link { from, to }, result)
-            }
+            Body::Rename { from, to, flags, result } => (self.rename(&from, &to, flags, pid, result), result),
+            Body::Link { from, to, flags, result } => (self.link(&from, &to, flags, pid, result), result),
             Body::Symlink { target, path, result } => {
-                (FileAct::Symlink { target: target.into(), file: self.argument(&path) }, result)
+                let file = self.argument(&path, Last::Keep, pid);
+                if result == 0 {
+                    self.names.made_link(&file.path, &target);
+                }
+                (FileAct::Symlink { target: target.into(), file }, result)
             }
-            Body::Unlink { path, result } => {
-                let file = self.argument(&path);
+            Body::Unlink { path, directory, result } => {
+                let file = self.argument(&path, Last::Keep, pid);
                 if result == 0 {
                     self.origins.unlinked(&file.path);
+                    self.names.removed(&file.path, &mut self.provenance);
                 }
-                (FileAct::Unlink { file }, result)
+                let act = if directory { FileAct::Rmdir { file } } else { FileAct::Unlink { file } };
+                (act, result)
             }
-            Body::Mkdir { path, result } => (FileAct::Mkdir { file: self.argument(&path) }, result),
+            Body::Mkdir { path, result } => {
+                (FileAct::Mkdir { file: self.argument(&path, Last::Keep, pid) }, result)
+            }
             Body::Chmod { path, mode, result } => {
-                (FileAct::Chmod { file: self.argument(&path), mode: mode & 0o7777 }, result)
+                let file = self.argument(&path, Last::Follow, pid);
+                (FileAct::Chmod { file, mode: mode & 0o7777 }, result)
             }
             _ => return None,
         };
         Some((Act::File(act), outcome(result)))
     }
 
-    fn rename(&mut self, from: &PathArgument, to: &PathArgument, result: i64) -> FileAct {
-        let (from, mut to) = (self.argument(from), self.argument(to));
-        if result == 0 {
+    fn rename(
+        &mut self,
+        from: &PathArgument,
+        to: &PathArgument,
+        flags: u32,
+        pid: u32,
+        result: i64,
+    ) -> FileAct {
+        let (from, mut to) = (self.argument(from, Last::Keep, pid), self.argument(to, Last::Keep, pid));
+        if result == 0 && flags & RENAME_EXCHANGE != 0 {
+            self.origins.exchanged(&from.path, &to.path);
+            self.names.exchanged(&from.path, &to.path, &mut self.provenance);
+        } else if result == 0 {
             self.origins.renamed(&from.path, &to.path);
+            self.names.renamed(&from.path, &to.path, &mut self.provenance);
             // What stands at the new name now is what stood at the old one.
             to = File { path: to.path, ..from.clone() };
         }
         FileAct::Rename { from, to }
     }
 
+    fn link(&mut self, from: &PathArgument, to: &PathArgument, flags: u32, pid: u32, result: i64) -> FileAct {
+        let last = if flags & AT_SYMLINK_FOLLOW == 0 { Last::Keep } else { Last::Follow };
+        let (from, to) = (self.argument(from, last, pid), self.argument(to, Last::Keep, pid));
+        if result == 0 {
+            self.origins.linked(&from.path, &to.path);
+            self.names.linked(&from.path, &to.path, &mut self.provenance);
+        }
+        FileAct::Link { from, to }
+    }
+
     fn open(&mut self, file: &KernelFile, flags: u32, created: bool) -> FileAct {
-        let mode = open_mode(flags, created);
+        let permissions = if created { file.mode & 0o7777 } else { 0 };
+        let mode = OpenMode { permissions, ..open_mode(flags, created) };
         if (mode.write || mode.created) && origin::kind(file.mode) == FileKind::Regular {
             self.origins.wrote(file);
         }
@@ -298,9 +356,11 @@ impl<P: Provenance> Normaliser<P> {
         }
     }
 
-    /// A file known by the program's own string.
-    fn argument(&mut self, argument: &PathArgument) -> File {
-        self.named_file(&path::join(&argument.base, &argument.text))
+    /// A file known by the program's own string, walked to where it leads.
+    fn argument(&mut self, argument: &PathArgument, last: Last, pid: u32) -> File {
+        let resolved = self.names.resolve(argument, last, pid, &mut self.provenance);
+        self.unresolved += u64::from(!resolved.sure);
+        self.named_file(&resolved.path)
     }
 
     fn named_file(&mut self, path: &[u8]) -> File {
@@ -322,6 +382,11 @@ impl<P: Provenance> Normaliser<P> {
         }
     }
 }
+
+// include/uapi/linux/fcntl.h, include/uapi/linux/fs.h; O_NOFOLLOW is that of x86-64.
+const AT_SYMLINK_FOLLOW: u32 = 0x400;
+const RENAME_EXCHANGE: u32 = 1 << 1;
+const O_NOFOLLOW: u32 = 0o400_000;
 
 /// The parts of an exec record.
 struct Seen {
@@ -382,6 +447,7 @@ fn open_mode(flags: u32, created: bool) -> OpenMode {
         append: flags & O_APPEND != 0,
         truncate: flags & O_TRUNC != 0,
         created,
+        permissions: 0,
     }
 }
 

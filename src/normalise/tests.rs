@@ -9,6 +9,9 @@ impl Provenance for Image {
     fn layer_of(&mut self, path: &[u8]) -> Option<u16> {
         self.0.get(path).copied()
     }
+    fn entry_at(&mut self, path: &[u8]) -> ImageEntry {
+        if self.0.contains_key(path) { ImageEntry::Other } else { ImageEntry::Absent }
+    }
     fn digest_of(&mut self, file: &File, _: Start) -> Option<[u8; 32]> {
         (file.origin == Origin::Written).then_some([7; 32])
     }
@@ -85,7 +88,12 @@ fn a_file_written_and_renamed_into_place_is_written_wherever_it_runs() {
     normaliser.observe(record(300, task(11), open));
     let rename = Body::Rename {
         from: PathArgument { text: b"/tmp/x".to_vec(), ..PathArgument::default() },
-        to: PathArgument { text: b"../usr/bin/app".to_vec(), base: b"/tmp".to_vec(), unreadable: false },
+        to: PathArgument {
+            text: b"../usr/bin/app".to_vec(),
+            base: b"/tmp".to_vec(),
+            ..PathArgument::default()
+        },
+        flags: 0,
         result: 0,
     };
     let event = normaliser.observe(record(310, task(11), rename)).expect("an event");

@@ -30,6 +30,8 @@ pub struct Losses {
     pub unexplained: u64,
     /// Why the changes on disk could not be held against the events; empty where they were.
     pub comparison: String,
+    /// Names that could not be walked to the file that they led to.
+    pub unresolved: u64,
 }
 
 impl Losses {
@@ -81,6 +83,7 @@ impl Losses {
             (process(self.uncaptured), "executions not captured"),
             (file(self.cut_paths), "paths cut"),
             (file(self.unexplained), "changes on disk that no event explains"),
+            (file(self.unresolved), "names not walked to their end"),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -134,5 +137,6 @@ mod tests {
         check(|it| it.unexplained = 2, Family::File, "2 changes on disk that no event explains");
         check(|it| it.comparison = "why".into(), Family::File, "why");
         check(|it| it.capture = "why".into(), Family::Process, "why");
+        check(|it| it.unresolved = 5, Family::File, "5 names not walked to their end");
     }
 }

@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use super::capture::{Book, Key, sha256};
 use crate::event::{self, Inode, Origin};
-use crate::image::Rootfs;
-use crate::normalise::{Provenance, Start};
+use crate::image::{RootEntry, Rootfs};
+use crate::normalise::{ImageEntry, Provenance, Start};
 use crate::sys::open;
 
 /// The unpacked image, and what was captured of the run.
@@ -73,6 +73,15 @@ impl Layers {
 impl Provenance for Layers {
     fn layer_of(&mut self, path: &[u8]) -> Option<u16> {
         self.rootfs.layer_of(path)
+    }
+
+    fn entry_at(&mut self, path: &[u8]) -> ImageEntry {
+        match self.rootfs.entry_at(path) {
+            None => ImageEntry::Absent,
+            Some(RootEntry::Link(target)) => ImageEntry::Link(target),
+            Some(RootEntry::Directory) => ImageEntry::Directory,
+            Some(RootEntry::Other) => ImageEntry::Other,
+        }
     }
 
     fn digest_of(&mut self, file: &event::File, start: Start) -> Option<[u8; 32]> {

@@ -151,6 +151,7 @@ impl<'r> Recorder<'r> {
         self.losses.unreadable = counters.unreadable;
         self.losses.unjoined = counters.orphaned;
         self.losses.strangers = gaps.strangers;
+        self.losses.unresolved = gaps.unresolved;
         let layers = self.normaliser.provenance();
         self.losses.unhashed = layers.unhashed();
         match layers.book().map(Book::missed) {

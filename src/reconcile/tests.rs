@@ -51,6 +51,10 @@ fn chmod(path: &str) -> Act {
     Act::File(FileAct::Chmod { file: named(path), mode: 0o755 })
 }
 
+fn change(path: &str, change: FileChange) -> Act {
+    Act::File(FileAct::Change { file: named(path), change })
+}
+
 fn bind(path: &str) -> Act {
     let local = Some(Endpoint::Unix(Bytes::from(path.as_bytes())));
     Act::Net(NetAct { action: NetAction::Bind, protocol: Protocol::Unix, local, remote: None })
@@ -117,6 +121,23 @@ fn each_kind_of_change_needs_its_kind_of_act() {
 }
 
 #[test]
+fn other_changes_explain_what_they_change() {
+    let number = [inode(7)];
+    let content = || Found::Content(&number);
+    check(&[change("/f", FileChange::Mknod { device: 0 })], "/f", Found::Node, Explained);
+    check(&[change("/f", FileChange::Truncate { length: 0 })], "/f", content(), Explained);
+    for act in [
+        FileChange::Chown { uid: Some(1), gid: None },
+        FileChange::Times { modified: None, behind: 0 },
+        FileChange::RemoveXattr { name: Bytes::from(&b"user.x"[..]) },
+        FileChange::SetFlags { immutable: true, append_only: false },
+    ] {
+        check(&[change("/f", act.clone())], "/f", Found::Attributes, Explained);
+        check(&[change("/f", act)], "/f", content(), Unexplained);
+    }
+}
+
+#[test]
 fn a_failed_act_explains_nothing() {
     let mut ledger = Ledger::default();
     for act in [write("/a", 7), mkdir("/a"), unlink("/a"), chmod("/a"), rename("/b", "/a")] {
@@ -142,7 +163,7 @@ fn new_content_must_be_a_file_that_was_seen_open_for_writing() {
 fn a_request_to_io_uring_explains_what_it_may_have_made() {
     let mut ledger = Ledger::default();
     let open = FileAct::Open { file: named("/a"), mode: OpenMode { created: true, ..WRITE } };
-    ledger.observe(&event(Act::File(open), Outcome::Failed(115)));
+    ledger.observe(&event(Act::File(open), Outcome::Done));
     assert_eq!(ledger.explain(b"/a", &Found::Content(&[inode(7)])), Explained);
 }
 

@@ -6,7 +6,7 @@
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::wire::{self, Head, kind};
-use super::{Body, KernelFile, KernelSocket, PathArgument, Task, names, open, process, socket};
+use super::{Body, KernelFile, KernelSocket, PathArgument, Task, change, names, open, process, socket};
 
 /// What the bytes of one record turned out to be.
 pub enum Message {
@@ -68,6 +68,7 @@ fn message(head: Head, cursor: &mut Cursor<'_>) -> Result<Message, Reason> {
         kind::OPEN_FAILED => open::open_failed(cursor)?,
         kind::RENAME..=kind::CHMOD => names::names(head.kind, cursor)?,
         kind::FILE_CHMOD => names::file_chmod(cursor)?,
+        kind::CHANGE => change::change(cursor)?,
         kind::CONNECT..=kind::SEND => socket::endpoint(head.kind, cursor)?,
         _ => return Err("unknown kind"),
     };
@@ -126,11 +127,14 @@ impl Cursor<'_> {
         })
     }
 
+    /// Its place (root and working directory) stands further behind, and is the caller's to add.
     pub fn argument(&mut self, argument: &wire::Argument) -> Result<PathArgument, Reason> {
         Ok(PathArgument {
             text: self.text(argument.text)?,
             base: self.text(argument.base)?,
+            link: self.text(argument.link)?,
             unreadable: argument.unreadable != 0,
+            ..PathArgument::default()
         })
     }
 }

@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
+use super::capability;
 use crate::event::{
-    Act, DupSource, Endpoint, Event, File, FileAct, NetAct, NetAction, OpenMode, Outcome, Process,
-    ProcessAct, Protocol, SandboxAct,
+    Act, DupSource, Endpoint, Event, File, FileAct, FileChange, NetAct, NetAction, OpenMode, Outcome,
+    Process, ProcessAct, Protocol, SandboxAct,
 };
 
 /// The longest name that is shown whole, in bytes.
@@ -113,7 +114,37 @@ fn file_act(act: &FileAct) -> String {
         FileAct::Symlink { target, file } => format!("linked {} to {}", path(file), escape(target)),
         FileAct::Unlink { file } => format!("removed {}", path(file)),
         FileAct::Mkdir { file } => format!("made directory {}", path(file)),
+        FileAct::Rmdir { file } => format!("removed directory {}", path(file)),
+        FileAct::Change { file, change } => changed(change, &path(file)),
         FileAct::Chmod { file, mode } => format!("set mode {mode:o} on {}", path(file)),
+    }
+}
+
+fn changed(change: &FileChange, path: &str) -> String {
+    match change {
+        FileChange::Truncate { length } => format!("set the length of {path} to {length}"),
+        FileChange::Chown { uid, gid } => {
+            let id = |id: &Option<u32>| id.map_or("-".to_owned(), |id| id.to_string());
+            format!("gave {path} to {}:{}", id(uid), id(gid))
+        }
+        FileChange::Times { modified: None, .. } => format!("set the times of {path} to the present"),
+        FileChange::Times { behind, .. } => {
+            format!("set the time of change of {path} to {behind} seconds before the present")
+        }
+        FileChange::SetXattr { name, capabilities: 0, .. } => {
+            format!("set attribute {} of {path}", escape(name))
+        }
+        FileChange::SetXattr { capabilities, .. } => {
+            let names: Vec<_> = capability::names(*capabilities).collect();
+            format!("gave {path} the capabilities {}", names.join(", "))
+        }
+        FileChange::RemoveXattr { name } => format!("removed attribute {} of {path}", escape(name)),
+        FileChange::Mknod { device: 0 } => format!("made node {path}"),
+        FileChange::Mknod { device } => format!("made {path} for device {device:#x}"),
+        FileChange::SetFlags { immutable: true, .. } => format!("made {path} immutable"),
+        FileChange::SetFlags { append_only: true, .. } => format!("made {path} append-only"),
+        FileChange::SetFlags { .. } => format!("set flags of {path}"),
+        FileChange::Copy => format!("copied into {path}"),
     }
 }
 

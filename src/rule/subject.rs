@@ -87,6 +87,8 @@ impl<'a> Subject<'a> {
             FileAct::Open { file, .. }
             | FileAct::Symlink { file, .. }
             | FileAct::Unlink { file }
+            | FileAct::Rmdir { file }
+            | FileAct::Change { file, .. }
             | FileAct::Mkdir { file }
             | FileAct::Chmod { file, .. } => file,
             FileAct::Rename { to, .. } | FileAct::Link { to, .. } => to,

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod aliases;
 mod capture;
 mod changes;
 mod ends;

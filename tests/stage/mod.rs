@@ -179,7 +179,10 @@ fn keep_fixture(bytes: &[u8]) {
     thread_local!(static EARLIER: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) });
     let Some(dir) = std::env::var_os("LAZARET_FIXTURES") else { return };
     let word = |bytes: &[u8], at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
-    let stem = STEMS[usize::from(bytes[4])];
+    let stem = match bytes[4] {
+        60 => "change",
+        kind => STEMS[usize::from(kind)],
+    };
     let belongs = |earlier: &&Vec<u8>| match stem {
         "exec" => earlier[4] == 20 && word(earlier, 56) == word(bytes, 88),
         "fold" => word(earlier, 8) == word(bytes, 56),
