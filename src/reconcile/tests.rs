@@ -3,7 +3,14 @@ use std::time::Duration;
 use super::*;
 use crate::event::{Bytes, EventId, Origin, Phase, Protocol};
 
-const WRITE: OpenMode = OpenMode { read: false, write: true, append: false, truncate: false, created: false };
+const WRITE: OpenMode = OpenMode {
+    read: false,
+    write: true,
+    append: false,
+    truncate: false,
+    created: false,
+    permissions: 0,
+};
 
 fn inode(number: u64) -> Inode {
     Inode { device: 1, number }
