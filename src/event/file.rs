@@ -63,6 +63,11 @@ pub enum FileAct {
         from: File,
         to: File,
     },
+    /// Two names were swapped (renameat2(2), RENAME_EXCHANGE).
+    Exchange {
+        from: File,
+        to: File,
+    },
     Link {
         from: File,
         to: File,

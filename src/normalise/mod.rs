@@ -314,10 +314,14 @@ impl<P: Provenance> Normaliser<P> {
         result: i64,
     ) -> FileAct {
         let (from, mut to) = (self.argument(from, Last::Keep, pid), self.argument(to, Last::Keep, pid));
-        if result == 0 && flags & RENAME_EXCHANGE != 0 {
-            self.origins.exchanged(&from.path, &to.path);
-            self.names.exchanged(&from.path, &to.path, &mut self.provenance);
-        } else if result == 0 {
+        if flags & RENAME_EXCHANGE != 0 {
+            if result == 0 {
+                self.origins.exchanged(&from.path, &to.path);
+                self.names.exchanged(&from.path, &to.path, &mut self.provenance);
+            }
+            return FileAct::Exchange { from, to };
+        }
+        if result == 0 {
             self.origins.renamed(&from.path, &to.path);
             self.names.renamed(&from.path, &to.path, &mut self.provenance);
             // What stands at the new name now is what stood at the old one.

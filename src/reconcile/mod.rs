@@ -130,6 +130,7 @@ impl Ledger {
         match act {
             FileAct::Open { file, mode } => self.opened(file, *mode),
             FileAct::Rename { from, to } => self.tree.rename(&from.path, &to.path),
+            FileAct::Exchange { from, to } => self.tree.exchange(&from.path, &to.path),
             FileAct::Link { from, to } => self.tree.link(&from.path, &to.path),
             FileAct::Symlink { target, file } => {
                 self.tree.change(&file.path, |node| node.link = Some(Box::from(&target[..])));

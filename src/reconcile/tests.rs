@@ -3,14 +3,8 @@ use std::time::Duration;
 use super::*;
 use crate::event::{Bytes, EventId, Origin, Phase, Protocol};
 
-const WRITE: OpenMode = OpenMode {
-    read: false,
-    write: true,
-    append: false,
-    truncate: false,
-    created: false,
-    permissions: 0,
-};
+const WRITE: OpenMode =
+    OpenMode { read: false, write: true, append: false, truncate: false, created: false, permissions: 0 };
 
 fn inode(number: u64) -> Inode {
     Inode { device: 1, number }
@@ -210,6 +204,18 @@ fn a_file_of_the_image_is_compared_with_its_first_name() {
     check(&[rename("/bin/a", "/b")], "/b", Found::Directory, Unexplained);
     check(&[link("/bin/a", "/b")], "/bin/a", Found::Attributes, Explained);
     check(&[chmod("/bin/a"), rename("/bin/a", "/b")], "/b", Found::Attributes, Explained);
+}
+
+#[test]
+fn two_names_can_be_swapped() {
+    let swap = || Act::File(FileAct::Exchange { from: named("/a"), to: named("/d") });
+    let acts = [write("/a", 7), mkdir("/d"), mkdir("/d/e"), swap()];
+    let number = [inode(7)];
+    check(&acts, "/d", Found::Content(&number), Explained);
+    check(&acts, "/a", Found::Directory, Explained);
+    check(&acts, "/a/e", Found::Directory, Explained);
+    check(&acts, "/d/e", Found::Directory, Unexplained);
+    check(&[swap()], "/d", Found::Content(&number), Answer::IfFrom(b"/a".to_vec()));
 }
 
 #[test]

@@ -220,7 +220,9 @@ fn changes(act: &FileAct) -> Vec<(&File, &'static str)> {
             vec![(file, "write")]
         }
         FileAct::Open { .. } => Vec::new(),
-        FileAct::Rename { from, to } => vec![(from, "rename"), (to, "rename")],
+        FileAct::Rename { from, to } | FileAct::Exchange { from, to } => {
+            vec![(from, "rename"), (to, "rename")]
+        }
         FileAct::Link { to, .. } => vec![(to, "link")],
         FileAct::Symlink { file, .. } => vec![(file, "link")],
         FileAct::Unlink { file } => vec![(file, "delete")],

@@ -109,6 +109,7 @@ fn file_act(act: &FileAct) -> String {
     let path = |file: &File| escape(&file.path);
     match act {
         FileAct::Open { file, mode } => format!("{} {}", opened(*mode), path(file)),
+        FileAct::Exchange { from, to } => format!("swapped {} and {}", path(from), path(to)),
         FileAct::Rename { from, to } => format!("renamed {} to {}", path(from), path(to)),
         FileAct::Link { from, to } => format!("linked {} as {}", path(from), path(to)),
         FileAct::Symlink { target, file } => format!("linked {} to {}", path(file), escape(target)),

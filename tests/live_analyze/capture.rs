@@ -88,21 +88,24 @@ fn every_place_that_can_be_written_is_watched_and_a_changed_file_has_another_has
         cp /bin/busybox /dev/true; /dev/true; \
         printf x | dd of=/tmp/true bs=1 seek=8 conv=notrunc 2>/dev/null; /tmp/true; \
         printf x | dd of=/dev/true bs=1 seek=8 conv=notrunc 2>/dev/null; /dev/true; \
+        /opt/true; /opt/true; printf x | dd of=/opt/true bs=1 seek=8 conv=notrunc 2>/dev/null; /opt/true; \
         printf '#!/bin/true\\n' > /tmp/script; chmod 755 /tmp/script; /tmp/script";
     let place = Place::new();
+    let program = fs::read("/bin/busybox").unwrap();
     let layer = busybox().symlink("bin/printf", "busybox").symlink("bin/ln", "busybox");
+    let layer = layer.directory("opt", 0o755).file("opt/true", &program, 0o755);
     let said = place.analyze(&[&place.image(run(layer, &["/bin/sh", "-c", script]))]);
     assert!([0, 1, 4].contains(&said.code), "{}{}", said.stdout, said.stderr);
-    let program = fs::read("/bin/busybox").unwrap();
     let mut changed = program.clone();
     changed[8] = b'x';
     let mut seen = BTreeMap::<String, Vec<String>>::new();
-    for (exe, hash) in ran(&place, "/tmp/").into_iter().chain(ran(&place, "/dev/")) {
+    for (exe, hash) in ["/tmp/", "/dev/", "/opt/"].into_iter().flat_map(|prefix| ran(&place, prefix)) {
         seen.entry(exe).or_default().push(hash.unwrap());
     }
     let (one, two) = (hex(&program), hex(&changed));
     let expected = [
         ("/dev/true".to_owned(), vec![one.clone(), two.clone()]),
+        ("/opt/true".to_owned(), vec![one.clone(), one.clone(), two.clone()]),
         ("/tmp/false".to_owned(), vec![one.clone()]),
         ("/tmp/true".to_owned(), vec![one.clone(), two.clone()]),
     ];

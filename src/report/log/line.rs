@@ -367,6 +367,12 @@ enum FileActDef {
         #[serde(with = "FileDef")]
         to: File,
     },
+    Exchange {
+        #[serde(with = "FileDef")]
+        from: File,
+        #[serde(with = "FileDef")]
+        to: File,
+    },
     Link {
         #[serde(with = "FileDef")]
         from: File,

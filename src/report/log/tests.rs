@@ -113,6 +113,7 @@ fn file_acts() -> Vec<FileAct> {
     acts.extend([
         FileAct::Open { file: plain(b"/b"), mode: OpenMode::default() },
         FileAct::Rename { from: plain(b"/a"), to: plain(b"/b") },
+        FileAct::Exchange { from: plain(b"/a"), to: plain(b"/b") },
         FileAct::Link { from: plain(b"/a"), to: plain(b"/b") },
         FileAct::Symlink { target: bytes(b"../x"), file: plain(b"/l") },
         FileAct::Unlink { file: plain(b"/a") },

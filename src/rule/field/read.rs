@@ -46,7 +46,7 @@ pub(super) fn file_actions(s: Subject<'_>, visit: Visit<'_>) -> bool {
     let name: &[u8] = match s.file_act() {
         None => return false,
         Some(FileAct::Open { mode, .. }) => return open_actions(*mode, visit),
-        Some(FileAct::Rename { .. }) => b"rename",
+        Some(FileAct::Rename { .. } | FileAct::Exchange { .. }) => b"rename",
         Some(FileAct::Link { .. }) => b"link",
         Some(FileAct::Symlink { .. }) => b"symlink",
         Some(FileAct::Unlink { .. }) => b"unlink",
