@@ -7,6 +7,7 @@
 //! kept, marked, and counted in [`Gaps`].
 
 mod call;
+mod change;
 mod lineage;
 mod net;
 mod origin;
@@ -257,6 +258,9 @@ impl<P: Provenance> Normaliser<P> {
                 let file = self.kernel_file(&file);
                 (Act::File(FileAct::Chmod { file, mode: mode & 0o7777 }), outcome(result))
             }
+            Body::Change { target, change, result } => {
+                (Act::File(self.change(target, change, pid, result)), outcome(result))
+            }
             Body::Dup { onto, source } => {
                 let source = self.dup_source(source);
                 (Act::Process(ProcessAct::Dup { onto: onto as u8, source }), done)
@@ -326,13 +330,14 @@ impl<P: Provenance> Normaliser<P> {
                 }
                 (FileAct::Symlink { target: target.into(), file }, result)
             }
-            Body::Unlink { path, result } => {
+            Body::Unlink { path, directory, result } => {
                 let file = self.argument(&path, Last::Keep, pid);
                 if result == 0 {
                     self.origins.unlinked(&file.path);
                     self.names.removed(&file.path, &mut self.provenance);
                 }
-                (FileAct::Unlink { file }, result)
+                let act = if directory { FileAct::Rmdir { file } } else { FileAct::Unlink { file } };
+                (act, result)
             }
             Body::Mkdir { path, result } => {
                 (FileAct::Mkdir { file: self.argument(&path, Last::Keep, pid) }, result)
@@ -355,10 +360,14 @@ impl<P: Provenance> Normaliser<P> {
         result: i64,
     ) -> FileAct {
         let (from, mut to) = (self.argument(from, Last::Keep, pid), self.argument(to, Last::Keep, pid));
-        if result == 0 && flags & RENAME_EXCHANGE != 0 {
-            self.origins.exchanged(&from.path, &to.path);
-            self.names.exchanged(&from.path, &to.path, &mut self.provenance);
-        } else if result == 0 {
+        if flags & RENAME_EXCHANGE != 0 {
+            if result == 0 {
+                self.origins.exchanged(&from.path, &to.path);
+                self.names.exchanged(&from.path, &to.path, &mut self.provenance);
+            }
+            return FileAct::Exchange { from, to };
+        }
+        if result == 0 {
             self.origins.renamed(&from.path, &to.path);
             self.names.renamed(&from.path, &to.path, &mut self.provenance);
             // What stands at the new name now is what stood at the old one.
@@ -378,7 +387,8 @@ impl<P: Provenance> Normaliser<P> {
     }
 
     fn open(&mut self, file: &KernelFile, flags: u32, created: bool) -> FileAct {
-        let mode = open_mode(flags, created);
+        let permissions = if created { file.mode & 0o7777 } else { 0 };
+        let mode = OpenMode { permissions, ..open_mode(flags, created) };
         if (mode.write || mode.created) && origin::kind(file.mode) == FileKind::Regular {
             self.origins.wrote(file);
         }
@@ -480,6 +490,7 @@ fn open_mode(flags: u32, created: bool) -> OpenMode {
         append: flags & O_APPEND != 0,
         truncate: flags & O_TRUNC != 0,
         created,
+        permissions: 0,
     }
 }
 

@@ -42,6 +42,7 @@ pub mod kind {
     pub const SIGNAL: u16 = 46;
     pub const MOVED: u16 = 47;
     pub const RING: u16 = 48;
+    pub const CHANGE: u16 = 60;
 }
 
 /// The ring that a kind travels in (`is_critical` of ebpf/task.h).
@@ -122,6 +123,11 @@ wire! {
         result: i64, mode: u32, root: u16, cwd: u16, first: Argument, second: Argument,
     }
     FileChmod = "lz_file_chmod" { file: File, result: i64, mode: u32, pad: u32, }
+    /// Other changes of a file: by name, or by descriptor; then there is no path.
+    Change = "lz_change" {
+        file: File, result: i64, numbers: [u64; 2], what: u32, root: u16, cwd: u16, name: u16, value: u16,
+        by_name: u8, keep: u8, pad: [u8; 2], path: Argument,
+    }
     Endpoint = "lz_endpoint" { result: i64, socket: Socket, }
     Dup = "lz_dup" { onto: u32, is_socket: u32, socket: Socket, file: File, }
     Denied = "lz_denied" { result: i64, args: [u64; 6], number: u32, capability: u32, }
