@@ -25,6 +25,12 @@ INLINE int is_dull(__u16 act, long result, const struct pt_regs *regs)
 		/* The second argument of either entry; neither number means anything else in the other. */
 		return !sets_flags(regs->si) && !sets_flags(regs->cx);
 	}
+	/* A refused one is told by its number, as any other; one that found nobody waiting is nothing. */
+	if (act == ACT_SOCKET || act == ACT_ACCEPT)
+		return result < 0;
+	/* The shortest question takes 17 bytes, and none more than a datagram of old. */
+	if (HANDLER(act) == ON_QUERY)
+		return result < 17 || result > LZ_QUERY_MAX;
 	if (HANDLER(act) == ON_DUP)
 		return result < 0 || result > 2;
 	return HANDLER(act) == ON_EXEC_FAILED && result >= 0;

@@ -198,7 +198,8 @@ INLINE __u64 wake_flag(void *ring)
  * are kept apart from what a loop over many files can produce. */
 INLINE int is_critical(__u32 kind)
 {
-	return kind <= LZ_EXIT || (kind >= LZ_CONNECT && kind <= LZ_DENIED);
+	return kind <= LZ_EXIT || (kind >= LZ_CONNECT && kind <= LZ_DENIED) ||
+	       (kind >= LZ_SOCKET && kind <= LZ_QUERY);
 }
 
 INLINE __u32 family_of(__u32 kind)

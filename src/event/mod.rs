@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use file::{File, FileAct, FileChange, FileKind, Inode, OpenMode, Origin};
-pub use net::{Endpoint, NetAct, NetAction, Protocol};
+pub use net::{DnsAct, Endpoint, NetAct, NetAction, Protocol, Question};
 pub use process::{
     Ancestor, DupSource, Executable, Ids, Process, ProcessAct, ProcessKey, Program, ProgramId,
 };
@@ -54,6 +54,7 @@ pub enum Act {
     Process(ProcessAct),
     File(FileAct),
     Net(NetAct),
+    Dns(DnsAct),
     /// A system call was refused that none of the other categories describes.
     Denied(Denied),
     Sandbox(SandboxAct),

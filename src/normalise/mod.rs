@@ -7,6 +7,7 @@
 //! kept, marked, and counted in [`Gaps`].
 
 mod change;
+mod dns;
 mod lineage;
 mod net;
 mod origin;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{
-    Act, Bytes, Denied, DupSource, Event, EventId, Exec, Executable, File, FileAct, FileKind, NetAct,
+    Act, Bytes, Denied, DnsAct, DupSource, Event, EventId, Exec, Executable, File, FileAct, FileKind, NetAct,
     NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, Program, SandboxAct,
 };
 use crate::record::{self, Body, KernelFile, KernelSocket, PathArgument, Record, Task};
@@ -258,6 +259,12 @@ impl<P: Provenance> Normaliser<P> {
             }
             Body::Send { socket, remote, result } => {
                 (net(NetAction::Send, &socket, &[], &remote), outcome(result))
+            }
+            Body::Socket { socket } => (net(NetAction::Socket, &socket, &[], &[]), done),
+            Body::Accept { socket, remote } => (net(NetAction::Accept, &socket, &[], &remote), done),
+            Body::Query { server, payload, result, .. } => {
+                let act = DnsAct { server: net::endpoint(&server), question: dns::question(&payload) };
+                (Act::Dns(act), outcome(result))
             }
             body => self.name_act(body, pid)?,
         })

@@ -37,7 +37,7 @@ impl Losses {
 
     fn of(&self, family: Family) -> Coverage {
         let reasons = match family {
-            Family::Memory | Family::Dns | Family::Http | Family::Tls => {
+            Family::Memory | Family::Http | Family::Tls => {
                 return entry(family, CoverageState::None, "not built yet".into());
             }
             Family::Sandbox => Vec::new(),
@@ -49,13 +49,19 @@ impl Losses {
                 CoverageState::Partial,
                 "denied system calls only; the rest is not built yet".into(),
             ),
+            (Family::Dns, true) => entry(family, CoverageState::Partial, DNS.into()),
+            (Family::Dns, false) => {
+                entry(family, CoverageState::Partial, format!("{DNS}; {}", reasons.join("; ")))
+            }
             (_, true) => entry(family, CoverageState::Full, String::new()),
             (_, false) => entry(family, CoverageState::Partial, reasons.join("; ")),
         }
     }
 
     fn reasons(&self, family: Family) -> Vec<String> {
-        let lost = self.records.get(&family).copied().unwrap_or(0);
+        // A lost record of the network may have been a question.
+        let recorded = if family == Family::Dns { Family::Network } else { family };
+        let lost = self.records.get(&recorded).copied().unwrap_or(0);
         let process = |count| if family == Family::Process { count } else { 0 };
         let file = |count| if family == Family::File { count } else { 0 };
         [
@@ -73,6 +79,9 @@ impl Losses {
         .collect()
     }
 }
+
+/// What of the name service is seen.
+const DNS: &str = "questions in datagrams to port 53; not those over TCP, TLS or HTTPS, and no answers";
 
 fn entry(family: Family, state: CoverageState, reason: String) -> Coverage {
     Coverage { family: family.name().into(), state, reason }
@@ -94,10 +103,11 @@ mod tests {
         for family in [Family::Process, Family::File, Family::Network, Family::Sandbox] {
             assert_eq!(state(&losses, family), (CoverageState::Full, String::new()));
         }
-        for family in [Family::Memory, Family::Dns, Family::Http, Family::Tls] {
+        for family in [Family::Memory, Family::Http, Family::Tls] {
             assert_eq!(state(&losses, family), (CoverageState::None, "not built yet".into()));
         }
         assert_eq!(state(&losses, Family::Kernel).0, CoverageState::Partial);
+        assert_eq!(state(&losses, Family::Dns), (CoverageState::Partial, DNS.into()));
     }
 
     #[test]

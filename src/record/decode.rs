@@ -69,7 +69,8 @@ fn message(head: Head, cursor: &mut Cursor<'_>) -> Result<Message, Reason> {
         kind::RENAME..=kind::CHMOD => names::names(head.kind, cursor)?,
         kind::FILE_CHMOD => names::file_chmod(cursor)?,
         kind::CHANGE => change::change(cursor)?,
-        kind::CONNECT..=kind::SEND => socket::endpoint(head.kind, cursor)?,
+        kind::CONNECT..=kind::SEND | kind::SOCKET | kind::ACCEPT => socket::endpoint(head.kind, cursor)?,
+        kind::QUERY => socket::query(cursor)?,
         _ => return Err("unknown kind"),
     };
     Ok(Message::Act { head, body })

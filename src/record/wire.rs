@@ -34,6 +34,9 @@ pub mod kind {
     pub const PIECE: u16 = 20;
     pub const FOLD: u16 = 21;
     pub const CHANGE: u16 = 60;
+    pub const SOCKET: u16 = 61;
+    pub const ACCEPT: u16 = 62;
+    pub const QUERY: u16 = 63;
 }
 
 /// The ring that a kind travels in (`is_critical` of ebpf/task.h).
@@ -48,7 +51,7 @@ impl Ring {
 
     pub fn of(kind: u16) -> Ring {
         match kind {
-            ..=kind::EXIT | kind::CONNECT..=kind::DENIED => Ring::Critical,
+            ..=kind::EXIT | kind::CONNECT..=kind::DENIED | kind::SOCKET..=kind::QUERY => Ring::Critical,
             _ => Ring::Bulk,
         }
     }
@@ -119,6 +122,8 @@ wire! {
         by_name: u8, keep: u8, pad: [u8; 2], path: Argument,
     }
     Endpoint = "lz_endpoint" { result: i64, socket: Socket, }
+    /// A datagram to port 53: the server's address, then its bytes.
+    Query = "lz_query" { result: i64, socket: Socket, payload: u16, pad: [u16; 3], }
     Dup = "lz_dup" { onto: u32, is_socket: u32, socket: Socket, file: File, }
     Denied = "lz_denied" { result: i64, args: [u64; 6], number: u32, pad: u32, }
     /// A part of an argument vector or environment; it comes before the exec that names it.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::capability;
 use crate::event::{
-    Act, DupSource, Endpoint, Event, File, FileAct, FileChange, NetAct, NetAction, OpenMode, Outcome,
+    Act, DnsAct, DupSource, Endpoint, Event, File, FileAct, FileChange, NetAct, NetAction, OpenMode, Outcome,
     Process, ProcessAct, Protocol, SandboxAct,
 };
 
@@ -69,6 +69,7 @@ fn act(act: &Act, done: bool) -> String {
         Act::Process(act) => process_act(act),
         Act::File(act) => format!("{}{}", if done { "" } else { "tried: " }, file_act(act)),
         Act::Net(act) => net_act(act),
+        Act::Dns(act) => dns_act(act),
         Act::Denied(denied) => format!("called {}", escape(&denied.call)),
         Act::Sandbox(act) => sandbox_act(act),
     }
@@ -166,7 +167,17 @@ fn net_act(act: &NetAct) -> String {
         NetAction::Connect => format!("connected ({protocol}) to {}", at(&act.remote)),
         NetAction::Send => format!("sent a datagram ({protocol}) to {}", at(&act.remote)),
         NetAction::Bind => format!("bound a {protocol} socket to {}", at(&act.local)),
+        NetAction::Socket => format!("made a {protocol} socket"),
+        NetAction::Accept => format!("took a connection ({protocol}) from {}", at(&act.remote)),
         NetAction::Listen => format!("listened ({protocol}) on {}", at(&act.local)),
+    }
+}
+
+fn dns_act(act: &DnsAct) -> String {
+    let server = act.server.as_ref().map(|server| format!(" at {}", endpoint(server))).unwrap_or_default();
+    match &act.question {
+        Some(question) => format!("asked{server} for {} {}", question.type_name(), escape(&question.name)),
+        None => format!("sent what is no question{server}"),
     }
 }
 

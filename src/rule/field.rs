@@ -23,16 +23,18 @@ pub enum Category {
     Process,
     File,
     Net,
+    Dns,
     Denied,
     Sandbox,
 }
 
 impl Category {
-    pub const ALL: [Category; 6] = [
+    pub const ALL: [Category; 7] = [
         Category::Exec,
         Category::Process,
         Category::File,
         Category::Net,
+        Category::Dns,
         Category::Denied,
         Category::Sandbox,
     ];
@@ -43,6 +45,7 @@ impl Category {
             Category::Process => "process",
             Category::File => "file",
             Category::Net => "net",
+            Category::Dns => "dns",
             Category::Denied => "denied",
             Category::Sandbox => "sandbox",
         }
@@ -54,6 +57,7 @@ impl Category {
             Act::Process(_) => Category::Process,
             Act::File(_) => Category::File,
             Act::Net(_) => Category::Net,
+            Act::Dns(_) => Category::Dns,
             Act::Denied(_) => Category::Denied,
             Act::Sandbox(_) => Category::Sandbox,
         }

@@ -30,7 +30,7 @@ const PROBES: [(&str, &str); 4] = [
 const OPTIONAL: [(&str, &str); 1] = [("uring", "io_uring_submit_req")];
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
-const HANDLERS: [(u32, &str); 9] = [
+const HANDLERS: [(u32, &str); 10] = [
     (0, "denied"),
     (1, "exec_failed"),
     (2, "open"),
@@ -40,6 +40,7 @@ const HANDLERS: [(u32, &str); 9] = [
     (6, "dup"),
     (16, "change"),
     (17, "file_change"),
+    (18, "query"),
 ];
 
 /// What takes the verifier as long as everything else together.

@@ -181,6 +181,9 @@ fn keep_fixture(bytes: &[u8]) {
     let word = |bytes: &[u8], at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
     let stem = match bytes[4] {
         60 => "change",
+        61 => "socket",
+        62 => "accept",
+        63 => "query",
         kind => STEMS[usize::from(kind)],
     };
     let belongs = |earlier: &&Vec<u8>| match stem {

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::text::{self, arguments, digest};
 use crate::event::{
-    Act, Bytes, Denied, DupSource, Endpoint, Exec, Executable, Family, File, FileAct, FileChange, FileKind,
-    Ids, Inode, NetAct, NetAction, OpenMode, Origin, Phase, ProcessAct, ProcessKey, Protocol, SandboxAct,
+    Act, Bytes, Denied, DnsAct, DupSource, Endpoint, Exec, Executable, Family, File, FileAct, FileChange,
+    FileKind, Ids, Inode, NetAct, NetAction, OpenMode, Origin, Phase, ProcessAct, ProcessKey, Protocol,
+    Question, SandboxAct,
 };
 
 /// A line as it is written.
@@ -200,6 +201,7 @@ macro_rules! optional {
 optional!(optional_inode, Inode, "InodeDef");
 optional!(optional_file, File, "FileDef");
 optional!(optional_endpoint, Endpoint, "EndpointDef");
+optional!(optional_question, Question, "QuestionDef");
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Phase", rename_all = "snake_case")]
@@ -306,6 +308,7 @@ enum ActDef {
     Process(#[serde(with = "ProcessActDef")] ProcessAct),
     File(#[serde(with = "FileActDef")] FileAct),
     Net(#[serde(with = "NetActDef")] NetAct),
+    Dns(#[serde(with = "DnsActDef")] DnsAct),
     Denied(#[serde(with = "DeniedDef")] Denied),
     Sandbox(#[serde(with = "SandboxActDef")] SandboxAct),
 }
@@ -475,12 +478,31 @@ struct NetActDef {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(remote = "DnsAct", deny_unknown_fields)]
+struct DnsActDef {
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_endpoint")]
+    server: Option<Endpoint>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_question")]
+    question: Option<Question>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Question", deny_unknown_fields)]
+struct QuestionDef {
+    #[serde(with = "text")]
+    name: Bytes,
+    kind: u16,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(remote = "NetAction", rename_all = "snake_case")]
 enum NetActionDef {
     Connect,
     Bind,
     Listen,
     Send,
+    Socket,
+    Accept,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::event::{
-    Act, Bytes, Denied, DupSource, Endpoint, Event, EventId, Exec, Executable, Family, File, FileAct,
+    Act, Bytes, Denied, DnsAct, DupSource, Endpoint, Event, EventId, Exec, Executable, Family, File, FileAct,
     FileChange, FileKind, Ids, Inode, NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process,
-    ProcessAct, ProcessKey, Program, ProgramId, Protocol, SandboxAct,
+    ProcessAct, ProcessKey, Program, ProgramId, Protocol, Question, SandboxAct,
 };
 use crate::report::document::{CoverageState, Exit, ExitReason, Recording};
 
@@ -74,6 +74,13 @@ fn every_act() -> Vec<Act> {
     acts.extend(Family::ALL.map(|family| Act::Sandbox(SandboxAct::Lost { family, records: 5 })));
     acts.extend(dup_sources().into_iter().map(|source| Act::Process(ProcessAct::Dup { onto: 2, source })));
     acts.extend(file_acts().into_iter().map(Act::File));
+    acts.extend([
+        Act::Dns(DnsAct { server: None, question: None }),
+        Act::Dns(DnsAct {
+            server: Some(Endpoint::Inet("192.0.2.1:53".parse().unwrap())),
+            question: Some(Question { name: bytes(b"a\xff.example"), kind: 16 }),
+        }),
+    ]);
     acts.extend(net_acts().into_iter().map(Act::Net));
     acts
 }
@@ -146,6 +153,8 @@ fn net_acts() -> Vec<NetAct> {
         act(NetAction::Bind, Protocol::Udp, inet("[::]:53"), None),
         act(NetAction::Listen, Protocol::Unix, Some(Endpoint::Unix(bytes(b"/run/x"))), None),
         act(NetAction::Send, Protocol::Icmp, None, Some(Endpoint::Other)),
+        act(NetAction::Socket, Protocol::Tcp, None, None),
+        act(NetAction::Accept, Protocol::Tcp, None, inet("192.0.2.1:1")),
         act(NetAction::Send, Protocol::Raw, None, None),
         act(NetAction::Send, Protocol::Packet, None, None),
         act(NetAction::Send, Protocol::Netlink, None, None),

@@ -1,10 +1,10 @@
 //! The table of fields, in the order in which they are listed.
 
 use super::read::{
-    asked, denied, dup, env, errno, file_actions, file_capabilities, file_flags, file_kind, ip, is_local,
-    is_own_exe, is_public, layer, net_act, new_mode, open_mode, origin, owner, port, process_act,
-    process_action, protocol, protocol_name, sandbox_action, symlink_target, times, unix_path, xattr,
-    xattr_value,
+    asked, denied, dns, dup, env, errno, file_actions, file_capabilities, file_flags, file_kind, ip,
+    is_local, is_own_exe, is_public, layer, net_act, new_mode, open_mode, origin, owner, port, process_act,
+    process_action, protocol, protocol_name, question, sandbox_action, symlink_target, times, unix_path,
+    xattr, xattr_value,
 };
 use super::{Category, Field, Read};
 use crate::event::{Act, DupSource, Origin, Phase, ProcessAct, Protocol, SandboxAct};
@@ -12,12 +12,13 @@ use crate::rule::identity;
 use crate::rule::subject::{directory, extension, hidden, name, proc_pid, temporary};
 
 const ACTORS: &[Category] =
-    &[Category::Exec, Category::Process, Category::File, Category::Net, Category::Denied];
+    &[Category::Exec, Category::Process, Category::File, Category::Net, Category::Dns, Category::Denied];
 const EXEC: &[Category] = &[Category::Exec];
 const PROCESS: &[Category] = &[Category::Process];
 const FILE: &[Category] = &[Category::File];
 const NET: &[Category] = &[Category::Net];
-const REMOTE: &[Category] = &[Category::Net, Category::Process];
+const REMOTE: &[Category] = &[Category::Net, Category::Dns, Category::Process];
+const DNS: &[Category] = &[Category::Dns];
 const DENIED: &[Category] = &[Category::Denied];
 const SANDBOX: &[Category] = &[Category::Sandbox];
 
@@ -478,12 +479,12 @@ pub static FIELDS: &[Field] = &[
     )),
     // net, and sockets copied onto standard streams
     one_of(
-        &["connect", "bind", "listen", "send"],
+        &["connect", "bind", "listen", "send", "socket", "accept"],
         event(
             NET,
             "net.action",
             Read::Text(|s| Some(net_act(s)?.action.name().as_bytes())),
-            "what was done with the socket; send is a datagram with an address of its own",
+            "what was done with the socket; send is a datagram with an address of its own, accept took a connection of dst",
         ),
     ),
     one_of(
@@ -601,6 +602,31 @@ pub static FIELDS: &[Field] = &[
         "path of the copied file",
     ),
     // denied
+    // dns: dst is the server
+    stable(event(
+        DNS,
+        "dns.name",
+        Read::Text(|s| Some(&question(s)?.name)),
+        "name that was asked for, in lower case and without a dot at the end",
+    )),
+    stable(event(
+        DNS,
+        "dns.type",
+        Read::Made(|s| Some(question(s)?.type_name().into_bytes())),
+        "kind of record that was asked for: A, AAAA, TXT, MX, … or TYPE and its number",
+    )),
+    event(
+        DNS,
+        "dns.length",
+        Read::Number(|s| Some(question(s)?.name.len() as u64)),
+        "length of dns.name in bytes",
+    ),
+    stable(event(
+        DNS,
+        "dns.malformed",
+        Read::Flag(|s| Some(dns(s)?.question.is_none())),
+        "what was sent to port 53 is no question",
+    )),
     stable(event(DENIED, "call", Read::Text(|s| Some(&denied(s)?.call)), "name of the refused system call")),
     stable(event(DENIED, "call.number", Read::Number(|s| Some(denied(s)?.number.into())), "its number")),
     stable(event(
