@@ -28,7 +28,8 @@ enum handler {
 	ON_SIGNAL = 12,
 	ON_CHANGE = 16,
 	ON_FILE_CHANGE = 17,
-	HANDLERS = 18,
+	ON_QUERY = 18,
+	HANDLERS = 19,
 };
 
 enum act {
@@ -89,6 +90,11 @@ enum act {
 	ACT_SENDMSG = ACT(ON_SOCKET, 4),
 	ACT_SENDMMSG = ACT(ON_SOCKET, 5),
 	ACT_SOCKETCALL = ACT(ON_SOCKET, 6),
+	ACT_SOCKET = ACT(ON_SOCKET, 7),
+	ACT_ACCEPT = ACT(ON_SOCKET, 8),
+
+	ACT_WRITE = ACT(ON_QUERY, 0),
+	ACT_WRITEV = ACT(ON_QUERY, 1),
 
 	ACT_DUP = ACT(ON_DUP, 0),
 	ACT_DUP2 = ACT(ON_DUP, 1),
@@ -148,6 +154,8 @@ static const __u16 calls_native[CALLS] = {
 	[16] = ACT_IOCTL,     [40] = ACT_SENDFILE,   [275] = ACT_SPLICE,   [326] = ACT_SPLICE,
 	[42] = ACT_CONNECT,   [49] = ACT_BIND,	     [50] = ACT_LISTEN,
 	[44] = ACT_SENDTO,    [46] = ACT_SENDMSG,    [307] = ACT_SENDMMSG,
+	[41] = ACT_SOCKET,    [43] = ACT_ACCEPT,     [288] = ACT_ACCEPT,
+	[1] = ACT_WRITE,      [20] = ACT_WRITEV,
 	[32] = ACT_DUP,	      [33] = ACT_DUP2,	     [292] = ACT_DUP2,	   [72] = ACT_FCNTL,
 	[9] = ACT_MMAP,	      [10] = ACT_MPROTECT,   [329] = ACT_MPROTECT, [30] = ACT_SHMAT,
 	[105] = ACT_IDS,      [106] = ACT_IDS,	     [113] = ACT_IDS,	   [114] = ACT_IDS,
@@ -225,6 +233,8 @@ static const __u16 calls_compat[CALLS] = {
 	[377] = ACT_SPLICE,
 	[362] = ACT_CONNECT,  [361] = ACT_BIND,	     [363] = ACT_LISTEN,
 	[369] = ACT_SENDTO,   [370] = ACT_SENDMSG,   [345] = ACT_SENDMMSG,
+	[359] = ACT_SOCKET,   [364] = ACT_ACCEPT,
+	[4] = ACT_WRITE,      [146] = ACT_WRITEV,
 	[102] = ACT_SOCKETCALL,
 	[41] = ACT_DUP,	      [63] = ACT_DUP2,	     [330] = ACT_DUP2,	   [55] = ACT_FCNTL,
 	[221] = ACT_FCNTL,

@@ -56,6 +56,7 @@ enum {
 /* include/uapi/asm-generic/siginfo.h */
 enum { SI_USER = 0, SI_TKILL = -6 };
 enum { AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10 };
+enum { SOCK_DGRAM = 2 };
 enum { S_IFMT = 0170000, S_IFSOCK = 0140000, S_IFREG = 0100000 };
 enum { SOCKFS_MAGIC = 0x534f434b, OVERLAYFS_MAGIC = 0x794c7630, TMPFS_MAGIC = 0x01021994, PIDFS_MAGIC = 0x50494446 };
 enum { AT_REMOVEDIR = 0x200, AT_SYMLINK_NOFOLLOW = 0x100 };

@@ -55,6 +55,9 @@ enum lz_kind {
 	LZ_MOVED = 47,
 	LZ_RING = 48,
 	LZ_CHANGE = 60,
+	LZ_SOCKET = 61,
+	LZ_ACCEPT = 62,
+	LZ_QUERY = 63,
 };
 
 /* lz_change.what */
@@ -70,6 +73,8 @@ enum lz_what {
 };
 /* Bytes of an extended attribute's value. */
 #define LZ_VALUE_MAX 256
+/* Bytes of a datagram to a name server. A question takes at most 17 + 255. */
+#define LZ_QUERY_MAX 512
 
 /* What a lost record would have told about; index of the loss counters. */
 enum lz_family {
@@ -214,10 +219,18 @@ struct lz_change {
 	struct lz_argument path;
 };
 
-/* connect, bind, listen, send. */
+/* connect, bind, listen, send, socket (no address), accept (the peer's). */
 struct lz_endpoint {
 	__s64 result;
 	struct lz_socket socket;
+};
+
+/* A datagram to port 53: the server's address, then its bytes. */
+struct lz_query {
+	__s64 result;
+	struct lz_socket socket;
+	__u16 payload;
+	__u16 pad[3];
 };
 
 struct lz_dup {
@@ -339,6 +352,7 @@ union lz_body {
 	struct lz_file_chmod file_chmod;
 	struct lz_change change;
 	struct lz_endpoint endpoint;
+	struct lz_query query;
 	struct lz_dup dup;
 	struct lz_denied denied;
 	struct lz_piece piece;

@@ -163,6 +163,11 @@ fn every_change_of_a_file_is_seen_by_name_and_by_descriptor() {
     );
 }
 
+/// Where several sockets were made alike, their count leaves whenever its place is needed.
+fn without_sockets(lines: Vec<String>) -> Vec<String> {
+    lines.into_iter().filter(|line| !line.starts_with("socket ")).collect()
+}
+
 #[test]
 fn sockets_show_the_kernels_addresses_also_through_32_bit_calls() {
     if !is_live() {
@@ -170,13 +175,14 @@ fn sockets_show_the_kernels_addresses_also_through_32_bit_calls() {
     }
     let seen = watch(&["sockets"]);
     seen.assert_whole();
-    let lines = seen.lines();
+    let lines = without_sockets(seen.lines());
     let port = lines[0].split([':', ' ']).nth(3).unwrap_or_default();
     assert_ne!(port, "0", "the port that the kernel chose: {lines:#?}");
     let expected = [
         "bind 2.1.6 127.0.0.1:PORT = 0",
         "listen 2.1.6 127.0.0.1:PORT = 0",
         "connect 2.1.6 127.0.0.1:PORT = 0",
+        "query 2.2.17 127.0.0.2:53 x = 1",
         "send 2.2.17 127.0.0.2:53 = 1",
         "send 2.2.17 127.0.0.2:54 = 1",
         "send 2.2.17 127.0.0.3:55 = 2",
@@ -196,13 +202,50 @@ fn sockets_show_the_kernels_addresses_also_through_32_bit_calls() {
 }
 
 #[test]
+fn a_question_is_seen_by_every_call_that_sends_a_datagram() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["questions"]);
+    seen.assert_whole();
+    let queries = seen.records.iter().filter_map(|record| match &record.body {
+        Body::Query { server, payload, result, .. } if *result != -111 => Some((server, payload)),
+        _ => None,
+    });
+    let queries: Vec<_> = queries.collect();
+    // sendto, sendmsg, sendmmsg, write, writev, send: numbered by their first byte.
+    assert_eq!(queries.iter().map(|(_, payload)| payload[0]).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+    for (server, payload) in queries {
+        assert_eq!(server[..8], [2, 0, 0, 53, 127, 0, 0, 9]);
+        assert_eq!(payload[1..], *b"\x02\x01\0\0\x01\0\0\0\0\0\0\x07ExAmple\x03org\0\0\x10\0\x01");
+    }
+    for made in ["socket 2.2.0", "socket 2.2.17", "socket 10.1.0", "socket 16.3.0"] {
+        assert!(seen.lines().iter().any(|line| line == made), "{made}: {:#?}", seen.lines());
+    }
+}
+
+#[test]
+fn a_connection_that_is_taken_names_who_came() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["accepts"]);
+    seen.assert_whole();
+    let lines = without_sockets(seen.lines());
+    let peer = lines[2].split(' ').nth(2).unwrap_or_default();
+    assert!(peer.starts_with("127.0.0.7:"), "{lines:#?}");
+    assert_eq!(lines[4], format!("accept 2.1.6 {peer}"));
+    assert_eq!(lines.len(), 6, "one accept found nobody: {lines:#?}");
+}
+
+#[test]
 fn a_descriptor_copied_onto_stdio_shows_what_it_leads_to() {
     if !is_live() {
         return;
     }
     let seen = watch(&["dups"]);
     seen.assert_whole();
-    let lines = seen.lines();
+    let lines = without_sockets(seen.lines());
     let port = lines[0].split([':', ' ']).nth(3).unwrap_or_default();
     // fcntl(F_DUPFD) repeats what dup2(2) did: a second record, or a count that leaves later.
     let mut expected = [
@@ -454,6 +497,7 @@ fn what_goes_through_io_uring_is_seen_also_from_a_polling_thread() {
             "open_failed link@$ 0o100000 = -115",
             "open $/sub 0o300000",
             "open_failed inner@$/sub 0o100000 = -115",
+            "socket 2.1.0",
             "connect 2.1.6 127.0.0.1:1 = -115",
             "ring 9 7  ",
             "send 2.2.17 127.0.0.1:53 = -115",

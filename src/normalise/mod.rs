@@ -8,6 +8,7 @@
 
 mod call;
 mod change;
+mod dns;
 mod lineage;
 mod net;
 mod origin;
@@ -21,8 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{
-    Act, Bytes, DupSource, Event, EventId, Exec, Executable, File, FileAct, FileKind, KernelAct, MemoryAct,
-    NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, Program, Region, SandboxAct,
+    Act, Bytes, DnsAct, DupSource, Event, EventId, Exec, Executable, File, FileAct, FileKind, KernelAct,
+    MemoryAct, NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, Program, Region,
+    SandboxAct,
 };
 use crate::record::{self, Body, KernelFile, KernelSocket, PathArgument, Record, Task};
 
@@ -281,6 +283,12 @@ impl<P: Provenance> Normaliser<P> {
             }
             Body::Send { socket, remote, result } => {
                 (net(NetAction::Send, &socket, &[], &remote), outcome(result))
+            }
+            Body::Socket { socket } => (net(NetAction::Socket, &socket, &[], &[]), done),
+            Body::Accept { socket, remote } => (net(NetAction::Accept, &socket, &[], &remote), done),
+            Body::Query { server, payload, result, .. } => {
+                let act = DnsAct { server: net::endpoint(&server), question: dns::question(&payload) };
+                (Act::Dns(act), outcome(result))
             }
             body => self.name_act(body, pid)?,
         })

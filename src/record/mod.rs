@@ -206,6 +206,22 @@ pub enum Body {
         remote: Sockaddr,
         result: i64,
     },
+    /// socket(2) that gave one: family, kind and protocol as they were asked for.
+    Socket {
+        socket: KernelSocket,
+    },
+    /// accept(2), accept4(2) that gave a connection.
+    Accept {
+        socket: KernelSocket,
+        remote: Sockaddr,
+    },
+    /// A datagram to port 53, by any call that sends: its first bytes.
+    Query {
+        socket: KernelSocket,
+        server: Sockaddr,
+        payload: Vec<u8>,
+        result: i64,
+    },
     /// A descriptor was copied onto 0, 1 or 2 (dup2, dup3, fcntl(F_DUPFD), or dup and open reusing
     /// the number).
     Dup {

@@ -72,6 +72,11 @@ impl Display for Body {
             Body::Send { socket, remote, result } => {
                 write!(f, "send {socket} {} = {result}", Address(remote))
             }
+            Body::Socket { socket } => write!(f, "socket {socket}"),
+            Body::Accept { socket, remote } => write!(f, "accept {socket} {}", Address(remote)),
+            Body::Query { socket, server, payload, result } => {
+                write!(f, "query {socket} {} {} = {result}", Address(server), payload.escape_ascii())
+            }
             Body::Dup { onto, source: DupSource::Socket { socket, remote } } => {
                 write!(f, "dup {onto} {socket} {}", Address(remote))
             }

@@ -43,6 +43,9 @@ pub mod kind {
     pub const MOVED: u16 = 47;
     pub const RING: u16 = 48;
     pub const CHANGE: u16 = 60;
+    pub const SOCKET: u16 = 61;
+    pub const ACCEPT: u16 = 62;
+    pub const QUERY: u16 = 63;
 }
 
 /// The ring that a kind travels in (`is_critical` of ebpf/task.h).
@@ -58,6 +61,7 @@ impl Ring {
     pub fn of(kind: u16) -> Ring {
         match kind {
             ..=kind::EXIT | kind::CONNECT..=kind::DENIED | kind::IDS | kind::MOVED => Ring::Critical,
+            kind::SOCKET..=kind::QUERY => Ring::Critical,
             _ => Ring::Bulk,
         }
     }
@@ -129,6 +133,8 @@ wire! {
         by_name: u8, keep: u8, pad: [u8; 2], path: Argument,
     }
     Endpoint = "lz_endpoint" { result: i64, socket: Socket, }
+    /// A datagram to port 53: the server's address, then its bytes.
+    Query = "lz_query" { result: i64, socket: Socket, payload: u16, pad: [u16; 3], }
     Dup = "lz_dup" { onto: u32, is_socket: u32, socket: Socket, file: File, }
     Denied = "lz_denied" { result: i64, args: [u64; 6], number: u32, capability: u32, }
     /// A part of an argument vector or environment; it comes before the exec that names it.

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::capability;
 use super::capability::name as capability_name;
 use crate::event::{
-    Act, Bytes, Call, Credentials, DupSource, Endpoint, Event, File, FileAct, FileChange, KernelAct,
+    Act, Bytes, Call, Credentials, DnsAct, DupSource, Endpoint, Event, File, FileAct, FileChange, KernelAct,
     MemoryAct, NetAct, NetAction, OpenMode, Outcome, Process, ProcessAct, ProcessCall, Protocol, Region,
     SandboxAct, Target,
 };
@@ -71,6 +71,7 @@ fn act(act: &Act, done: bool) -> String {
         Act::Process(act) => process_act(act),
         Act::File(act) => format!("{}{}", if done { "" } else { "tried: " }, file_act(act)),
         Act::Net(act) => net_act(act),
+        Act::Dns(act) => dns_act(act),
         Act::Memory(act) => memory_act(act),
         Act::Kernel(act) => kernel_act(act),
         Act::Denied(call) => format!("called {}", called(call)),
@@ -262,7 +263,17 @@ fn net_act(act: &NetAct) -> String {
         NetAction::Connect => format!("connected ({protocol}) to {}", at(&act.remote)),
         NetAction::Send => format!("sent a datagram ({protocol}) to {}", at(&act.remote)),
         NetAction::Bind => format!("bound a {protocol} socket to {}", at(&act.local)),
+        NetAction::Socket => format!("made a {protocol} socket"),
+        NetAction::Accept => format!("took a connection ({protocol}) from {}", at(&act.remote)),
         NetAction::Listen => format!("listened ({protocol}) on {}", at(&act.local)),
+    }
+}
+
+fn dns_act(act: &DnsAct) -> String {
+    let server = act.server.as_ref().map(|server| format!(" at {}", endpoint(server))).unwrap_or_default();
+    match &act.question {
+        Some(question) => format!("asked{server} for {} {}", question.type_name(), escape(&question.name)),
+        None => format!("sent what is no question{server}"),
     }
 }
 

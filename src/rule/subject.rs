@@ -110,6 +110,7 @@ impl<'a> Subject<'a> {
         use crate::event::ProcessAct;
         match &self.event.act {
             Act::Net(act) => act.remote.as_ref(),
+            Act::Dns(act) => act.server.as_ref(),
             Act::Process(ProcessAct::Dup { source: DupSource::Socket { remote, .. }, .. }) => remote.as_ref(),
             _ => None,
         }

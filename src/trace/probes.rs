@@ -35,7 +35,7 @@ const PROBES: [(&str, &str); 6] = [
 const OPTIONAL: [(&str, &str); 2] = [("uring", "io_uring_submit_req"), ("capability", "cap_capable")];
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
-const HANDLERS: [(u32, &str); 15] = [
+const HANDLERS: [(u32, &str); 16] = [
     (0, "denied"),
     (1, "exec_failed"),
     (2, "open"),
@@ -51,6 +51,7 @@ const HANDLERS: [(u32, &str); 15] = [
     (12, "signal_call"),
     (16, "change"),
     (17, "file_change"),
+    (18, "query"),
 ];
 
 /// What takes the verifier longest, in that order; begun first, so that no thread ends up alone with one.

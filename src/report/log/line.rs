@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::text::{self, arguments, digest};
 use crate::event::{
-    Act, Bytes, Call, Capabilities, Credentials, DupSource, Endpoint, Exec, Executable, Family, File,
+    Act, Bytes, Call, Capabilities, Credentials, DnsAct, DupSource, Endpoint, Exec, Executable, Family, File,
     FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin,
-    Phase, ProcessAct, ProcessCall, ProcessKey, Protocol, Region, Relation, SandboxAct, Target,
+    Phase, ProcessAct, ProcessCall, ProcessKey, Protocol, Question, Region, Relation, SandboxAct, Target,
 };
 
 /// A line as it is written.
@@ -204,6 +204,7 @@ optional!(optional_endpoint, Endpoint, "EndpointDef");
 optional!(optional_capabilities, Capabilities, "CapabilitiesDef");
 optional!(optional_credentials, Credentials, "CredentialsDef");
 optional!(optional_target, Target, "TargetDef");
+optional!(optional_question, Question, "QuestionDef");
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Phase", rename_all = "snake_case")]
@@ -311,6 +312,7 @@ enum ActDef {
     Memory(#[serde(with = "MemoryActDef")] MemoryAct),
     File(#[serde(with = "FileActDef")] FileAct),
     Net(#[serde(with = "NetActDef")] NetAct),
+    Dns(#[serde(with = "DnsActDef")] DnsAct),
     Kernel(#[serde(with = "KernelActDef")] KernelAct),
     Denied(#[serde(with = "CallDef")] Call),
     Sandbox(#[serde(with = "SandboxActDef")] SandboxAct),
@@ -607,12 +609,31 @@ struct NetActDef {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(remote = "DnsAct", deny_unknown_fields)]
+struct DnsActDef {
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_endpoint")]
+    server: Option<Endpoint>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_question")]
+    question: Option<Question>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Question", deny_unknown_fields)]
+struct QuestionDef {
+    #[serde(with = "text")]
+    name: Bytes,
+    kind: u16,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(remote = "NetAction", rename_all = "snake_case")]
 enum NetActionDef {
     Connect,
     Bind,
     Listen,
     Send,
+    Socket,
+    Accept,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::event::{
-    Act, Bytes, Call, Capabilities, Credentials, DupSource, Endpoint, Event, EventId, Exec, Executable,
-    Family, File, FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, NetAct, NetAction,
-    OpenMode, Origin, Outcome, Phase, Process, ProcessAct, ProcessCall, ProcessKey, Program, ProgramId,
-    Protocol, Region, Relation, SandboxAct, Target,
+    Act, Bytes, Call, Capabilities, Credentials, DnsAct, DupSource, Endpoint, Event, EventId, Exec,
+    Executable, Family, File, FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, NetAct,
+    NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, ProcessCall, ProcessKey, Program,
+    ProgramId, Protocol, Question, Region, Relation, SandboxAct, Target,
 };
 use crate::report::document::{CoverageState, Exit, ExitReason, Recording};
 
@@ -86,6 +86,13 @@ fn every_act() -> Vec<Act> {
     acts.extend(memory_acts().into_iter().map(Act::Memory));
     acts.extend(kernel_acts().into_iter().map(Act::Kernel));
     acts.extend(file_acts().into_iter().map(Act::File));
+    acts.extend([
+        Act::Dns(DnsAct { server: None, question: None }),
+        Act::Dns(DnsAct {
+            server: Some(Endpoint::Inet("192.0.2.1:53".parse().unwrap())),
+            question: Some(Question { name: bytes(b"a\xff.example"), kind: 16 }),
+        }),
+    ]);
     acts.extend(net_acts().into_iter().map(Act::Net));
     acts
 }
@@ -205,6 +212,8 @@ fn net_acts() -> Vec<NetAct> {
         act(NetAction::Bind, Protocol::Udp, inet("[::]:53"), None),
         act(NetAction::Listen, Protocol::Unix, Some(Endpoint::Unix(bytes(b"/run/x"))), None),
         act(NetAction::Send, Protocol::Icmp, None, Some(Endpoint::Other)),
+        act(NetAction::Socket, Protocol::Tcp, None, None),
+        act(NetAction::Accept, Protocol::Tcp, None, inet("192.0.2.1:1")),
         act(NetAction::Send, Protocol::Raw, None, None),
         act(NetAction::Send, Protocol::Packet, None, None),
         act(NetAction::Send, Protocol::Netlink, None, None),

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::Visit;
 use crate::event::{
-    Act, Call, Credentials, DupSource, Endpoint, Exec, FileAct, FileChange, FileKind, KernelAct, MemoryAct,
-    NetAct, OpenMode, Origin, ProcessAct, Protocol, Region, SandboxAct, Target,
+    Act, Call, Credentials, DnsAct, DupSource, Endpoint, Exec, FileAct, FileChange, FileKind, KernelAct,
+    MemoryAct, NetAct, OpenMode, Origin, ProcessAct, Protocol, Question, Region, SandboxAct, Target,
 };
 use crate::rule::capability;
 use crate::rule::subject::{Subject, origin_name};
@@ -181,6 +181,17 @@ pub(super) fn net_act(s: Subject<'_>) -> Option<&NetAct> {
         Act::Net(act) => Some(act),
         _ => None,
     }
+}
+
+pub(super) fn dns(s: Subject<'_>) -> Option<&DnsAct> {
+    match &s.event.act {
+        Act::Dns(act) => Some(act),
+        _ => None,
+    }
+}
+
+pub(super) fn question(s: Subject<'_>) -> Option<&Question> {
+    dns(s)?.question.as_ref()
 }
 
 pub(super) fn protocol(s: Subject<'_>) -> Option<Protocol> {

@@ -1,11 +1,11 @@
 //! The table of fields, in the order in which they are listed.
 
 use super::read::{
-    arg, asked, call, call_texts, capabilities, changed, dup, env, errno, file_actions, file_capabilities,
-    file_flags, file_kind, gained, ip, is_local, is_own_exe, is_public, kernel_act, kernel_action, layer,
-    memory_action, namespaces, net_act, new_mode, open_mode, origin, owner, port, process_act,
-    process_action, protocol, protocol_name, region, ring_paths, sandbox_action, symlink_target, target,
-    times, unix_path, xattr, xattr_value,
+    arg, asked, call, call_texts, capabilities, changed, dns, dup, env, errno, file_actions,
+    file_capabilities, file_flags, file_kind, gained, ip, is_local, is_own_exe, is_public, kernel_act,
+    kernel_action, layer, memory_action, namespaces, net_act, new_mode, open_mode, origin, owner, port,
+    process_act, process_action, protocol, protocol_name, question, region, ring_paths, sandbox_action,
+    symlink_target, target, times, unix_path, xattr, xattr_value,
 };
 use super::{Category, Field, Read};
 use crate::event::{Act, DupSource, KernelAct, Origin, Phase, ProcessAct, Protocol, SandboxAct};
@@ -19,6 +19,7 @@ const ACTORS: &[Category] = &[
     Category::Memory,
     Category::File,
     Category::Net,
+    Category::Dns,
     Category::Kernel,
     Category::Denied,
 ];
@@ -26,10 +27,11 @@ const EXEC: &[Category] = &[Category::Exec];
 const PROCESS: &[Category] = &[Category::Process];
 const FILE: &[Category] = &[Category::File];
 const NET: &[Category] = &[Category::Net];
-const REMOTE: &[Category] = &[Category::Net, Category::Process];
+const REMOTE: &[Category] = &[Category::Net, Category::Dns, Category::Process];
 const MEMORY: &[Category] = &[Category::Memory];
 const KERNEL: &[Category] = &[Category::Kernel];
 const CALLS: &[Category] = &[Category::Process, Category::Memory, Category::Kernel, Category::Denied];
+const DNS: &[Category] = &[Category::Dns];
 const SANDBOX: &[Category] = &[Category::Sandbox];
 
 const fn event(categories: &'static [Category], name: &'static str, read: Read, doc: &'static str) -> Field {
@@ -495,12 +497,12 @@ pub static FIELDS: &[Field] = &[
     )),
     // net, and sockets copied onto standard streams
     one_of(
-        &["connect", "bind", "listen", "send"],
+        &["connect", "bind", "listen", "send", "socket", "accept"],
         event(
             NET,
             "net.action",
             Read::Text(|s| Some(net_act(s)?.action.name().as_bytes())),
-            "what was done with the socket; send is a datagram with an address of its own",
+            "what was done with the socket; send is a datagram with an address of its own, accept took a connection of dst",
         ),
     ),
     one_of(
@@ -635,6 +637,31 @@ pub static FIELDS: &[Field] = &[
         }),
         "path of the copied file",
     ),
+    // dns: dst is the server
+    stable(event(
+        DNS,
+        "dns.name",
+        Read::Text(|s| Some(&question(s)?.name)),
+        "name that was asked for, in lower case and without a dot at the end",
+    )),
+    stable(event(
+        DNS,
+        "dns.type",
+        Read::Made(|s| Some(question(s)?.type_name().into_bytes())),
+        "kind of record that was asked for: A, AAAA, TXT, MX, … or TYPE and its number",
+    )),
+    event(
+        DNS,
+        "dns.length",
+        Read::Number(|s| Some(question(s)?.name.len() as u64)),
+        "length of dns.name in bytes",
+    ),
+    stable(event(
+        DNS,
+        "dns.malformed",
+        Read::Flag(|s| Some(dns(s)?.question.is_none())),
+        "what was sent to port 53 is no question",
+    )),
     stable(event(
         PROCESS,
         "signal.number",
