@@ -76,8 +76,10 @@ static long step(__u32 index, struct walk *walk)
 }
 
 /* Appends the path of a (dentry, vfsmount). */
-CALLED int add_path(struct scratch *s, __u64 dentry, __u64 vfsmount)
+SHARED int add_path(struct scratch *s, __u64 dentry, __u64 vfsmount)
 {
+	if (!s)
+		return 0;
 	/* Read before it goes into the struct: an access to `walk` inside READ would be relocated. */
 	struct mount *mount = (struct mount *)(vfsmount - OFFSET(struct mount, mnt));
 	struct walk walk = {
@@ -164,8 +166,10 @@ INLINE int add_cwd(struct scratch *s)
 }
 
 /* Appends the directory that the text at `at` starts from, if it is a relative one. */
-CALLED int add_base(struct scratch *s, struct lz_argument *out, __u32 at, __s32 dirfd)
+SHARED int add_base(struct scratch *s, struct lz_argument *out, __u32 at, __s32 dirfd)
 {
+	if (!s || !out)
+		return 0;
 	if (at > TEXT_LIMIT || (out->text && ((__u8 *)&s->record)[at] == '/'))
 		return 0;
 	if (dirfd == AT_FDCWD) {
@@ -180,8 +184,10 @@ CALLED int add_base(struct scratch *s, struct lz_argument *out, __u32 at, __s32 
 }
 
 /* Appends the task's root directory, if that is not where the sandbox's file tree begins. */
-CALLED int add_root(struct scratch *s)
+SHARED int add_root(struct scratch *s)
 {
+	if (!s)
+		return 0;
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct fs_struct *fs = READ(task, fs);
 
@@ -231,8 +237,10 @@ INLINE __u32 descriptor_at(const __u64 *text)
 }
 
 /* Appends where the descriptor leads that the text at `at` begins with: no walk over names could tell. */
-CALLED int add_link(struct scratch *s, struct lz_argument *out, __u32 at)
+SHARED int add_link(struct scratch *s, struct lz_argument *out, __u32 at)
 {
+	if (!s || !out)
+		return 0;
 	__u64 text[3] = {}, digits = 0;
 	__u32 from;
 	__s32 fd;

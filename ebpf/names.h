@@ -29,7 +29,8 @@ static const struct shape shapes[16] = {
 	[ACT_SYMLINK & 15] = { LZ_SYMLINK, NONE, 0, NONE, 1, NONE },
 	[ACT_SYMLINKAT & 15] = { LZ_SYMLINK, NONE, 0, 1, 2, NONE },
 	[ACT_UNLINK & 15] = { LZ_UNLINK, NONE, 0, NONE, NONE, NONE },
-	[ACT_UNLINKAT & 15] = { LZ_UNLINK, 0, 1, NONE, NONE, NONE },
+	[ACT_UNLINKAT & 15] = { LZ_UNLINK, 0, 1, NONE, NONE, 2 },
+	[ACT_RMDIR & 15] = { LZ_UNLINK, NONE, 0, NONE, NONE, NONE },
 	[ACT_MKDIR & 15] = { LZ_MKDIR, NONE, 0, NONE, NONE, 1 },
 	[ACT_MKDIRAT & 15] = { LZ_MKDIR, 0, 1, NONE, NONE, 2 },
 	[ACT_CHMOD & 15] = { LZ_CHMOD, NONE, 0, NONE, NONE, 1 },
@@ -73,7 +74,7 @@ int names(__u64 *ctx)
 		return 0;
 	struct lz_names *body = &s->record.body.names;
 	body->result = call.result;
-	body->mode = argument(&call, shape->mode);
+	body->mode = call.act == ACT_RMDIR ? AT_REMOVEDIR : argument(&call, shape->mode);
 	if (shape->kind == LZ_SYMLINK)
 		body->first.text = add_user_text(s, argument(&call, shape->text1),
 						 &body->first.unreadable);

@@ -1,4 +1,4 @@
-/* connect, bind, listen, send.
+/* connect, bind, listen, send, socket, accept, query.
  *
  * The address is the kernel's own where the call left one in the socket (struct sock), else the bytes
  * that the program passed.
@@ -89,8 +89,10 @@ CALLED int add_sock_address(struct scratch *s, struct sock *sk, __u32 family, __
 }
 
 /* Appends the bytes that the program passed. */
-CALLED int add_user_address(struct scratch *s, __u64 from, __u64 length)
+SHARED int add_user_address(struct scratch *s, __u64 from, __u64 length)
 {
+	if (!s)
+		return 0;
 	__u32 at = s->at, n = length;
 
 	if (length > LZ_ADDRESS_MAX) {
@@ -118,8 +120,10 @@ struct endpoint {
 	__u8 cut;
 };
 
-CALLED int send_endpoint(const struct endpoint *endpoint)
+SHARED int send_endpoint(const struct endpoint *endpoint)
 {
+	if (!endpoint)
+		return 0;
 	struct scratch *s = begin(sizeof(struct lz_endpoint), LZ_NETWORK);
 	struct file *file;
 	struct sock *sk = 0;
@@ -144,6 +148,89 @@ CALLED int send_endpoint(const struct endpoint *endpoint)
 	return 0;
 }
 
+/* What may be a question to a name server. */
+struct query {
+	__u64 address; /* of user memory; 0 where the socket is connected */
+	__u64 length;
+	__u64 parts; /* struct iovec */
+	__u64 count;
+	__u64 bytes; /* instead of parts */
+	__u64 size;
+	__s64 result;
+	__u32 fd;
+	__u32 compat;
+};
+
+INLINE __u16 asked_port(const struct query *query, struct sock *sk)
+{
+	__u16 port = 0;
+
+	if (!query->address)
+		return READ(sk, __sk_common.skc_dport);
+	/* At the same place in both kinds of address. */
+	bpf_probe_read_user(&port, sizeof(port), (void *)(query->address + 2));
+	return port;
+}
+
+/* Appends bytes of the program's, as many as a question may have altogether. */
+INLINE __u32 add_payload(struct scratch *s, __u64 from, __u64 size, __u32 before)
+{
+	__u32 at = s->at, n = size;
+
+	if (before >= LZ_QUERY_MAX || at > TEXT_LIMIT || !size)
+		return 0;
+	if (size > LZ_QUERY_MAX - before)
+		n = LZ_QUERY_MAX - before;
+	if (n > LZ_QUERY_MAX || bpf_probe_read_user((__u8 *)&s->record + at, n, (void *)from))
+		return 0;
+	s->at = at + n;
+	return n;
+}
+
+/* A datagram may be put together from parts. */
+INLINE __u32 add_parts(struct scratch *s, const struct query *query)
+{
+	__u32 word = query->compat ? 4 : 8, length = 0;
+
+	if (!query->parts)
+		return add_payload(s, query->bytes, query->size, 0);
+	for (__u32 i = 0; i < 4 && i < query->count; i++) {
+		__u64 at = query->parts + 2 * word * i, from = 0, size = 0;
+
+		bpf_probe_read_user(&from, word, (void *)at);
+		bpf_probe_read_user(&size, word, (void *)(at + word));
+		length += add_payload(s, from, size, length);
+	}
+	return length;
+}
+
+/* Sends the beginning of a datagram that goes to port 53. */
+SHARED int send_query(const struct query *query)
+{
+	struct lz_socket socket = {};
+
+	if (!query)
+		return 0;
+	struct file *file = file_of(query->fd);
+	struct sock *sk = file ? sock_of(file, &socket) : 0;
+
+	if (!sk || socket.kind != SOCK_DGRAM ||
+	    (socket.family != AF_INET && socket.family != AF_INET6) ||
+	    asked_port(query, sk) != swap16(53))
+		return 0;
+	struct scratch *s = begin(sizeof(struct lz_query), LZ_NETWORK);
+	if (!s)
+		return 0;
+	struct lz_query *body = &s->record.body.query;
+	body->result = query->result;
+	body->socket = socket;
+	body->socket.address = query->address ? add_user_address(s, query->address, query->length) :
+						add_sock_address(s, sk, socket.family, 1);
+	body->payload = add_parts(s, query);
+	send_or_count(s, LZ_QUERY);
+	return 0;
+}
+
 /* struct msghdr as the program laid it out: where the address is, and its length. */
 INLINE void read_message(struct endpoint *endpoint, __u64 message, int compat)
 {
@@ -153,6 +240,17 @@ INLINE void read_message(struct endpoint *endpoint, __u64 message, int compat)
 	bpf_probe_read_user(&endpoint->address, compat ? 4 : 8, (void *)message);
 	bpf_probe_read_user(&length, 4, (void *)(message + (compat ? 4 : 8)));
 	endpoint->length = length;
+}
+
+/* The parts of a message whose address was read already. */
+INLINE void query_of_message(struct query *query, const struct endpoint *endpoint, __u64 message)
+{
+	__u32 word = query->compat ? 4 : 8;
+
+	query->address = endpoint->address;
+	query->length = endpoint->length;
+	bpf_probe_read_user(&query->parts, word, (void *)(message + 2 * word));
+	bpf_probe_read_user(&query->count, word, (void *)(message + 3 * word));
 }
 
 struct messages {
@@ -169,6 +267,10 @@ static long next_message(__u32 index, struct messages *messages)
 	messages->left--;
 	read_message(&messages->endpoint, messages->at, messages->compat);
 	messages->endpoint.cut = index == LZ_MESSAGES_MAX - 1 && messages->left;
+	struct query query = { .result = messages->endpoint.result, .fd = messages->endpoint.fd,
+			       .compat = messages->compat };
+	query_of_message(&query, &messages->endpoint, messages->at);
+	send_query(&query);
 	messages->at += messages->compat ? 32 : 64; /* sizeof(struct mmsghdr) */
 	if (messages->endpoint.address)
 		send_endpoint(&messages->endpoint);
@@ -193,6 +295,17 @@ INLINE void unpack_socketcall(struct call *call)
 
 	bpf_probe_read_user(args, sizeof(args), (void *)call->args[1]);
 	switch (call->args[0]) {
+	case 1:
+		call->act = ACT_SOCKET;
+		break;
+	case 5:
+	case 18:
+		call->act = ACT_ACCEPT;
+		break;
+	case 9: /* send(2) */
+		call->act = ACT_SENDTO;
+		args[4] = args[5] = 0;
+		break;
 	case 2:
 		call->act = ACT_BIND;
 		break;
@@ -218,6 +331,45 @@ INLINE void unpack_socketcall(struct call *call)
 		call->args[i] = args[i];
 }
 
+/* A socket was made: what was asked for is what it is. */
+INLINE void send_socket(const struct call *call)
+{
+	struct scratch *s;
+
+	if (call->result < 0)
+		return;
+	s = begin(sizeof(struct lz_endpoint), LZ_NETWORK);
+	if (!s)
+		return;
+	struct lz_endpoint *body = &s->record.body.endpoint;
+	body->socket.family = call->args[0];
+	body->socket.kind = call->args[1] & 15;
+	body->socket.protocol = call->args[2];
+	send_or_count(s, LZ_SOCKET);
+}
+
+/* A datagram of write(2) on a connected socket, as Go's resolver sends it. */
+SEC("tp_btf/sys_exit")
+int query(__u64 *ctx)
+{
+	struct call call;
+	struct query query = {};
+
+	read_call(&call, ctx);
+	query.fd = call.args[0];
+	query.result = call.result;
+	query.compat = call.compat;
+	if (call.act == ACT_WRITEV) {
+		query.parts = call.args[1];
+		query.count = call.args[2];
+	} else {
+		query.bytes = call.args[1];
+		query.size = call.args[2];
+	}
+	send_query(&query);
+	return 0;
+}
+
 SEC("tp_btf/sys_exit")
 int socket(__u64 *ctx)
 {
@@ -229,6 +381,10 @@ int socket(__u64 *ctx)
 	if (call.act == ACT_SOCKETCALL)
 		unpack_socketcall(&call);
 	act = call.act;
+	if (act == ACT_SOCKET) {
+		send_socket(&call);
+		return 0;
+	}
 	endpoint.result = call.result;
 	endpoint.fd = call.args[0];
 	endpoint.address = call.args[1];
@@ -239,6 +395,13 @@ int socket(__u64 *ctx)
 	} else if (act == ACT_BIND) {
 		endpoint.kind = LZ_BIND;
 		endpoint.kernel = call.result == 0;
+	} else if (act == ACT_ACCEPT) {
+		if (call.result < 0)
+			return 0;
+		endpoint.kind = LZ_ACCEPT;
+		endpoint.fd = call.result;
+		endpoint.kernel = 2;
+		endpoint.address = 0;
 	} else if (act == ACT_LISTEN) {
 		endpoint.kind = LZ_LISTEN;
 		endpoint.kernel = 1;
@@ -251,10 +414,20 @@ int socket(__u64 *ctx)
 			send_messages(&endpoint, &call);
 			return 0;
 		}
-		if (act == ACT_SENDMSG)
+		struct query query = { .result = call.result, .fd = call.args[0],
+				       .compat = call.compat };
+		if (act == ACT_SENDMSG) {
 			read_message(&endpoint, call.args[1], call.compat);
-		else if (act != ACT_SENDTO)
+			query_of_message(&query, &endpoint, call.args[1]);
+		} else if (act == ACT_SENDTO) {
+			query.address = call.args[4];
+			query.length = call.args[5];
+			query.bytes = call.args[1];
+			query.size = call.args[2];
+		} else {
 			return 0;
+		}
+		send_query(&query);
 		if (!endpoint.address)
 			return 0;
 	}

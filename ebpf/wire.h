@@ -54,7 +54,27 @@ enum lz_kind {
 	LZ_SIGNAL = 46,
 	LZ_MOVED = 47,
 	LZ_RING = 48,
+	LZ_CHANGE = 60,
+	LZ_SOCKET = 61,
+	LZ_ACCEPT = 62,
+	LZ_QUERY = 63,
 };
+
+/* lz_change.what */
+enum lz_what {
+	LZ_TRUNCATE = 1,    /* numbers: length */
+	LZ_CHOWN = 2,	    /* user, group; ~0: as it was */
+	LZ_TIMES = 3,	    /* time of change, ns since 1970, ~0: none given; now */
+	LZ_SET_XATTR = 4,   /* texts: name, value */
+	LZ_REMOVE_XATTR = 5,
+	LZ_MKNOD = 6,	    /* mode, device */
+	LZ_SET_FLAGS = 7,   /* flags of FS_IOC_SETFLAGS, or FS_XFLAG_* */
+	LZ_COPY = 8,	    /* sendfile, splice, copy_file_range, into it */
+};
+/* Bytes of an extended attribute's value. */
+#define LZ_VALUE_MAX 256
+/* Bytes of a datagram to a name server. A question takes at most 17 + 255. */
+#define LZ_QUERY_MAX 512
 
 /* What a lost record would have told about; index of the loss counters. */
 enum lz_family {
@@ -169,7 +189,7 @@ struct lz_open_failed {
 /* rename, link, symlink (first is the new link's content), unlink, mkdir, chmod. */
 struct lz_names {
 	__s64 result;
-	__u32 mode; /* of rename and link: the flags */
+	__u32 mode; /* of rename, link and unlink: the flags */
 	__u16 root; /* as above */
 	__u16 cwd;  /* of those that succeeded: the task's working directory */
 	struct lz_argument first;
@@ -183,10 +203,34 @@ struct lz_file_chmod {
 	__u32 pad;
 };
 
-/* connect, bind, listen, send. */
+/* Other changes of a file: by name, or by descriptor; then there is no path. */
+struct lz_change {
+	struct lz_file file;
+	__s64 result;
+	__u64 numbers[2];
+	__u32 what;
+	__u16 root; /* as of lz_names */
+	__u16 cwd;
+	__u16 name;
+	__u16 value;
+	__u8 by_name;
+	__u8 keep; /* a link at the end of the name is not followed */
+	__u8 pad[2];
+	struct lz_argument path;
+};
+
+/* connect, bind, listen, send, socket (no address), accept (the peer's). */
 struct lz_endpoint {
 	__s64 result;
 	struct lz_socket socket;
+};
+
+/* A datagram to port 53: the server's address, then its bytes. */
+struct lz_query {
+	__s64 result;
+	struct lz_socket socket;
+	__u16 payload;
+	__u16 pad[3];
 };
 
 struct lz_dup {
@@ -306,7 +350,9 @@ union lz_body {
 	struct lz_open_failed open_failed;
 	struct lz_names names;
 	struct lz_file_chmod file_chmod;
+	struct lz_change change;
 	struct lz_endpoint endpoint;
+	struct lz_query query;
 	struct lz_dup dup;
 	struct lz_denied denied;
 	struct lz_piece piece;

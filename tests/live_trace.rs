@@ -93,10 +93,79 @@ fn changes_of_names_carry_the_directory_they_start_from() {
             "file_chmod $/outer 0o600 = 0",
             "unlink second@$ = 0",
             "unlink nothing@$/sub = -2",
-            "unlink sub@$ = 0",
+            "rmdir sub@$ = 0",
             "exit 0x0",
         ],
     );
+}
+
+#[test]
+fn a_name_that_leads_through_a_descriptor_carries_where_that_leads() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["aliases"]);
+    seen.assert_whole();
+    let mut lines = seen.lines();
+    // The name of a file that never had one is its number.
+    let number = lines[6].split(['#', ' ']).nth(2).unwrap_or_default().to_owned();
+    lines.iter_mut().for_each(|line| *line = line.replace(&format!("#{number}"), "#N"));
+    let expected = [
+        "open $/sub 0o300000",
+        "rename /proc/self/fd/3/inner=>$/sub /proc/self/cwd/moved = 0",
+        "rename moved@$ /dev/fd/3/back=>$/sub = 0",
+        "chmod /proc/thread-self/fd/3/back=>$/sub 0o600 = 0",
+        "open $/target 0o10000000",
+        "chmod /proc/self/fd/4=>$/target 0o640 = 0",
+        "open $/#N unlinked 0o20300002",
+        "link /proc/self/fd/5=>$/#N born@$ 0x400 = 0",
+        "rename born@$ target@$ 0x2 = 0",
+        "exit 0x0",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn every_change_of_a_file_is_seen_by_name_and_by_descriptor() {
+    let capabilities = format!("\\x01\\x00\\x00\\x02\\x80{}", "\\x00".repeat(15));
+    check(
+        "changes",
+        &[
+            "open $/target 0o100002",
+            "open $/sub/inner 0o100000",
+            "truncate 3 link@$ = 0",
+            "truncate 2 $/target = 0",
+            "chown 1:2 link@$ = 0",
+            "chown 3:-1 link@$ itself = 0",
+            "chown 4:5 link@$ itself = 0",
+            "chown 0:0 $/target = 0",
+            "times 1000000000000000005 target@$ = 0",
+            "times now link@$ itself = 0",
+            "times 1000000000000000005 $/target = 0",
+            "times 1000000001000007000 target@$ = 0",
+            "times now target@$ = 0",
+            &format!("setxattr security.capability={capabilities} target@$ = 0"),
+            "setxattr user.mark=xyz $/target = 0",
+            "removexattr user.none link@$ itself = -1",
+            "removexattr security.capability $/target = 0",
+            "mknod 0o10600 0x0 fifo@$ itself = 0",
+            "mknod 0o20666 0x103 null@$ itself = 0",
+            "setflags 0x10 $/target = 0",
+            "setflags 0x0 $/target = 0",
+            "copy into $/target = 0",
+            "open $/suid 0o100101 created",
+            "rmdir absent@$ = -2",
+            "truncate 1 target@$ = 0",
+            // copy_file_range(2) after sendfile(2): the same fact about the same file.
+            "copy into $/target = 0",
+            "exit 0x0",
+        ],
+    );
+}
+
+/// Where several sockets were made alike, their count leaves whenever its place is needed.
+fn without_sockets(lines: Vec<String>) -> Vec<String> {
+    lines.into_iter().filter(|line| !line.starts_with("socket ")).collect()
 }
 
 #[test]
@@ -106,13 +175,14 @@ fn sockets_show_the_kernels_addresses_also_through_32_bit_calls() {
     }
     let seen = watch(&["sockets"]);
     seen.assert_whole();
-    let lines = seen.lines();
+    let lines = without_sockets(seen.lines());
     let port = lines[0].split([':', ' ']).nth(3).unwrap_or_default();
     assert_ne!(port, "0", "the port that the kernel chose: {lines:#?}");
     let expected = [
         "bind 2.1.6 127.0.0.1:PORT = 0",
         "listen 2.1.6 127.0.0.1:PORT = 0",
         "connect 2.1.6 127.0.0.1:PORT = 0",
+        "query 2.2.17 127.0.0.2:53 x = 1",
         "send 2.2.17 127.0.0.2:53 = 1",
         "send 2.2.17 127.0.0.2:54 = 1",
         "send 2.2.17 127.0.0.3:55 = 2",
@@ -132,13 +202,50 @@ fn sockets_show_the_kernels_addresses_also_through_32_bit_calls() {
 }
 
 #[test]
+fn a_question_is_seen_by_every_call_that_sends_a_datagram() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["questions"]);
+    seen.assert_whole();
+    let queries = seen.records.iter().filter_map(|record| match &record.body {
+        Body::Query { server, payload, result, .. } if *result != -111 => Some((server, payload)),
+        _ => None,
+    });
+    let queries: Vec<_> = queries.collect();
+    // sendto, sendmsg, sendmmsg, write, writev, send: numbered by their first byte.
+    assert_eq!(queries.iter().map(|(_, payload)| payload[0]).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
+    for (server, payload) in queries {
+        assert_eq!(server[..8], [2, 0, 0, 53, 127, 0, 0, 9]);
+        assert_eq!(payload[1..], *b"\x02\x01\0\0\x01\0\0\0\0\0\0\x07ExAmple\x03org\0\0\x10\0\x01");
+    }
+    for made in ["socket 2.2.0", "socket 2.2.17", "socket 10.1.0", "socket 16.3.0"] {
+        assert!(seen.lines().iter().any(|line| line == made), "{made}: {:#?}", seen.lines());
+    }
+}
+
+#[test]
+fn a_connection_that_is_taken_names_who_came() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["accepts"]);
+    seen.assert_whole();
+    let lines = without_sockets(seen.lines());
+    let peer = lines[2].split(' ').nth(2).unwrap_or_default();
+    assert!(peer.starts_with("127.0.0.7:"), "{lines:#?}");
+    assert_eq!(lines[4], format!("accept 2.1.6 {peer}"));
+    assert_eq!(lines.len(), 6, "one accept found nobody: {lines:#?}");
+}
+
+#[test]
 fn a_descriptor_copied_onto_stdio_shows_what_it_leads_to() {
     if !is_live() {
         return;
     }
     let seen = watch(&["dups"]);
     seen.assert_whole();
-    let lines = seen.lines();
+    let lines = without_sockets(seen.lines());
     let port = lines[0].split([':', ' ']).nth(3).unwrap_or_default();
     // fcntl(F_DUPFD) repeats what dup2(2) did: a second record, or a count that leaves later.
     let mut expected = [
@@ -390,6 +497,7 @@ fn what_goes_through_io_uring_is_seen_also_from_a_polling_thread() {
             "open_failed link@$ 0o100000 = -115",
             "open $/sub 0o300000",
             "open_failed inner@$/sub 0o100000 = -115",
+            "socket 2.1.0",
             "connect 2.1.6 127.0.0.1:1 = -115",
             "ring 9 7  ",
             "send 2.2.17 127.0.0.1:53 = -115",

@@ -20,10 +20,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use call::Call;
-pub use file::{File, FileAct, FileKind, Inode, OpenMode, Origin};
+pub use file::{File, FileAct, FileChange, FileKind, Inode, OpenMode, Origin};
 pub use kernel::KernelAct;
 pub use memory::{MemoryAct, Region};
-pub use net::{Endpoint, NetAct, NetAction, Protocol};
+pub use net::{DnsAct, Endpoint, NetAct, NetAction, Protocol, Question};
 pub use process::{
     Ancestor, Capabilities, Credentials, DupSource, Executable, Ids, Process, ProcessAct, ProcessCall,
     ProcessKey, Program, ProgramId, Relation, Target,
@@ -62,6 +62,7 @@ pub enum Act {
     Memory(MemoryAct),
     File(FileAct),
     Net(NetAct),
+    Dns(DnsAct),
     Kernel(KernelAct),
     /// A system call was refused (EPERM, EACCES, ENOSYS) that none of the other categories describes.
     Denied(Call),

@@ -20,6 +20,10 @@ pub enum NetAction {
     Listen,
     /// A datagram with an address of its own: sendto(2), sendmsg(2), sendmmsg(2).
     Send,
+    /// A socket was made; it has no address yet.
+    Socket,
+    /// A connection from outside was taken: `remote` is who came.
+    Accept,
 }
 
 impl NetAction {
@@ -29,9 +33,44 @@ impl NetAction {
             NetAction::Bind => "bind",
             NetAction::Listen => "listen",
             NetAction::Send => "send",
+            NetAction::Socket => "socket",
+            NetAction::Accept => "accept",
         }
     }
 }
+
+/// A datagram that was sent to a name server (port 53).
+#[derive(Clone, Debug, PartialEq)]
+pub struct DnsAct {
+    pub server: Option<Endpoint>,
+    /// `None`: its bytes are no question.
+    pub question: Option<Question>,
+}
+
+/// The first question of a DNS message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// In lower case, labels separated by dots, without one at the end; a dot inside a label is `\.`. Empty:
+    /// the root.
+    pub name: Bytes,
+    /// `1` A, `28` AAAA, `16` TXT, … (IANA, DNS parameters).
+    pub kind: u16,
+}
+
+impl Question {
+    /// The mnemonic of its kind, or `TYPE` and the number (RFC 3597).
+    pub fn type_name(&self) -> String {
+        let known = TYPES.iter().find(|(number, _)| *number == self.kind);
+        known.map_or_else(|| format!("TYPE{}", self.kind), |(_, name)| (*name).to_owned())
+    }
+}
+
+#[rustfmt::skip]
+const TYPES: &[(u16, &str)] = &[
+    (1, "A"), (2, "NS"), (5, "CNAME"), (6, "SOA"), (10, "NULL"), (12, "PTR"), (13, "HINFO"), (15, "MX"),
+    (16, "TXT"), (28, "AAAA"), (33, "SRV"), (35, "NAPTR"), (43, "DS"), (48, "DNSKEY"), (64, "SVCB"),
+    (65, "HTTPS"), (252, "AXFR"), (255, "ANY"), (256, "URI"), (257, "CAA"),
+];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {

@@ -7,6 +7,8 @@
 //! kept, marked, and counted in [`Gaps`].
 
 mod call;
+mod change;
+mod dns;
 mod lineage;
 mod net;
 mod origin;
@@ -20,8 +22,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{
-    Act, Bytes, DupSource, Event, EventId, Exec, Executable, File, FileAct, FileKind, KernelAct, MemoryAct,
-    NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, Program, Region, SandboxAct,
+    Act, Bytes, DnsAct, DupSource, Event, EventId, Exec, Executable, File, FileAct, FileKind, KernelAct,
+    MemoryAct, NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, Program, Region,
+    SandboxAct,
 };
 use crate::record::{self, Body, KernelFile, KernelSocket, PathArgument, Record, Task};
 
@@ -257,6 +260,9 @@ impl<P: Provenance> Normaliser<P> {
                 let file = self.kernel_file(&file);
                 (Act::File(FileAct::Chmod { file, mode: mode & 0o7777 }), outcome(result))
             }
+            Body::Change { target, change, result } => {
+                (Act::File(self.change(target, change, pid, result)), outcome(result))
+            }
             Body::Dup { onto, source } => {
                 let source = self.dup_source(source);
                 (Act::Process(ProcessAct::Dup { onto: onto as u8, source }), done)
@@ -277,6 +283,12 @@ impl<P: Provenance> Normaliser<P> {
             }
             Body::Send { socket, remote, result } => {
                 (net(NetAction::Send, &socket, &[], &remote), outcome(result))
+            }
+            Body::Socket { socket } => (net(NetAction::Socket, &socket, &[], &[]), done),
+            Body::Accept { socket, remote } => (net(NetAction::Accept, &socket, &[], &remote), done),
+            Body::Query { server, payload, result, .. } => {
+                let act = DnsAct { server: net::endpoint(&server), question: dns::question(&payload) };
+                (Act::Dns(act), outcome(result))
             }
             body => self.name_act(body, pid)?,
         })
@@ -326,13 +338,14 @@ impl<P: Provenance> Normaliser<P> {
                 }
                 (FileAct::Symlink { target: target.into(), file }, result)
             }
-            Body::Unlink { path, result } => {
+            Body::Unlink { path, directory, result } => {
                 let file = self.argument(&path, Last::Keep, pid);
                 if result == 0 {
                     self.origins.unlinked(&file.path);
                     self.names.removed(&file.path, &mut self.provenance);
                 }
-                (FileAct::Unlink { file }, result)
+                let act = if directory { FileAct::Rmdir { file } } else { FileAct::Unlink { file } };
+                (act, result)
             }
             Body::Mkdir { path, result } => {
                 (FileAct::Mkdir { file: self.argument(&path, Last::Keep, pid) }, result)
@@ -355,10 +368,14 @@ impl<P: Provenance> Normaliser<P> {
         result: i64,
     ) -> FileAct {
         let (from, mut to) = (self.argument(from, Last::Keep, pid), self.argument(to, Last::Keep, pid));
-        if result == 0 && flags & RENAME_EXCHANGE != 0 {
-            self.origins.exchanged(&from.path, &to.path);
-            self.names.exchanged(&from.path, &to.path, &mut self.provenance);
-        } else if result == 0 {
+        if flags & RENAME_EXCHANGE != 0 {
+            if result == 0 {
+                self.origins.exchanged(&from.path, &to.path);
+                self.names.exchanged(&from.path, &to.path, &mut self.provenance);
+            }
+            return FileAct::Exchange { from, to };
+        }
+        if result == 0 {
             self.origins.renamed(&from.path, &to.path);
             self.names.renamed(&from.path, &to.path, &mut self.provenance);
             // What stands at the new name now is what stood at the old one.
@@ -378,7 +395,8 @@ impl<P: Provenance> Normaliser<P> {
     }
 
     fn open(&mut self, file: &KernelFile, flags: u32, created: bool) -> FileAct {
-        let mode = open_mode(flags, created);
+        let permissions = if created { file.mode & 0o7777 } else { 0 };
+        let mode = OpenMode { permissions, ..open_mode(flags, created) };
         if (mode.write || mode.created) && origin::kind(file.mode) == FileKind::Regular {
             self.origins.wrote(file);
         }
@@ -480,6 +498,7 @@ fn open_mode(flags: u32, created: bool) -> OpenMode {
         append: flags & O_APPEND != 0,
         truncate: flags & O_TRUNC != 0,
         created,
+        permissions: 0,
     }
 }
 

@@ -38,6 +38,8 @@ pub(super) struct Origins {
     written: HashSet<Inode>,
     /// Where the written ones can be found by name, for calls that give only a string.
     names: HashMap<Vec<u8>, Inode>,
+    /// Names of files whose content was changed without an open.
+    changed: HashSet<Vec<u8>>,
     /// Answers that cannot change: files of the image by inode.
     layers: HashMap<Inode, u16>,
 }
@@ -49,6 +51,15 @@ impl Origins {
             self.written.insert(inode(file));
             self.layers.remove(&inode(file));
             self.names.insert(file.path.clone(), inode(file));
+        }
+    }
+
+    /// Remembers that what stands at this name was changed; its inode is not known.
+    pub(super) fn changed(&mut self, path: &[u8]) {
+        match self.names.get(path) {
+            Some(inode) => drop(self.written.insert(*inode)),
+            None if self.changed.len() < REMEMBERED => drop(self.changed.insert(path.to_vec())),
+            None => {}
         }
     }
 
@@ -111,6 +122,9 @@ impl Origins {
     fn of_overlay(&mut self, file: &KernelFile, provenance: &mut dyn Provenance) -> Origin {
         if SUPPLIED.contains(&file.path.as_slice()) {
             return Origin::Supplied;
+        }
+        if file.upper != Some(false) && self.changed.contains(&file.path) {
+            return Origin::Written;
         }
         if let Some(&layer) = self.layers.get(&inode(file)) {
             return Origin::Layer(layer);

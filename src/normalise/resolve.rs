@@ -381,7 +381,7 @@ mod tests {
                 _ => ImageEntry::Absent,
             }
         }
-        fn digest_of(&mut self, _: &File, _: super::super::Start) -> Option<[u8; 32]> {
+        fn digest_of(&mut self, _: &File, _: crate::normalise::Start) -> Option<[u8; 32]> {
             None
         }
     }

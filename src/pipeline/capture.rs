@@ -10,6 +10,8 @@
 //! A waiting task can be frozen and killed, so a hold or the end of a run cannot hang on it.
 //!
 //! What the image's layers hold is not read here: it cannot change, and [`super::provenance`] finds it.
+//! Such a file is not asked about again until it is written to; one that is changed through a mapping
+//! alone then runs unasked, is known as written, has no hash, and is counted for that.
 //! Out of reach: memory files, which lie on no file system that can be watched.
 
 mod book;
@@ -162,6 +164,8 @@ impl Listener {
         };
         let on_overlay = kind == FsType(OVERLAYFS_SUPER_MAGIC.0);
         if on_overlay && (metadata.ctime(), metadata.ctime_nsec()) < self.since {
+            // Where the kernel does not take it, the next question is answered as quickly.
+            let _ = self.group.ignore(file.as_fd());
             return;
         }
         let device = if on_overlay { self.overlay } else { kernel_device(metadata.dev()) };

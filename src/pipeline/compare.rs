@@ -13,7 +13,7 @@ mod walk;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -171,19 +171,45 @@ impl Comparison<'_> {
         match entry.kind() {
             SFlag::S_IFCHR if entry.stat.st_rdev == 0 => self.ask(entry, "gone", &Found::Gone),
             SFlag::S_IFDIR => self.directory(entry, before, same_kind)?,
-            SFlag::S_IFLNK => {
-                let text = readlinkat(entry.directory, entry.name)?;
-                let copied = match same_kind {
-                    Some((_, file)) => readlinkat(file.as_fd(), "")? == text,
-                    None => false,
-                };
-                let link = Found::Link(std::os::unix::ffi::OsStrExt::as_bytes(text.as_os_str()));
-                self.ask(entry, "link", if copied { &Found::Attributes } else { &link });
-            }
+            SFlag::S_IFLNK => self.link(entry, same_kind)?,
             SFlag::S_IFREG => self.regular(entry, same_kind, device)?,
             _ if same_kind.is_some() => self.ask(entry, "attributes", &Found::Attributes),
-            _ => self.ask(entry, "node", &Found::Node),
+            _ => self.node(entry)?,
         }
+        Ok(())
+    }
+
+    fn link(&mut self, entry: &Entry<'_>, lower: Option<&(FileStat, File)>) -> io::Result<()> {
+        let text = readlinkat(entry.directory, entry.name)?;
+        if let Some((_, lower)) = lower
+            && readlinkat(lower, "")? == text
+        {
+            self.ask(entry, "attributes", &Found::Attributes);
+            return Ok(());
+        }
+        let explained = match self.ledger.explain(entry.path, &Found::Link(text.as_bytes())) {
+            Answer::Explained => true,
+            Answer::Unexplained => false,
+            Answer::IfFrom(source) => match self.rootfs.entry(&source) {
+                Some(lower) => readlinkat(lower, "").is_ok_and(|first| first == text),
+                None => false,
+            },
+        };
+        self.count(entry.path, "link", explained);
+        Ok(())
+    }
+
+    /// A FIFO, socket or device.
+    fn node(&mut self, entry: &Entry<'_>) -> io::Result<()> {
+        let explained = match self.ledger.explain(entry.path, &Found::Node) {
+            Answer::Explained => true,
+            Answer::Unexplained => false,
+            Answer::IfFrom(source) => match self.rootfs.entry(&source) {
+                Some(lower) => kind(&fstat(lower)?) == entry.kind(),
+                None => false,
+            },
+        };
+        self.count(entry.path, "node", explained);
         Ok(())
     }
 

@@ -47,20 +47,26 @@ impl Losses {
 
     fn of(&self, family: Family) -> Coverage {
         let reasons = match family {
-            Family::Dns | Family::Http | Family::Tls => {
+            Family::Http | Family::Tls => {
                 return entry(family, CoverageState::None, "not built yet".into());
             }
             Family::Sandbox => Vec::new(),
             _ => self.reasons(family),
         };
-        match reasons.is_empty() {
-            true => entry(family, CoverageState::Full, String::new()),
-            false => entry(family, CoverageState::Partial, reasons.join("; ")),
+        match (family, reasons.is_empty()) {
+            (Family::Dns, true) => entry(family, CoverageState::Partial, DNS.into()),
+            (Family::Dns, false) => {
+                entry(family, CoverageState::Partial, format!("{DNS}; {}", reasons.join("; ")))
+            }
+            (_, true) => entry(family, CoverageState::Full, String::new()),
+            (_, false) => entry(family, CoverageState::Partial, reasons.join("; ")),
         }
     }
 
     fn reasons(&self, family: Family) -> Vec<String> {
-        let lost = self.records.get(&family).copied().unwrap_or(0);
+        // A lost record of the network may have been a question.
+        let recorded = if family == Family::Dns { Family::Network } else { family };
+        let lost = self.records.get(&recorded).copied().unwrap_or(0);
         let process = |count| if family == Family::Process { count } else { 0 };
         let said = match family {
             Family::Process => Some(&self.capture),
@@ -88,6 +94,9 @@ impl Losses {
     }
 }
 
+/// What of the name service is seen.
+const DNS: &str = "questions in datagrams to port 53; not those over TCP, TLS or HTTPS, and no answers";
+
 fn entry(family: Family, state: CoverageState, reason: String) -> Coverage {
     Coverage { family: family.name().into(), state, reason }
 }
@@ -110,9 +119,10 @@ mod tests {
         for family in built {
             assert_eq!(state(&losses, family), (CoverageState::Full, String::new()));
         }
-        for family in [Family::Dns, Family::Http, Family::Tls] {
+        for family in [Family::Http, Family::Tls] {
             assert_eq!(state(&losses, family), (CoverageState::None, "not built yet".into()));
         }
+        assert_eq!(state(&losses, Family::Dns), (CoverageState::Partial, DNS.into()));
     }
 
     #[test]

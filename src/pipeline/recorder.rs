@@ -5,7 +5,7 @@ use std::io::BufWriter;
 use std::path::Path;
 use std::time::Duration;
 
-use super::capture::Book;
+use super::capture::{Book, Tally};
 use super::compare::Before;
 use super::coverage::Losses;
 use super::judge::Judge;
@@ -15,7 +15,7 @@ use crate::event::{Act, Event, FileAct, KernelAct, Phase, ProcessAct, ProcessKey
 use crate::normalise::Normaliser;
 use crate::reconcile::Ledger;
 use crate::record::{Record, Stream};
-use crate::report::document::{EventCount, Exit, PhaseTime, Recording, Run};
+use crate::report::document::{Captured, EventCount, Exit, PhaseTime, Recording, Run};
 use crate::report::log::{Trailer, Writer};
 use crate::trace::{Drained, Loss};
 
@@ -126,6 +126,7 @@ impl<'r> Recorder<'r> {
             recording: Recording::Complete,
             held_seconds: self.held.as_secs_f64(),
             limits_hit,
+            captured: self.normaliser.provenance().book().map(captured),
             ..Run::default()
         }
     }
@@ -219,6 +220,11 @@ impl<'r> Recorder<'r> {
             _ => self.losses.cut_paths += 1,
         }
     }
+}
+
+fn captured(book: &Book) -> Captured {
+    let Tally { files, bytes, omitted } = book.tally();
+    Captured { files, bytes, omitted }
 }
 
 impl FirstProgram {

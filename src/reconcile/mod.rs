@@ -20,7 +20,7 @@ mod tree;
 use std::collections::HashSet;
 
 use crate::event::{
-    Act, Endpoint, Event, File, FileAct, FileKind, Inode, NetAct, NetAction, OpenMode, Outcome,
+    Act, Endpoint, Event, File, FileAct, FileChange, FileKind, Inode, NetAct, NetAction, OpenMode, Outcome,
 };
 use tree::{Node, Tree};
 
@@ -56,7 +56,7 @@ pub enum Found<'a> {
 pub enum Answer {
     Explained,
     Unexplained,
-    /// Explained if it has the content of, or is the same file as, what the image has at this path:
+    /// Explained if it is what the image has at this path, or a file that was opened there for writing:
     /// from there it was moved or linked.
     IfFrom(Vec<u8>),
 }
@@ -65,7 +65,6 @@ impl Ledger {
     /// Takes in one event, in the order of the recording.
     pub fn observe(&mut self, event: &Event) {
         match (&event.act, event.outcome) {
-            (Act::File(FileAct::Open { file, mode }), outcome) => self.opened(file, *mode, outcome),
             (Act::File(act), Outcome::Done) => self.file(act),
             (Act::Net(act), Outcome::Done) => self.bound(act),
             _ => {}
@@ -91,35 +90,30 @@ impl Ledger {
             Found::Directory => node.made,
             Found::Link(text) => node.link.as_deref() == Some(*text),
             Found::Node => node.special,
-            Found::Content(inodes) => return self.content(node, inodes),
+            Found::Content(inodes) => (node.written || node.named) && self.is_one_written(node, inodes),
         };
-        if explained { Answer::Explained } else { Answer::Unexplained }
-    }
-
-    fn content(&self, node: &Node, inodes: &[Inode]) -> Answer {
-        let written = node.unconfirmed || inodes.iter().any(|inode| self.is_written(*inode));
-        match (&node.source, node.written || node.named) {
-            (_, true) if written => Answer::Explained,
-            (Some(source), true) => Answer::IfFrom(source.to_vec()),
-            _ => Answer::Unexplained,
+        let may_be_moved = matches!(found, Found::Link(_) | Found::Node | Found::Content(_)) && node.named;
+        match (explained, &node.source) {
+            (true, _) => Answer::Explained,
+            (false, Some(source)) if may_be_moved => Answer::IfFrom(source.to_vec()),
+            (false, _) => Answer::Unexplained,
         }
     }
 
-    fn opened(&mut self, file: &File, mode: OpenMode, outcome: Outcome) {
-        /// How an open that was handed to io_uring is recorded: it may yet succeed.
-        const EINPROGRESS: i32 = 115;
+    fn is_one_written(&self, node: &Node, inodes: &[Inode]) -> bool {
+        node.unconfirmed || inodes.iter().any(|inode| self.is_written(*inode))
+    }
+
+    fn opened(&mut self, file: &File, mode: OpenMode) {
         if !(mode.write || mode.created || mode.truncate) {
             return;
         }
-        match outcome {
-            Outcome::Done if file.kind == FileKind::Regular => {
-                self.wrote(file);
-                self.tree.change(&file.path, |node| node.written = true);
-            }
-            Outcome::Failed(EINPROGRESS) => {
-                self.tree.change(&file.path, |node| (node.written, node.unconfirmed) = (true, true));
-            }
-            Outcome::Done | Outcome::Failed(_) => {}
+        if !file.verified {
+            // Handed to io_uring: it may have been opened or made.
+            self.tree.change(&file.path, |node| (node.written, node.unconfirmed) = (true, true));
+        } else if file.kind == FileKind::Regular {
+            self.wrote(file);
+            self.tree.change(&file.path, |node| node.written = true);
         }
     }
 
@@ -134,16 +128,38 @@ impl Ledger {
 
     fn file(&mut self, act: &FileAct) {
         match act {
-            FileAct::Open { .. } => {}
+            FileAct::Open { file, mode } => self.opened(file, *mode),
             FileAct::Rename { from, to } => self.tree.rename(&from.path, &to.path),
+            FileAct::Exchange { from, to } => self.tree.exchange(&from.path, &to.path),
             FileAct::Link { from, to } => self.tree.link(&from.path, &to.path),
             FileAct::Symlink { target, file } => {
                 self.tree.change(&file.path, |node| node.link = Some(Box::from(&target[..])));
             }
-            FileAct::Unlink { file } => self.tree.change(&file.path, |node| node.removed = true),
+            FileAct::Unlink { file } | FileAct::Rmdir { file } => {
+                self.tree.change(&file.path, |node| node.removed = true);
+            }
             FileAct::Mkdir { file } => self.tree.change(&file.path, |node| node.made = true),
             FileAct::Chmod { file, .. } => self.tree.change(&file.path, |node| node.attributes = true),
+            FileAct::Change { file, change } => self.changed(file, change),
         }
+    }
+
+    fn changed(&mut self, file: &File, change: &FileChange) {
+        self.tree.change(&file.path, |node| match change {
+            FileChange::Mknod { .. } if file.kind == FileKind::Regular => {
+                (node.written, node.unconfirmed) = (true, true);
+            }
+            FileChange::Mknod { .. } => node.special = true,
+            // By name, it needs no open, and no number of the file is known.
+            FileChange::Truncate { .. } => (node.written, node.unconfirmed) = (true, true),
+            FileChange::Chown { .. }
+            | FileChange::Times { .. }
+            | FileChange::SetXattr { .. }
+            | FileChange::RemoveXattr { .. }
+            | FileChange::SetFlags { .. } => node.attributes = true,
+            // Into a descriptor that was opened for writing.
+            FileChange::Copy => {}
+        });
     }
 
     /// A socket of the unix family appears at the path it is bound to. One bound to a relative path cannot

@@ -3,7 +3,8 @@ use std::time::Duration;
 use super::*;
 use crate::event::{Bytes, EventId, Origin, Phase, Protocol};
 
-const WRITE: OpenMode = OpenMode { read: false, write: true, append: false, truncate: false, created: false };
+const WRITE: OpenMode =
+    OpenMode { read: false, write: true, append: false, truncate: false, created: false, permissions: 0 };
 
 fn inode(number: u64) -> Inode {
     Inode { device: 1, number }
@@ -49,6 +50,10 @@ fn mkdir(path: &str) -> Act {
 
 fn chmod(path: &str) -> Act {
     Act::File(FileAct::Chmod { file: named(path), mode: 0o755 })
+}
+
+fn change(path: &str, change: FileChange) -> Act {
+    Act::File(FileAct::Change { file: named(path), change })
 }
 
 fn bind(path: &str) -> Act {
@@ -117,6 +122,23 @@ fn each_kind_of_change_needs_its_kind_of_act() {
 }
 
 #[test]
+fn other_changes_explain_what_they_change() {
+    let number = [inode(7)];
+    let content = || Found::Content(&number);
+    check(&[change("/f", FileChange::Mknod { device: 0 })], "/f", Found::Node, Explained);
+    check(&[change("/f", FileChange::Truncate { length: 0 })], "/f", content(), Explained);
+    for act in [
+        FileChange::Chown { uid: Some(1), gid: None },
+        FileChange::Times { modified: None, behind: 0 },
+        FileChange::RemoveXattr { name: Bytes::from(&b"user.x"[..]) },
+        FileChange::SetFlags { immutable: true, append_only: false },
+    ] {
+        check(&[change("/f", act.clone())], "/f", Found::Attributes, Explained);
+        check(&[change("/f", act)], "/f", content(), Unexplained);
+    }
+}
+
+#[test]
 fn a_failed_act_explains_nothing() {
     let mut ledger = Ledger::default();
     for act in [write("/a", 7), mkdir("/a"), unlink("/a"), chmod("/a"), rename("/b", "/a")] {
@@ -142,7 +164,7 @@ fn new_content_must_be_a_file_that_was_seen_open_for_writing() {
 fn a_request_to_io_uring_explains_what_it_may_have_made() {
     let mut ledger = Ledger::default();
     let open = FileAct::Open { file: named("/a"), mode: OpenMode { created: true, ..WRITE } };
-    ledger.observe(&event(Act::File(open), Outcome::Failed(115)));
+    ledger.observe(&event(Act::File(open), Outcome::Done));
     assert_eq!(ledger.explain(b"/a", &Found::Content(&[inode(7)])), Explained);
 }
 
@@ -177,8 +199,23 @@ fn a_file_of_the_image_is_compared_with_its_first_name() {
     let from = Answer::IfFrom(b"/bin/a".to_vec());
     check(&[rename("/bin/a", "/b"), rename("/b", "/c")], "/c", content(), from.clone());
     check(&[link("/bin/a", "/b")], "/b", content(), from.clone());
+    check(&[rename("/bin/a", "/b")], "/b", Found::Link(b"x"), from.clone());
+    check(&[rename("/bin/a", "/b")], "/b", Found::Node, from.clone());
+    check(&[rename("/bin/a", "/b")], "/b", Found::Directory, Unexplained);
     check(&[link("/bin/a", "/b")], "/bin/a", Found::Attributes, Explained);
     check(&[chmod("/bin/a"), rename("/bin/a", "/b")], "/b", Found::Attributes, Explained);
+}
+
+#[test]
+fn two_names_can_be_swapped() {
+    let swap = || Act::File(FileAct::Exchange { from: named("/a"), to: named("/d") });
+    let acts = [write("/a", 7), mkdir("/d"), mkdir("/d/e"), swap()];
+    let number = [inode(7)];
+    check(&acts, "/d", Found::Content(&number), Explained);
+    check(&acts, "/a", Found::Directory, Explained);
+    check(&acts, "/a/e", Found::Directory, Explained);
+    check(&acts, "/d/e", Found::Directory, Unexplained);
+    check(&[swap()], "/d", Found::Content(&number), Answer::IfFrom(b"/a".to_vec()));
 }
 
 #[test]

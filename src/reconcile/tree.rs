@@ -105,6 +105,22 @@ impl Tree {
         self.nodes[new as usize] = moved;
     }
 
+    /// Swaps what was done at two names, and below them.
+    pub fn exchange(&mut self, one: &[u8], other: &[u8]) {
+        if is_below(one, other) || is_below(other, one) {
+            return;
+        }
+        let (Some(first), Some(second)) = (self.reach(one), self.reach(other)) else { return };
+        for (at, name) in [(first, one), (second, other)] {
+            let node = &mut self.nodes[at as usize];
+            node.named = true;
+            if node.source.is_none() && !node.is_fresh() {
+                node.source = Some(name.into());
+            }
+        }
+        self.nodes.swap(first as usize, second as usize);
+    }
+
     /// A second name for a file; the first has its link count changed.
     pub fn link(&mut self, from: &[u8], to: &[u8]) {
         let (Some(old), Some(new)) = (self.reach(from), self.reach(to)) else { return };

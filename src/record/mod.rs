@@ -10,6 +10,7 @@
 //! Not here: names, parents, layers. See [`crate::normalise`].
 
 mod call;
+mod change;
 mod decode;
 mod ids;
 mod memory;
@@ -159,6 +160,7 @@ pub enum Body {
     /// unlink(2), unlinkat(2), rmdir(2).
     Unlink {
         path: PathArgument,
+        directory: bool,
         result: i64,
     },
     Mkdir {
@@ -175,6 +177,12 @@ pub enum Body {
     FileChmod {
         file: KernelFile,
         mode: u32,
+        result: i64,
+    },
+    /// Any other change of a file.
+    Change {
+        target: Target,
+        change: Change,
         result: i64,
     },
     Connect {
@@ -196,6 +204,22 @@ pub enum Body {
     Send {
         socket: KernelSocket,
         remote: Sockaddr,
+        result: i64,
+    },
+    /// socket(2) that gave one: family, kind and protocol as they were asked for.
+    Socket {
+        socket: KernelSocket,
+    },
+    /// accept(2), accept4(2) that gave a connection.
+    Accept {
+        socket: KernelSocket,
+        remote: Sockaddr,
+    },
+    /// A datagram to port 53, by any call that sends: its first bytes.
+    Query {
+        socket: KernelSocket,
+        server: Sockaddr,
+        payload: Vec<u8>,
         result: i64,
     },
     /// A descriptor was copied onto 0, 1 or 2 (dup2, dup3, fcntl(F_DUPFD), or dup and open reusing
@@ -262,6 +286,53 @@ pub enum Body {
         kind: u16,
         reason: &'static str,
     },
+}
+
+/// What a change was asked of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// `keep`: a link at its end is itself what is changed.
+    Name {
+        path: PathArgument,
+        keep: bool,
+    },
+    File(KernelFile),
+}
+
+/// What was to be changed of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    Truncate {
+        length: u64,
+    },
+    /// Ids as they were passed; `u32::MAX`: as it was.
+    Chown {
+        uid: u32,
+        gid: u32,
+    },
+    /// Nanoseconds since 1970; `None`: left, or set to the present, which is `now` (in whole seconds).
+    Times {
+        modified: Option<i64>,
+        now: i64,
+    },
+    SetXattr {
+        name: Vec<u8>,
+        value: Vec<u8>,
+    },
+    RemoveXattr {
+        name: Vec<u8>,
+    },
+    Mknod {
+        mode: u32,
+        device: u64,
+    },
+    /// `FS_*_FL`; with `extended` `FS_XFLAG_*`.
+    SetFlags {
+        flags: u32,
+        extended: bool,
+    },
+    /// Filled from another descriptor.
+    Copy,
 }
 
 /// A path argument of a system call: a string of the program's, and what it is relative to.

@@ -5,6 +5,9 @@ use super::decode::{Cursor, Reason};
 use super::{Body, wire};
 use wire::kind;
 
+/// include/uapi/linux/fcntl.h
+const AT_REMOVEDIR: u32 = 0x200;
+
 pub fn names(kind: u16, cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
     let body: wire::Names = cursor.fixed()?;
     let result = body.result;
@@ -17,7 +20,7 @@ pub fn names(kind: u16, cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
         kind::RENAME => Body::Rename { from: first, to: second, flags: body.mode, result },
         kind::LINK => Body::Link { from: first, to: second, flags: body.mode, result },
         kind::SYMLINK => Body::Symlink { target: first.text, path: second, result },
-        kind::UNLINK => Body::Unlink { path: first, result },
+        kind::UNLINK => Body::Unlink { path: first, directory: body.mode & AT_REMOVEDIR != 0, result },
         kind::MKDIR => Body::Mkdir { path: first, result },
         kind::CHMOD => Body::Chmod { path: first, mode: body.mode, result },
         _ => return Err("unknown kind"),

@@ -6,8 +6,8 @@ use std::fmt::{Display, Formatter, Result};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{
-    Body, Call, Capabilities, Credentials, DupSource, KernelFile, KernelSocket, Mapping, PathArgument,
-    Record, SignalTarget,
+    Body, Call, Capabilities, Change, Credentials, DupSource, KernelFile, KernelSocket, Mapping,
+    PathArgument, Record, SignalTarget, Target,
 };
 
 impl Display for Record {
@@ -52,12 +52,14 @@ impl Display for Body {
             Body::Symlink { target, path, result } => {
                 write!(f, "symlink {} {path} = {result}", target.escape_ascii())
             }
-            Body::Unlink { path, result } => write!(f, "unlink {path} = {result}"),
+            Body::Unlink { path, directory: false, result } => write!(f, "unlink {path} = {result}"),
+            Body::Unlink { path, directory: true, result } => write!(f, "rmdir {path} = {result}"),
             Body::Mkdir { path, result } => write!(f, "mkdir {path} = {result}"),
             Body::Chmod { path, mode, result } => write!(f, "chmod {path} {mode:#o} = {result}"),
             Body::FileChmod { file, mode, result } => {
                 write!(f, "file_chmod {file} {mode:#o} = {result}")
             }
+            Body::Change { target, change, result } => write!(f, "{change} {target} = {result}"),
             Body::Connect { socket, remote, result } => {
                 write!(f, "connect {socket} {} = {result}", Address(remote))
             }
@@ -69,6 +71,11 @@ impl Display for Body {
             }
             Body::Send { socket, remote, result } => {
                 write!(f, "send {socket} {} = {result}", Address(remote))
+            }
+            Body::Socket { socket } => write!(f, "socket {socket}"),
+            Body::Accept { socket, remote } => write!(f, "accept {socket} {}", Address(remote)),
+            Body::Query { socket, server, payload, result } => {
+                write!(f, "query {socket} {} {} = {result}", Address(server), payload.escape_ascii())
             }
             Body::Dup { onto, source: DupSource::Socket { socket, remote } } => {
                 write!(f, "dup {onto} {socket} {}", Address(remote))
@@ -131,6 +138,37 @@ impl Display for PathArgument {
             }
         }
         Ok(())
+    }
+}
+
+impl Display for Target {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Target::Name { path, keep: false } => write!(f, "{path}"),
+            Target::Name { path, keep: true } => write!(f, "{path} itself"),
+            Target::File(file) => write!(f, "{file}"),
+        }
+    }
+}
+
+impl Display for Change {
+    /// The present is left out: it is another one each time.
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Change::Truncate { length } => write!(f, "truncate {length}"),
+            Change::Chown { uid, gid } => write!(f, "chown {}:{}", *uid as i32, *gid as i32),
+            Change::Times { modified: Some(time), .. } => write!(f, "times {time}"),
+            Change::Times { modified: None, .. } => write!(f, "times now"),
+            Change::SetXattr { name, value } => {
+                write!(f, "setxattr {}={}", name.escape_ascii(), value.escape_ascii())
+            }
+            Change::RemoveXattr { name } => write!(f, "removexattr {}", name.escape_ascii()),
+            Change::Mknod { mode, device } => write!(f, "mknod {mode:#o} {device:#x}"),
+            Change::SetFlags { flags, extended } => {
+                write!(f, "setflags {flags:#x}{}", if *extended { " extended" } else { "" })
+            }
+            Change::Copy => write!(f, "copy into"),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! connect, bind, listen, send. Written by ebpf/socket.h.
+//! connect, bind, listen, send, socket, accept, query. Written by ebpf/socket.h.
 
 use super::decode::{Cursor, Reason, kernel_socket};
 use super::{Body, wire};
@@ -14,6 +14,15 @@ pub fn endpoint(kind: u16, cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
         kind::BIND => Body::Bind { socket, local: address, result },
         kind::LISTEN => Body::Listen { socket, local: address, result },
         kind::SEND => Body::Send { socket, remote: address, result },
+        kind::SOCKET => Body::Socket { socket },
+        kind::ACCEPT => Body::Accept { socket, remote: address },
         _ => return Err("unknown kind"),
     })
+}
+
+pub fn query(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
+    let body: wire::Query = cursor.fixed()?;
+    let (socket, result) = (kernel_socket(&body.socket), body.result);
+    let server = cursor.text(body.socket.address)?;
+    Ok(Body::Query { socket, server, payload: cursor.text(body.payload)?, result })
 }

@@ -42,6 +42,10 @@ pub mod kind {
     pub const SIGNAL: u16 = 46;
     pub const MOVED: u16 = 47;
     pub const RING: u16 = 48;
+    pub const CHANGE: u16 = 60;
+    pub const SOCKET: u16 = 61;
+    pub const ACCEPT: u16 = 62;
+    pub const QUERY: u16 = 63;
 }
 
 /// The ring that a kind travels in (`is_critical` of ebpf/task.h).
@@ -57,6 +61,7 @@ impl Ring {
     pub fn of(kind: u16) -> Ring {
         match kind {
             ..=kind::EXIT | kind::CONNECT..=kind::DENIED | kind::IDS | kind::MOVED => Ring::Critical,
+            kind::SOCKET..=kind::QUERY => Ring::Critical,
             _ => Ring::Bulk,
         }
     }
@@ -122,7 +127,14 @@ wire! {
         result: i64, mode: u32, root: u16, cwd: u16, first: Argument, second: Argument,
     }
     FileChmod = "lz_file_chmod" { file: File, result: i64, mode: u32, pad: u32, }
+    /// Other changes of a file: by name, or by descriptor; then there is no path.
+    Change = "lz_change" {
+        file: File, result: i64, numbers: [u64; 2], what: u32, root: u16, cwd: u16, name: u16, value: u16,
+        by_name: u8, keep: u8, pad: [u8; 2], path: Argument,
+    }
     Endpoint = "lz_endpoint" { result: i64, socket: Socket, }
+    /// A datagram to port 53: the server's address, then its bytes.
+    Query = "lz_query" { result: i64, socket: Socket, payload: u16, pad: [u16; 3], }
     Dup = "lz_dup" { onto: u32, is_socket: u32, socket: Socket, file: File, }
     Denied = "lz_denied" { result: i64, args: [u64; 6], number: u32, capability: u32, }
     /// A part of an argument vector or environment; it comes before the exec that names it.

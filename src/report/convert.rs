@@ -92,6 +92,7 @@ fn family_of(category: Category) -> Family {
         Category::Net => Family::Network,
         Category::Kernel | Category::Denied => Family::Kernel,
         Category::Memory => Family::Memory,
+        Category::Dns => Family::Dns,
         Category::Sandbox => Family::Sandbox,
     }
 }

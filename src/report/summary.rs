@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use super::convert::{arguments, origin, seconds};
 use super::document::{
-    Behaviour, DROPPED_MAX, Dropped, FILES_MAX, FLOWS_MAX, FileUse, Flow, LISTENERS_MAX, Layer, Listener,
-    PROCESSES_MAX, Program, TEXT_MAX,
+    Behaviour, DNS_MAX, DROPPED_MAX, DnsQuestion, Dropped, FILES_MAX, FLOWS_MAX, FileUse, Flow,
+    LISTENERS_MAX, Layer, Listener, PROCESSES_MAX, Program, TEXT_MAX,
 };
 use super::escape::short_text;
 use super::log::hex;
 use crate::event::{
-    Act, Endpoint, Event, Executable, File, FileAct, FileKind, NetAct, NetAction, OpenMode, Origin, Outcome,
-    Process, Protocol,
+    Act, DnsAct, Endpoint, Event, Executable, File, FileAct, FileChange, FileKind, NetAct, NetAction,
+    OpenMode, Origin, Outcome, Process, Protocol,
 };
 
 const EPERM: i32 = 1;
@@ -29,6 +29,7 @@ pub struct Summary {
     programs: HashSet<u32>,
     files: HashMap<String, usize>,
     flows: HashMap<(String, String, String), usize>,
+    questions: HashMap<(String, String), usize>,
     listeners: HashSet<(String, String)>,
     dropped: HashSet<(String, Option<String>)>,
 }
@@ -42,6 +43,7 @@ impl Summary {
             programs: HashSet::new(),
             files: HashMap::new(),
             flows: HashMap::new(),
+            questions: HashMap::new(),
             listeners: HashSet::new(),
             dropped: HashSet::new(),
         }
@@ -55,6 +57,7 @@ impl Summary {
         match &event.act {
             Act::File(act) => self.file_act(act, event),
             Act::Net(act) => self.net_act(act, event),
+            Act::Dns(act) => self.dns_act(act, event),
             Act::Exec(_) if event.outcome.is_done() => self.executed(event),
             Act::Exec(_)
             | Act::Process(_)
@@ -179,6 +182,24 @@ impl Summary {
         }
     }
 
+    fn dns_act(&mut self, act: &DnsAct, event: &Event) {
+        let Some(question) = &act.question else { return };
+        let key = (short_text(&question.name, TEXT_MAX), question.type_name());
+        let network = &mut self.behaviour.network;
+        if let Some(&place) = self.questions.get(&key) {
+            let known = &mut network.dns[place];
+            known.count = known.count.saturating_add(event.count);
+            return;
+        }
+        if self.questions.len() >= DNS_MAX {
+            network.dns_omitted = network.dns_omitted.saturating_add(event.count);
+            return;
+        }
+        self.questions.insert(key.clone(), network.dns.len());
+        let (name, kind) = key;
+        network.dns.push(DnsQuestion { name, kind, count: event.count, first_seen: seconds(event.at) });
+    }
+
     fn flow(&mut self, act: &NetAct, remote: &Endpoint, exe: String, event: &Event) {
         let Some(remote) = endpoint(remote) else { return };
         let key = (protocol(act.protocol), remote, exe);
@@ -225,12 +246,28 @@ fn changes(act: &FileAct) -> Vec<(&File, &'static str)> {
             vec![(file, "write")]
         }
         FileAct::Open { .. } => Vec::new(),
-        FileAct::Rename { from, to } => vec![(from, "rename"), (to, "rename")],
+        FileAct::Rename { from, to } | FileAct::Exchange { from, to } => {
+            vec![(from, "rename"), (to, "rename")]
+        }
         FileAct::Link { to, .. } => vec![(to, "link")],
         FileAct::Symlink { file, .. } => vec![(file, "link")],
         FileAct::Unlink { file } => vec![(file, "delete")],
         FileAct::Mkdir { file } => vec![(file, "mkdir")],
         FileAct::Chmod { file, .. } => vec![(file, "chmod")],
+        FileAct::Rmdir { file } => vec![(file, "delete")],
+        FileAct::Change { file, change } => vec![(file, changed(change))],
+    }
+}
+
+fn changed(change: &FileChange) -> &'static str {
+    match change {
+        FileChange::Truncate { .. } | FileChange::Copy => "write",
+        FileChange::Chown { .. } => "chown",
+        FileChange::Times { .. } => "times",
+        FileChange::SetXattr { .. } | FileChange::RemoveXattr { .. } | FileChange::SetFlags { .. } => {
+            "attributes"
+        }
+        FileChange::Mknod { .. } => "create",
     }
 }
 

@@ -24,18 +24,20 @@ pub enum Category {
     Memory,
     File,
     Net,
+    Dns,
     Kernel,
     Denied,
     Sandbox,
 }
 
 impl Category {
-    pub const ALL: [Category; 8] = [
+    pub const ALL: [Category; 9] = [
         Category::Exec,
         Category::Process,
         Category::Memory,
         Category::File,
         Category::Net,
+        Category::Dns,
         Category::Kernel,
         Category::Denied,
         Category::Sandbox,
@@ -49,6 +51,7 @@ impl Category {
             Category::Kernel => "kernel",
             Category::File => "file",
             Category::Net => "net",
+            Category::Dns => "dns",
             Category::Denied => "denied",
             Category::Sandbox => "sandbox",
         }
@@ -62,6 +65,7 @@ impl Category {
             Act::Kernel(_) => Category::Kernel,
             Act::File(_) => Category::File,
             Act::Net(_) => Category::Net,
+            Act::Dns(_) => Category::Dns,
             Act::Denied(_) => Category::Denied,
             Act::Sandbox(_) => Category::Sandbox,
         }

@@ -87,16 +87,20 @@ impl<'a> Subject<'a> {
             FileAct::Open { file, .. }
             | FileAct::Symlink { file, .. }
             | FileAct::Unlink { file }
+            | FileAct::Rmdir { file }
+            | FileAct::Change { file, .. }
             | FileAct::Mkdir { file }
             | FileAct::Chmod { file, .. } => file,
-            FileAct::Rename { to, .. } | FileAct::Link { to, .. } => to,
+            FileAct::Rename { to, .. } | FileAct::Exchange { to, .. } | FileAct::Link { to, .. } => to,
         })
     }
 
     /// The old name, of a rename or link.
     pub fn from(self) -> Option<&'a File> {
         match self.file_act()? {
-            FileAct::Rename { from, .. } | FileAct::Link { from, .. } => Some(from),
+            FileAct::Rename { from, .. } | FileAct::Exchange { from, .. } | FileAct::Link { from, .. } => {
+                Some(from)
+            }
             _ => None,
         }
     }
@@ -106,6 +110,7 @@ impl<'a> Subject<'a> {
         use crate::event::ProcessAct;
         match &self.event.act {
             Act::Net(act) => act.remote.as_ref(),
+            Act::Dns(act) => act.server.as_ref(),
             Act::Process(ProcessAct::Dup { source: DupSource::Socket { remote, .. }, .. }) => remote.as_ref(),
             _ => None,
         }

@@ -72,17 +72,21 @@ impl Group {
     /// From now on every execution of a file of this file system is asked about, through whichever
     /// mount and from whichever namespace it is opened. `directory` is any place on it.
     pub fn watch(&self, directory: BorrowedFd<'_>) -> io::Result<()> {
-        let flags = libc::FAN_MARK_ADD | libc::FAN_MARK_FILESYSTEM;
-        // SAFETY: both descriptors are borrowed for the call; a null path means `directory` itself.
-        let result = unsafe {
-            libc::fanotify_mark(
-                self.0.as_raw_fd(),
-                flags,
-                libc::FAN_OPEN_EXEC_PERM,
-                directory.as_raw_fd(),
-                std::ptr::null(),
-            )
-        };
+        self.mark(libc::FAN_MARK_ADD | libc::FAN_MARK_FILESYSTEM, directory)
+    }
+
+    /// Asks no more about this file, until something is written to it. A write through a mapping does not
+    /// count (mm/ tells fsnotify of none).
+    pub fn ignore(&self, file: BorrowedFd<'_>) -> io::Result<()> {
+        // Evictable (Linux 5.19): the file's inode need not be kept in memory for it.
+        self.mark(libc::FAN_MARK_ADD | libc::FAN_MARK_IGNORED_MASK | libc::FAN_MARK_EVICTABLE, file)
+    }
+
+    fn mark(&self, flags: libc::c_uint, object: BorrowedFd<'_>) -> io::Result<()> {
+        let (group, object) = (self.0.as_raw_fd(), object.as_raw_fd());
+        // SAFETY: both descriptors are borrowed for the call; a null path means `object` itself.
+        let result =
+            unsafe { libc::fanotify_mark(group, flags, libc::FAN_OPEN_EXEC_PERM, object, std::ptr::null()) };
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 

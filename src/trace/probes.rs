@@ -35,20 +35,23 @@ const PROBES: [(&str, &str); 6] = [
 const OPTIONAL: [(&str, &str); 2] = [("uring", "io_uring_submit_req"), ("capability", "cap_capable")];
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
-const HANDLERS: [&str; 13] = [
-    "denied",
-    "exec_failed",
-    "open",
-    "names",
-    "file_chmod",
-    "socket",
-    "dup",
-    "mapping",
-    "call",
-    "call",
-    "call",
-    "ids",
-    "signal_call",
+const HANDLERS: [(u32, &str); 16] = [
+    (0, "denied"),
+    (1, "exec_failed"),
+    (2, "open"),
+    (3, "names"),
+    (4, "file_chmod"),
+    (5, "socket"),
+    (6, "dup"),
+    (7, "mapping"),
+    (8, "call"),
+    (9, "call"),
+    (10, "call"),
+    (11, "ids"),
+    (12, "signal_call"),
+    (16, "change"),
+    (17, "file_change"),
+    (18, "query"),
 ];
 
 /// What takes the verifier longest, in that order; begun first, so that no thread ends up alone with one.
@@ -182,7 +185,7 @@ fn refusal(source: Box<dyn std::error::Error + Send + Sync>) -> TraceError {
 
 /// Loads every program of the object: a thread for each processor takes the next one from a list.
 fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), TraceError> {
-    let handlers = HANDLERS.iter().map(|name| (*name, "sys_exit"));
+    let handlers = HANDLERS.iter().map(|(_, name)| (*name, "sys_exit"));
     let mut wanted: HashMap<_, _> = PROBES.into_iter().chain(handlers).collect();
     let mut list = Vec::new();
     for (name, program) in ebpf.programs_mut() {
@@ -237,16 +240,20 @@ fn probe<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut BtfTraceP
 
 fn fill_handlers(ebpf: &mut Ebpf) -> Result<(), TraceError> {
     let mut fds = Vec::with_capacity(HANDLERS.len());
-    for name in HANDLERS {
+    for (index, name) in HANDLERS {
         let fd = probe(ebpf, name)?.fd().and_then(|fd| Ok(fd.try_clone()?));
-        fds.push((name, fd.map_err(|source| TraceError::Refused { probe: name, source: source.into() })?));
+        fds.push((
+            index,
+            name,
+            fd.map_err(|source| TraceError::Refused { probe: name, source: source.into() })?,
+        ));
     }
     let map = ebpf.map_mut("handlers").ok_or(TraceError::Missing { name: "handlers" })?;
     let mut handlers =
         ProgramArray::try_from(map).map_err(|source| TraceError::Load { source: source.into() })?;
-    for (index, (name, fd)) in (0..).zip(&fds) {
+    for (index, name, fd) in &fds {
         handlers
-            .set(index, fd, 0)
+            .set(*index, fd, 0)
             .map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
     }
     Ok(())

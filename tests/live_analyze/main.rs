@@ -7,6 +7,8 @@
 mod support;
 
 mod aliases;
+mod capture;
+mod changes;
 mod ends;
 mod errors;
 mod place;

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::text::{self, arguments, digest};
 use crate::event::{
-    Act, Bytes, Call, Capabilities, Credentials, DupSource, Endpoint, Exec, Executable, Family, File,
-    FileAct, FileKind, Ids, Inode, KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin, Phase,
-    ProcessAct, ProcessCall, ProcessKey, Protocol, Region, Relation, SandboxAct, Target,
+    Act, Bytes, Call, Capabilities, Credentials, DnsAct, DupSource, Endpoint, Exec, Executable, Family, File,
+    FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin,
+    Phase, ProcessAct, ProcessCall, ProcessKey, Protocol, Question, Region, Relation, SandboxAct, Target,
 };
 
 /// A line as it is written.
@@ -155,6 +155,10 @@ fn is_one(count: &u64) -> bool {
     *count == 1
 }
 
+fn is_plain(permissions: &u16) -> bool {
+    *permissions == 0
+}
+
 fn one() -> u64 {
     1
 }
@@ -200,6 +204,7 @@ optional!(optional_endpoint, Endpoint, "EndpointDef");
 optional!(optional_capabilities, Capabilities, "CapabilitiesDef");
 optional!(optional_credentials, Credentials, "CredentialsDef");
 optional!(optional_target, Target, "TargetDef");
+optional!(optional_question, Question, "QuestionDef");
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Phase", rename_all = "snake_case")]
@@ -307,6 +312,7 @@ enum ActDef {
     Memory(#[serde(with = "MemoryActDef")] MemoryAct),
     File(#[serde(with = "FileActDef")] FileAct),
     Net(#[serde(with = "NetActDef")] NetAct),
+    Dns(#[serde(with = "DnsActDef")] DnsAct),
     Kernel(#[serde(with = "KernelActDef")] KernelAct),
     Denied(#[serde(with = "CallDef")] Call),
     Sandbox(#[serde(with = "SandboxActDef")] SandboxAct),
@@ -489,6 +495,12 @@ enum FileActDef {
         #[serde(with = "FileDef")]
         to: File,
     },
+    Exchange {
+        #[serde(with = "FileDef")]
+        from: File,
+        #[serde(with = "FileDef")]
+        to: File,
+    },
     Link {
         #[serde(with = "FileDef")]
         from: File,
@@ -505,6 +517,10 @@ enum FileActDef {
         #[serde(with = "FileDef")]
         file: File,
     },
+    Rmdir {
+        #[serde(with = "FileDef")]
+        file: File,
+    },
     Mkdir {
         #[serde(with = "FileDef")]
         file: File,
@@ -514,6 +530,52 @@ enum FileActDef {
         file: File,
         mode: u32,
     },
+    Change {
+        #[serde(with = "FileDef")]
+        file: File,
+        #[serde(with = "FileChangeDef")]
+        change: FileChange,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "FileChange", rename_all = "snake_case", deny_unknown_fields)]
+enum FileChangeDef {
+    Truncate {
+        length: u64,
+    },
+    Chown {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uid: Option<u32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gid: Option<u32>,
+    },
+    Times {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        modified: Option<i64>,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        behind: u64,
+    },
+    SetXattr {
+        #[serde(with = "text")]
+        name: Bytes,
+        #[serde(with = "text")]
+        value: Bytes,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        capabilities: u64,
+    },
+    RemoveXattr {
+        #[serde(with = "text")]
+        name: Bytes,
+    },
+    Mknod {
+        device: u64,
+    },
+    SetFlags {
+        immutable: bool,
+        append_only: bool,
+    },
+    Copy,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -529,6 +591,8 @@ struct OpenModeDef {
     truncate: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     created: bool,
+    #[serde(default, skip_serializing_if = "is_plain")]
+    permissions: u16,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -545,12 +609,31 @@ struct NetActDef {
 }
 
 #[derive(Serialize, Deserialize)]
+#[serde(remote = "DnsAct", deny_unknown_fields)]
+struct DnsActDef {
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_endpoint")]
+    server: Option<Endpoint>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_question")]
+    question: Option<Question>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Question", deny_unknown_fields)]
+struct QuestionDef {
+    #[serde(with = "text")]
+    name: Bytes,
+    kind: u16,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(remote = "NetAction", rename_all = "snake_case")]
 enum NetActionDef {
     Connect,
     Bind,
     Listen,
     Send,
+    Socket,
+    Accept,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::group::{Group, Kept, Tag};
 use super::key::{Key, Keys, values};
 use super::{GivenUp, Kind};
-use crate::event::{Act, Event, FileAct};
+use crate::event::{Act, Event};
 use crate::rule::finding::{FindingId, correlation_id};
 use crate::rule::metadata::Rule;
 use crate::rule::set::{Feed, RuleSet};
@@ -367,19 +367,10 @@ fn without_environment(event: &Event) -> Event {
     event
 }
 
+/// Names are the only part of an event that can be large.
 fn weight(event: &Event) -> usize {
-    let names = match &event.act {
-        Act::File(FileAct::Rename { from, to } | FileAct::Link { from, to }) => {
-            from.path.len() + to.path.len()
-        }
-        Act::File(FileAct::Symlink { target, file }) => target.len() + file.path.len(),
-        Act::File(
-            FileAct::Open { file, .. }
-            | FileAct::Unlink { file }
-            | FileAct::Mkdir { file }
-            | FileAct::Chmod { file, .. },
-        ) => file.path.len(),
-        _ => 0,
-    };
+    let subject = Subject { event, program: None };
+    let files = [subject.file(), subject.from()];
+    let names: usize = files.into_iter().flatten().map(|file| file.path.len()).sum();
     EVENT_WEIGHT + names
 }

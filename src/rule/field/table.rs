@@ -1,11 +1,12 @@
 //! The table of fields, in the order in which they are listed.
 
 use super::read::{
-    arg, asked, call, call_texts, capabilities, changed, dup, env, errno, exe_inodes, exe_written_inodes,
-    file_actions, file_inode, file_kind, gained, ip, is_local, is_own_exe, is_public, kernel_act,
-    kernel_action, layer, memory_action, namespaces, net_act, new_mode, open_mode, origin, port, process_act,
-    process_action, protocol, protocol_name, region, ring_paths, sandbox_action, suffix_added,
-    symlink_target, target, unix_path,
+    arg, asked, call, call_texts, capabilities, changed, dns, dup, env, errno, exe_inodes,
+    exe_written_inodes, file_actions, file_capabilities, file_flags, file_inode, file_kind, gained, ip,
+    is_local, is_own_exe, is_public, kernel_act, kernel_action, layer, memory_action, namespaces, net_act,
+    new_mode, open_mode, origin, owner, port, process_act, process_action, protocol, protocol_name, question,
+    region, ring_paths, sandbox_action, suffix_added, symlink_target, target, times, unix_path, xattr,
+    xattr_value,
 };
 use super::{Category, Field, Read};
 use crate::event::{Act, DupSource, KernelAct, Origin, Phase, ProcessAct, Protocol, SandboxAct};
@@ -19,6 +20,7 @@ const ACTORS: &[Category] = &[
     Category::Memory,
     Category::File,
     Category::Net,
+    Category::Dns,
     Category::Kernel,
     Category::Denied,
 ];
@@ -26,10 +28,11 @@ const EXEC: &[Category] = &[Category::Exec];
 const PROCESS: &[Category] = &[Category::Process];
 const FILE: &[Category] = &[Category::File];
 const NET: &[Category] = &[Category::Net];
-const REMOTE: &[Category] = &[Category::Net, Category::Process];
+const REMOTE: &[Category] = &[Category::Net, Category::Dns, Category::Process];
 const MEMORY: &[Category] = &[Category::Memory];
 const KERNEL: &[Category] = &[Category::Kernel];
 const CALLS: &[Category] = &[Category::Process, Category::Memory, Category::Kernel, Category::Denied];
+const DNS: &[Category] = &[Category::Dns];
 const SANDBOX: &[Category] = &[Category::Sandbox];
 
 const fn event(categories: &'static [Category], name: &'static str, read: Read, doc: &'static str) -> Field {
@@ -297,12 +300,32 @@ pub static FIELDS: &[Field] = &[
     event(EXEC, "env", Read::Texts(env), "each variable of the environment as NAME=value"),
     // file
     one_of(
-        &["open", "create", "read", "write", "rename", "link", "symlink", "unlink", "mkdir", "chmod"],
+        &[
+            "open",
+            "create",
+            "read",
+            "write",
+            "rename",
+            "link",
+            "symlink",
+            "unlink",
+            "rmdir",
+            "mkdir",
+            "chmod",
+            "truncate",
+            "chown",
+            "times",
+            "setxattr",
+            "removexattr",
+            "mknod",
+            "setflags",
+            "copy",
+        ],
         event(
             FILE,
             "file.action",
             Read::Texts(file_actions),
-            "what was done; an open is also read, write, create as it was opened; a failed one is what was tried",
+            "what was done; an open is also read, write, create as it was opened; copy is filled by the kernel from another descriptor; a failed one is what was tried",
         ),
     ),
     event(
@@ -419,32 +442,81 @@ pub static FIELDS: &[Field] = &[
         FILE,
         "file.mode",
         Read::Number(|s| Some(new_mode(s)?.into())),
-        "permission bits of a chmod, with set-id and sticky (0o4755)",
+        "permission bits that a chmod sets or a new file got, with set-id and sticky (0o4755)",
     ),
     event(
         FILE,
         "file.setuid",
         Read::Flag(|s| Some(new_mode(s)? & 0o4000 != 0)),
-        "a chmod sets the set-user-id bit",
+        "a chmod sets the set-user-id bit, or a file is made with it",
     ),
     event(
         FILE,
         "file.setgid",
         Read::Flag(|s| Some(new_mode(s)? & 0o2000 != 0)),
-        "a chmod sets the set-group-id bit",
+        "a chmod sets the set-group-id bit, or a file is made with it",
     ),
     event(
         FILE,
         "file.executable",
         Read::Flag(|s| Some(new_mode(s)? & 0o111 != 0)),
-        "a chmod allows someone to run the file",
+        "a chmod allows someone to run the file, or it is made so",
     ),
     event(
         FILE,
         "file.world_writable",
         Read::Flag(|s| Some(new_mode(s)? & 0o002 != 0)),
-        "a chmod allows everyone to write the file",
+        "a chmod allows everyone to write the file, or it is made so",
     ),
+    stable(event(
+        FILE,
+        "file.uid",
+        Read::Number(|s| owner(s)?.0.map(Into::into)),
+        "the new owner, of a chown that changes it",
+    )),
+    stable(event(
+        FILE,
+        "file.gid",
+        Read::Number(|s| owner(s)?.1.map(Into::into)),
+        "the new group, of a chown that changes it",
+    )),
+    event(
+        FILE,
+        "file.time",
+        Read::Number(|s| u64::try_from(times(s)?.0?).ok()),
+        "the time of change that was set, in seconds since 1970; absent where it was left or set to the present",
+    ),
+    event(
+        FILE,
+        "file.time.behind",
+        Read::Number(|s| Some(times(s)?.1)),
+        "by how many seconds the time of change that was set lies before the present",
+    ),
+    stable(event(
+        FILE,
+        "file.xattr",
+        Read::Text(xattr),
+        "name of the extended attribute that was set or removed",
+    )),
+    event(FILE, "file.xattr.value", Read::Text(xattr_value), "its new value, up to 256 bytes"),
+    stable(event(
+        FILE,
+        "file.capabilities",
+        Read::Texts(file_capabilities),
+        "each capability that a new security.capability permits, by name (sys_admin)",
+    )),
+    stable(event(
+        FILE,
+        "file.immutable",
+        Read::Flag(|s| Some(file_flags(s)?.0)),
+        "the flags that were set forbid every change",
+    )),
+    stable(event(
+        FILE,
+        "file.append_only",
+        Read::Flag(|s| Some(file_flags(s)?.1)),
+        "the flags that were set allow only appending",
+    )),
     event(
         FILE,
         "file.is_own_exe",
@@ -465,12 +537,12 @@ pub static FIELDS: &[Field] = &[
     )),
     // net, and sockets copied onto standard streams
     one_of(
-        &["connect", "bind", "listen", "send"],
+        &["connect", "bind", "listen", "send", "socket", "accept"],
         event(
             NET,
             "net.action",
             Read::Text(|s| Some(net_act(s)?.action.name().as_bytes())),
-            "what was done with the socket; send is a datagram with an address of its own",
+            "what was done with the socket; send is a datagram with an address of its own, accept took a connection of dst",
         ),
     ),
     one_of(
@@ -605,6 +677,31 @@ pub static FIELDS: &[Field] = &[
         }),
         "path of the copied file",
     ),
+    // dns: dst is the server
+    stable(event(
+        DNS,
+        "dns.name",
+        Read::Text(|s| Some(&question(s)?.name)),
+        "name that was asked for, in lower case and without a dot at the end",
+    )),
+    stable(event(
+        DNS,
+        "dns.type",
+        Read::Made(|s| Some(question(s)?.type_name().into_bytes())),
+        "kind of record that was asked for: A, AAAA, TXT, MX, … or TYPE and its number",
+    )),
+    event(
+        DNS,
+        "dns.length",
+        Read::Number(|s| Some(question(s)?.name.len() as u64)),
+        "length of dns.name in bytes",
+    ),
+    stable(event(
+        DNS,
+        "dns.malformed",
+        Read::Flag(|s| Some(dns(s)?.question.is_none())),
+        "what was sent to port 53 is no question",
+    )),
     stable(event(
         PROCESS,
         "signal.number",

@@ -72,9 +72,9 @@ pub fn open(path: &str, origin: Origin, mode: OpenMode) -> Act {
 }
 
 pub const READ: OpenMode =
-    OpenMode { read: true, write: false, append: false, truncate: false, created: false };
+    OpenMode { read: true, write: false, append: false, truncate: false, created: false, permissions: 0 };
 pub const WRITE: OpenMode =
-    OpenMode { read: false, write: true, append: true, truncate: true, created: false };
+    OpenMode { read: false, write: true, append: true, truncate: true, created: false, permissions: 0 };
 
 pub fn connect(to: &str) -> Act {
     let remote = Some(Endpoint::Inet(to.parse().unwrap()));
@@ -140,6 +140,9 @@ fn acts() -> Vec<Act> {
         connect("[2001:4860::8]:443"),
     ]);
     acts.push(unix(NetAction::Connect, Protocol::Unix, "/var/run/docker.sock"));
+    let question = Question { name: bytes("pool.minexmr.com"), kind: 16 };
+    let server = Some(Endpoint::Inet("192.0.2.53:53".parse().unwrap()));
+    acts.push(Act::Dns(DnsAct { server, question: Some(question) }));
     acts.push(unix(NetAction::Send, Protocol::Other(40), "x"));
     for path in paths {
         let (from, to) = (file("/tmp/f", Origin::Written), file(path, Origin::Written));
@@ -152,6 +155,7 @@ fn acts() -> Vec<Act> {
         acts.push(Act::File(FileAct::Link { from: to.clone(), to: from }));
         acts.push(Act::File(FileAct::Symlink { target: bytes("/dev/null"), file: to.clone() }));
         acts.push(Act::File(FileAct::Unlink { file: to.clone() }));
+        acts.extend(changes().map(|change| Act::File(FileAct::Change { file: to.clone(), change })));
         acts.push(Act::File(FileAct::Mkdir { file: to.clone() }));
         acts.push(Act::File(FileAct::Chmod { file: to, mode: 0o6755 }));
     }
@@ -231,4 +235,14 @@ pub fn events() -> Vec<Event> {
 /// An event as it is, and refused.
 pub fn variants(event: &Event) -> [Event; 2] {
     [event.clone(), Event { outcome: Outcome::Failed(13), ..event.clone() }]
+}
+
+fn changes() -> impl Iterator<Item = FileChange> {
+    [
+        FileChange::Chown { uid: Some(0), gid: Some(0) },
+        FileChange::Times { modified: Some(1_000_000_000), behind: 5 },
+        FileChange::SetXattr { name: bytes("security.capability"), value: bytes("x"), capabilities: 1 << 7 },
+        FileChange::SetFlags { immutable: true, append_only: true },
+    ]
+    .into_iter()
 }
