@@ -43,7 +43,7 @@ pub(super) enum Body {
     /// Single events of one category.
     Event { category: Category, detection: Arc<Expr> },
     /// Several events together.
-    Correlation(Correlation),
+    Correlation(Box<Correlation>),
 }
 
 impl Rule {

@@ -224,7 +224,10 @@ impl<'r> Reader<'r, '_, '_> {
     /// What the rule detects, and the fields of its identity.
     fn body(&mut self) -> (Option<Vec<&'static Field>>, Option<Body>) {
         if self.root.get("correlation").is_some() {
-            return (self.identity(None), correlation::correlation(self).map(Body::Correlation));
+            return (
+                self.identity(None),
+                correlation::correlation(self).map(Box::new).map(Body::Correlation),
+            );
         }
         if let Some(node) = self.root.get("base") {
             self.faults.add(node.line, Problem::NotTogether { first: "base", second: "detection" });
