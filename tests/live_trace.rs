@@ -480,6 +480,23 @@ fn memory_that_becomes_executable_is_told_and_an_ordinary_mapping_is_not() {
 }
 
 #[test]
+fn code_mapped_through_an_overlay_has_the_overlays_name_and_only_what_was_written_is_told() {
+    if !is_live() {
+        return;
+    }
+    let script = "mkdir low up work mnt && /bin/busybox cp /bin/busybox low/old && mount -t overlay none \
+        -o lowerdir=low,upperdir=up,workdir=work mnt && /bin/busybox cp mnt/old mnt/new \
+        && exec $0 code mnt/old mnt/new";
+    let stage = Stage::set(&["/bin/busybox", "unshare", "-m", "/bin/busybox", "sh", "-c", script, acts()]);
+    let watch = stage.attach(Probes::load().expect("probes"));
+    let seen = stage.run(watch);
+    seen.assert_whole();
+    let lines = seen.lines();
+    let mapped: Vec<_> = lines.iter().filter(|line| line.starts_with("mapping ")).collect();
+    assert_eq!(mapped, ["mapping map 0x1000 prot=5 flags=0x2 $/mnt/new upper = 0"], "{lines:#?}");
+}
+
+#[test]
 fn a_program_run_from_memory_is_seen_from_its_making_on() {
     if !is_live() {
         return;
