@@ -67,7 +67,7 @@ pub static DEEDS: &[Deed] = deeds! {
     File "unlink" |e| matches!(e.act, Act::File(FileAct::Unlink { .. }));
     Network "bind" |e| is_net(e, NetAction::Bind);
     Network "listen" |e| is_net(e, NetAction::Listen);
-    Network "connect" |e| is_net(e, NetAction::Connect);
+    Network "connect" |e| is_net(e, NetAction::Connect) && is_to_port(e, 1);
     Network "connect by int 0x80" |e| is_net(e, NetAction::Connect) && is_to_port(e, 2);
     Network "datagram (sendto)" |e| is_net(e, NetAction::Send) && is_to_port(e, 53);
     Network "datagram (sendmmsg)" |e| is_net(e, NetAction::Send) && is_to_port(e, 54);
@@ -100,7 +100,8 @@ fn is_kernel(event: &Event, name: &[u8]) -> bool {
 }
 
 fn is_opened(event: &Event, path: &[u8]) -> bool {
-    matches!(&event.act, Act::File(FileAct::Open { file, .. }) if *file.path == *path && file.verified)
+    matches!(&event.act, Act::File(FileAct::Open { file, mode })
+        if *file.path == *path && file.verified && mode.read)
 }
 
 fn is_net(event: &Event, action: NetAction) -> bool {

@@ -129,7 +129,6 @@ fn kernel_acts() -> Vec<KernelAct> {
     vec![
         KernelAct::Call(Call::default()),
         KernelAct::Compat(Call::default()),
-        KernelAct::Unfinished(Call::default()),
         KernelAct::Moved { hierarchy: 3, cgroup: bytes(b"/x\xff") },
         KernelAct::Ring { operation: bytes(b"unlinkat"), paths: vec![bytes(b"/etc/x\xff")] },
         KernelAct::Ring { operation: bytes(b"nop"), paths: Vec::new() },
