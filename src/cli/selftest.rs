@@ -44,8 +44,8 @@ fn print(answers: &Answers) {
         let word = if answer.seen { "seen    " } else { "NOT SEEN" };
         anstream::println!("{word}  {:8} {}", answer.family.name(), answer.route);
     }
-    for (family, reason) in &answers.impaired {
-        anstream::println!("IMPAIRED  {family:8} {reason}");
+    for (family, records) in &answers.lost {
+        anstream::println!("LOST      {:8} {records} records", family.name());
     }
     let unseen = answers.deeds.iter().filter(|deed| !deed.seen).count();
     let all = answers.deeds.len();

@@ -324,6 +324,7 @@ impl<'j, 't> Turning<'j, 't> {
             self.exit.signal.get_or_insert_with(|| "SIGKILL".into());
         }
         let run = self.recorder.run(self.exit, self.limits);
+        self.recorder.losses.absent = self.watch.absent().to_vec();
         let coverage = self.recorder.losses.coverage();
         Ok(Watched { recorder: self.recorder, run, coverage, remains })
     }

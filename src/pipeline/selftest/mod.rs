@@ -14,9 +14,9 @@ use std::time::Duration;
 
 use super::rundir::RunDir;
 use super::{Job, News, PipelineError, detonate};
-use crate::event::Family;
+use crate::event::{Act, Family, SandboxAct};
 use crate::image::Reference;
-use crate::report::document::{CoverageState, Inputs, Request};
+use crate::report::document::{Inputs, Request};
 use crate::report::log::{self, Ending, Reader};
 use crate::rule::RuleSet;
 use crate::sandbox::Options;
@@ -37,14 +37,14 @@ pub struct Answer {
 #[derive(Clone, Debug)]
 pub struct Answers {
     pub deeds: Vec<Answer>,
-    /// Families of which records were lost, with the reason; a deed that is unseen for that is no proof of
-    /// blindness, and one that is seen none of sight.
-    pub impaired: Vec<(String, String)>,
+    /// Records that were lost, by family: a deed that is unseen for that is no proof of blindness, and one
+    /// that is seen none of sight.
+    pub lost: Vec<(Family, u64)>,
 }
 
 impl Answers {
     pub fn all_seen(&self) -> bool {
-        self.impaired.is_empty() && self.deeds.iter().all(|deed| deed.seen)
+        self.lost.is_empty() && self.deeds.iter().all(|deed| deed.seen)
     }
 }
 
@@ -113,19 +113,19 @@ fn look(log: &Path) -> io::Result<Answers> {
     let file = BufReader::new(fs::File::open(log)?);
     let mut reader = Reader::open(BufReader::new(log::decompress(file)?)).map_err(io::Error::other)?;
     let mut seen = vec![false; deed::DEEDS.len()];
+    let mut lost = Vec::new();
     for event in reader.by_ref() {
         let event = event.map_err(io::Error::other)?;
+        if let Act::Sandbox(SandboxAct::Lost { family, records }) = event.act {
+            lost.push((family, records));
+        }
         for (seen, deed) in seen.iter_mut().zip(deed::DEEDS) {
             *seen |= (deed.is_seen)(&event);
         }
     }
-    let Some(Ending::Complete(trailer)) = reader.ending() else {
+    if !matches!(reader.ending(), Some(Ending::Complete(_))) {
         return Err(io::Error::other("the recording has no end"));
-    };
-    let partial = trailer.coverage.iter().filter(|entry| entry.state == CoverageState::Partial);
+    }
     let answer = |(deed, seen): (&deed::Deed, bool)| Answer { family: deed.family, route: deed.route, seen };
-    Ok(Answers {
-        deeds: deed::DEEDS.iter().zip(seen).map(answer).collect(),
-        impaired: partial.map(|entry| (entry.family.clone(), entry.reason.clone())).collect(),
-    })
+    Ok(Answers { deeds: deed::DEEDS.iter().zip(seen).map(answer).collect(), lost })
 }
