@@ -117,6 +117,11 @@ struct file {
 	__u32 f_flags;
 	struct path f_path;
 };
+/* fs/file_table.c, since 6.5: what an overlay really opened, with the path that was asked for. */
+struct backing_file {
+	struct file file;
+	struct path user_path;
+};
 struct ovl_inode {
 	struct inode vfs_inode;
 	struct dentry *__upperdentry;

@@ -465,9 +465,14 @@ fn net(action: NetAction, socket: &KernelSocket, local: &[u8], remote: &[u8]) ->
     Act::Net(NetAct { action, protocol: net::protocol(socket), local, remote })
 }
 
-/// A return value as an outcome: only -4095 to -1 are errors (include/linux/err.h, `MAX_ERRNO`).
+/// A return value as an outcome: only -4095 to -1 are errors (include/linux/err.h, `MAX_ERRNO`). A call
+/// that a signal interrupts leaves the kernel with one of its own numbers, which no program sees
+/// (include/linux/errno.h, `ERESTARTSYS` to `ERESTART_RESTARTBLOCK`): so do those that the end of the run
+/// finds under way.
 fn outcome(result: i64) -> Outcome {
+    const EINTR: i32 = 4;
     match result {
+        -516..=-512 => Outcome::Failed(EINTR),
         -4095..=-1 => Outcome::Failed(-result as i32),
         _ => Outcome::Done,
     }

@@ -87,6 +87,13 @@ pub struct Doctor {
     pub format: Format,
 }
 
+#[derive(Debug, Args)]
+pub struct Selftest {
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
 /// `45`, `45s`, `2m`, `1h`.
 fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split_unit(text);

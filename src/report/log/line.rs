@@ -452,7 +452,6 @@ struct RegionDef {
 enum KernelActDef {
     Call(#[serde(with = "CallDef")] Call),
     Compat(#[serde(with = "CallDef")] Call),
-    Unfinished(#[serde(with = "CallDef")] Call),
     Moved {
         hierarchy: u32,
         #[serde(with = "text")]

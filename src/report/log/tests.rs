@@ -136,7 +136,6 @@ fn kernel_acts() -> Vec<KernelAct> {
     vec![
         KernelAct::Call(Call::default()),
         KernelAct::Compat(Call::default()),
-        KernelAct::Unfinished(Call::default()),
         KernelAct::Moved { hierarchy: 3, cgroup: bytes(b"/x\xff") },
         KernelAct::Ring { operation: bytes(b"unlinkat"), paths: vec![bytes(b"/etc/x\xff")] },
         KernelAct::Ring { operation: bytes(b"nop"), paths: Vec::new() },
@@ -491,6 +490,9 @@ fn a_mangled_log_is_an_error_or_an_ending_and_never_a_panic() {
     for _ in 0..3000 {
         let mut mangled = log.clone();
         for _ in 0..1 + random(4) {
+            if mangled.is_empty() {
+                break;
+            }
             let place = random(mangled.len());
             match random(4) {
                 0 => mangled[place] = b"{}[]\",:0n\n\\\xff"[random(11)],

@@ -286,9 +286,7 @@ pub(super) fn call(s: Subject<'_>) -> Option<&Call> {
         Act::Denied(call)
         | Act::Process(ProcessAct::Call { call, .. })
         | Act::Memory(MemoryAct::Memfd(call) | MemoryAct::SecretMemfd(call) | MemoryAct::UserFault(call))
-        | Act::Kernel(KernelAct::Call(call) | KernelAct::Compat(call) | KernelAct::Unfinished(call)) => {
-            Some(call)
-        }
+        | Act::Kernel(KernelAct::Call(call) | KernelAct::Compat(call)) => Some(call),
         _ => None,
     }
 }
@@ -360,7 +358,6 @@ pub(super) fn kernel_action(s: Subject<'_>) -> Option<&[u8]> {
     Some(match kernel_act(s)? {
         KernelAct::Call(_) => b"call",
         KernelAct::Compat(_) => b"compat",
-        KernelAct::Unfinished(_) => b"unfinished",
         KernelAct::Moved { .. } => b"moved",
         KernelAct::Ring { .. } => b"ring",
     })

@@ -780,13 +780,13 @@ pub static FIELDS: &[Field] = &[
     ),
     // kernel
     one_of(
-        &["call", "compat", "unfinished", "moved", "ring"],
+        &["call", "compat", "moved", "ring"],
         event(
             KERNEL,
             "kernel.action",
             Read::Text(kernel_action),
-            "call: one that was not refused; compat: the process's first 32-bit call; unfinished: not \
-             returned when the run ended; moved: to another cgroup; ring: handed to io_uring",
+            "call: one that was not refused; compat: the process's first 32-bit call; moved: to \
+             another cgroup; ring: handed to io_uring",
         ),
     ),
     event(

@@ -185,7 +185,6 @@ fn acts() -> Vec<Act> {
         ["mount", "unshare", "setns", "bpf", "chroot"].map(|it| Act::Kernel(KernelAct::Call(call(it)))),
     );
     acts.push(Act::Kernel(KernelAct::Compat(call("open"))));
-    acts.push(Act::Kernel(KernelAct::Unfinished(call("connect"))));
     acts.push(Act::Kernel(KernelAct::Moved { hierarchy: 0, cgroup: bytes("/") }));
     acts.push(Act::Kernel(KernelAct::Ring { operation: bytes("unlinkat"), paths: vec![bytes("/etc/x")] }));
     acts.extend(ProcessCall::ALL.map(|what| Act::Process(ProcessAct::Call { what, call: call("ptrace") })));
