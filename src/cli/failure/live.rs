@@ -71,6 +71,11 @@ impl From<SandboxError> for Failure {
                 "cannot use the state directory",
                 "name a directory of root's own with --state, mode 0700",
             ),
+            SandboxError::NoRoom { .. } | SandboxError::NoRoomForFiles { .. } => (
+                Kind::Environment,
+                "this host has too little room for a run; nothing of the image ran",
+                "make room, lower --disk, or name another state directory with --state",
+            ),
             SandboxError::Left { .. } => {
                 (Kind::Environment, "the run could not be removed", "run lazaret gc")
             }
