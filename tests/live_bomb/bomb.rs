@@ -152,6 +152,7 @@ fn without_room_nothing_runs() {
         assert!(said.stderr.contains(words) && said.stderr.contains("--disk"), "{}", said.stderr);
     };
     check("size=200m", "a run may need 320 MiB");
+    std::fs::remove_dir_all(place.path("out")).unwrap();
     check("size=2g,nr_inodes=1000", "more files, too few");
     place.assert_clean();
 }

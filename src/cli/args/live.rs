@@ -8,10 +8,10 @@ use clap::{Args, ValueEnum};
 
 use super::{Format, Judging};
 
-/// IMAGE is oci:DIR[:TAG], oci-archive:FILE[:TAG], dir:ROOTFS, or a plain path to one of these.
+/// IMAGE is oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:ROOTFS, or a plain path to one of these.
 #[derive(Debug, Args)]
 pub struct Analyze {
-    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], dir:ROOTFS or a path
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:ROOTFS or a path
     #[arg(value_name = "IMAGE")]
     pub image: OsString,
     /// Run this instead of the image's Cmd

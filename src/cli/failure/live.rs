@@ -25,7 +25,7 @@ fn image_hint(error: &ImageError) -> &'static str {
     use ImageError::*;
     match error {
         Reference { .. } | NotFound { .. } => {
-            "an image is oci:DIR[:TAG], oci-archive:FILE[:TAG], dir:ROOTFS, or a path to one of these"
+            "an image is oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:ROOTFS, or a path to one of these"
         }
         Transport { .. } => "copy the image into an OCI layout first, and name it as oci:DIR",
         NoSuchTag { .. } | Ambiguous { .. } => "name one of the tags behind a colon",
