@@ -41,7 +41,8 @@ fn assert_inert(what: &str, text: &str) {
     };
     if let Some(at) = text.find(bad) {
         let start = text[..at].char_indices().rev().nth(60).map_or(0, |(i, _)| i);
-        panic!("{what} holds {:?}", &text[start..at + 10.min(text.len() - at)]);
+        let end = text[at..].char_indices().nth(10).map_or(text.len(), |(i, _)| at + i);
+        panic!("{what} holds {:?}", &text[start..end]);
     }
 }
 
@@ -73,17 +74,17 @@ fn no_output_carries_what_the_image_would_say_to_a_terminal() {
         ("replayed json", json.stdout),
     ] {
         let _: Value = serde_json::from_str(&text).unwrap();
-        assert!(!text.contains('\x1b') && !text.contains('\x07') && !text.contains('\x08'), "{name}");
+        assert_inert(name, &text);
     }
     let log = zstd::decode_all(&fs::read(place.path("out/events.jsonl.zst")).unwrap()[..]).unwrap();
     let log = String::from_utf8(log).expect("every byte that is no text is escaped");
     for line in log.lines() {
         let _: Value = serde_json::from_str(line).unwrap();
-        assert!(!line.contains(|c: char| c.is_control()), "{line:?}");
+        assert!(!line.contains(|c: char| c.is_ascii_control()), "{line:?}");
     }
     // What the image printed is kept as it is, and never shown.
     assert_eq!(fs::read(place.path("out/stdout")).unwrap(), b"\x1b]0;x\x07\xff\n");
-    assert_eq!(fs::read(place.path("out/stderr")).unwrap(), b"\x1b[8m");
+    assert!(fs::read(place.path("out/stderr")).unwrap().starts_with(b"\x1b[8m"));
     place.assert_clean();
 }
 
