@@ -195,7 +195,6 @@ fn options(args: &Analyze) -> Options {
         open_files: args.open_files,
         output: args.output,
         stop_grace: args.stop_grace,
-        ..defaults
     }
 }
 

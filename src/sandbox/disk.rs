@@ -172,7 +172,7 @@ impl DiskMeter {
     }
 
     fn look_into(&mut self, node: Rc<Node>, directory: OwnedFd, bound: DiskUse) -> nix::Result<()> {
-        if node.depth % STRIDE == 0 {
+        if node.depth.is_multiple_of(STRIDE) {
             let _ = node.open.set(directory.try_clone().map_err(|_| Errno::EMFILE)?);
         }
         let mut directory = Dir::from_fd(directory)?;

@@ -25,8 +25,8 @@ fn runs_of_the_same_image_and_name_and_two_collectors_do_not_meet() {
     let reference = place.image(shell("hostname=$(cat /etc/hostname); echo $hostname; sleep 1"));
     let outs = ["one", "two", "three"];
     let runs = outs.map(|out| start(&place, out, &["--hostname", "same", &reference]));
+    let running = std::sync::atomic::AtomicBool::new(true);
     std::thread::scope(|scope| {
-        let running = std::sync::atomic::AtomicBool::new(true);
         for _ in 0..2 {
             scope.spawn(|| {
                 while running.load(std::sync::atomic::Ordering::Relaxed) {

@@ -125,7 +125,7 @@ fn documents_of_any_shape_are_refused() {
 /// A stream of zeros, packed without ever being whole.
 fn zeros(gibibytes: usize, packing: Packing) -> Vec<u8> {
     let block = vec![0; 4 << 20];
-    let all = |mut to: &mut dyn Write| (0..gibibytes * 256).for_each(|_| to.write_all(&block).unwrap());
+    let all = |to: &mut dyn Write| (0..gibibytes * 256).for_each(|_| to.write_all(&block).unwrap());
     match packing {
         Packing::Zstd => {
             let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
