@@ -88,7 +88,9 @@ impl Stream {
 
     /// Everything that is left, for the end of a run. Counts pieces that no exec will claim.
     pub fn finish(&mut self) -> Vec<Record> {
-        let records = self.take(u64::MAX);
+        // Not `take` alone: nothing is before the last moment that there is.
+        let mut records = self.take(u64::MAX);
+        records.append(&mut self.waiting);
         self.counters.orphaned += self.pieces.values().map(|pieces| pieces.count).sum::<u64>();
         self.pieces.clear();
         self.pieces_size = 0;
