@@ -1,6 +1,9 @@
 //! A recording: read, judged, written again.
+//!
+//! A plain one is read a second time with its digest made right, because no change comes past a wrong one.
 
 use lazaret::event::Event;
+use lazaret::image::Digest;
 use lazaret::report::log::{self, Ending, Header, LogError, Reader, Trailer, Writer};
 use lazaret::rule::Findings;
 
@@ -9,6 +12,20 @@ use super::sample;
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
 pub fn check(bytes: &[u8]) {
+    check_one(bytes);
+    if let Some(right) = with_right_digest(bytes) {
+        check_one(&right);
+    }
+}
+
+fn with_right_digest(log: &[u8]) -> Option<Vec<u8>> {
+    const DIGEST: &[u8] = b",\"sha256\":\"";
+    let end = log.windows(DIGEST.len()).rposition(|part| part == DIGEST)?;
+    let digest = Digest::of(&log[..end]).hex();
+    Some([&log[..end], DIGEST, digest.as_bytes(), b"\"}\n"].concat())
+}
+
+fn check_one(bytes: &[u8]) {
     let read = match bytes.starts_with(&ZSTD) {
         // Bounded by what a small frame can grow to: the reader takes lines, not files.
         true => log::decompress(bytes).ok().map(|from| read(std::io::BufReader::new(from))),
