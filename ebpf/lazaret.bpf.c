@@ -11,6 +11,9 @@
 #include "names.h"
 #include "socket.h"
 #include "uring.h"
+#include "memory.h"
+#include "call.h"
+#include "signal.h"
 
 INLINE int is_refusal(long result)
 {
@@ -18,11 +21,25 @@ INLINE int is_refusal(long result)
 }
 
 /* Calls that are looked at for one kind of result only. */
-INLINE int is_dull(__u8 act, long result)
+INLINE int is_dull(const struct pt_regs *regs, __u16 act, long result, int compat)
 {
-	if (HANDLER(act) == ON_DUP)
+	switch (HANDLER(act)) {
+	case ON_DUP:
 		return result < 0 || result > 2;
-	return HANDLER(act) == ON_EXEC_FAILED && result >= 0;
+	case ON_EXEC_FAILED:
+		return result >= 0;
+	case ON_MAPPING:
+		/* The third argument is in the same register in both numberings. */
+		return (act == ACT_MMAP || act == ACT_MPROTECT) && !(regs->dx & PROT_EXEC);
+	case ON_SIGNAL:
+		return is_dull_signal(regs, act, result, compat);
+	case ON_PROCESS_CALL:
+		return (act & 15) == OF_PRCTL && !is_prctl_of_note(compat ? regs->bx : regs->di);
+	case ON_KERNEL_CALL:
+		return (act & 15) == OF_CLONE &&
+		       !((compat ? regs->bx : regs->di) & CLONE_NEW_ANY);
+	}
+	return 0;
 }
 
 SEC("tp_btf/sys_exit")
@@ -31,9 +48,12 @@ int sys_exit(__u64 *ctx)
 	struct pt_regs *regs = (struct pt_regs *)ctx[0];
 	long result = ctx[1];
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u8 act = act_of(regs->orig_ax, is_compat(task));
+	int compat = is_compat(task);
+	__u16 act = act_of(regs->orig_ax, compat);
 
-	if (act && is_dull(act, result))
+	if (compat)
+		note_compat(ctx, task);
+	if (act && is_dull(regs, act, result, compat))
 		act = 0;
 	if (!act && !is_refusal(result))
 		return 0;
@@ -60,6 +80,7 @@ int denied(__u64 *ctx)
 	struct lz_denied *body = &s->record.body.denied;
 	body->result = call.result;
 	body->number = call.number;
+	body->capability = missing_capability((struct pt_regs *)ctx[0]);
 	for (int i = 0; i < 6; i++)
 		body->args[i] = call.args[i];
 	if (call.compat)

@@ -1,7 +1,8 @@
 /* rename, link, symlink, unlink, mkdir, chmod by name; file_chmod by descriptor.
  *
- * Only strings exist for these: the kernel's own base directory is kept beside a relative one.
- * A failed one may be folded; one that changed something never is.
+ * Only strings exist for these. What a walk over them starts from is the kernel's own: the directory
+ * of a relative one, the task's root and working directory, the file behind a descriptor that the
+ * string names. A failed one may be folded; one that changed something never is.
  */
 #ifndef LZ_NAMES_H
 #define LZ_NAMES_H
@@ -22,8 +23,9 @@ struct shape {
 static const struct shape shapes[16] = {
 	[ACT_RENAME & 15] = { LZ_RENAME, NONE, 0, NONE, 1, NONE },
 	[ACT_RENAMEAT & 15] = { LZ_RENAME, 0, 1, 2, 3, NONE },
+	[ACT_RENAMEAT2 & 15] = { LZ_RENAME, 0, 1, 2, 3, 4 },
 	[ACT_LINK & 15] = { LZ_LINK, NONE, 0, NONE, 1, NONE },
-	[ACT_LINKAT & 15] = { LZ_LINK, 0, 1, 2, 3, NONE },
+	[ACT_LINKAT & 15] = { LZ_LINK, 0, 1, 2, 3, 4 },
 	[ACT_SYMLINK & 15] = { LZ_SYMLINK, NONE, 0, NONE, 1, NONE },
 	[ACT_SYMLINKAT & 15] = { LZ_SYMLINK, NONE, 0, 1, 2, NONE },
 	[ACT_UNLINK & 15] = { LZ_UNLINK, NONE, 0, NONE, NONE, NONE },
@@ -46,6 +48,8 @@ INLINE __u64 argument(const struct call *call, __u8 index)
 		return call->args[2];
 	case 3:
 		return call->args[3];
+	case 4:
+		return call->args[4];
 	}
 	return 0;
 }
@@ -79,10 +83,13 @@ int names(__u64 *ctx)
 	if (shape->text2 != NONE)
 		add_argument(s, &body->second, argument(&call, shape->text2),
 			     directory(&call, shape->dir2));
-	if (call.result < 0)
+	body->root = add_root(s);
+	if (call.result < 0) {
 		send_or_count(s, shape->kind);
-	else
-		send(s, shape->kind, LZ_NO_SLOT);
+		return 0;
+	}
+	body->cwd = add_cwd(s);
+	send(s, shape->kind, LZ_NO_SLOT);
 	return 0;
 }
 

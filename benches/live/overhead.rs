@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Read};
+use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -100,7 +101,9 @@ impl Stage {
         let reference = Reference::parse(format!("oci:{}", path.display()).as_ref()).ok()?;
         let image = Image::open(&reference, &Limits::default()).ok()?;
         let cache = Cache::open(&self.state).expect("a cache");
-        let rootfs = cache.unpack(&image, &Limits::default(), |_| {}).expect("an unpacked image");
+        let rootfs = cache
+            .unpack(&image, &Limits::default(), |_| ControlFlow::Continue(()))
+            .expect("an unpacked image");
         let dirs = rootfs.directories().map(Path::to_owned).chain([self.extra.clone()]).collect();
         Some(Root { layers: Layers { dirs, id_base: LAYER_ID_BASE }, _rootfs: rootfs })
     }
@@ -221,8 +224,11 @@ impl Provenance for Nothing {
     fn layer_of(&mut self, _: &[u8]) -> Option<u16> {
         None
     }
+    fn entry_at(&mut self, _: &[u8]) -> lazaret::normalise::ImageEntry {
+        lazaret::normalise::ImageEntry::Absent
+    }
 
-    fn digest_of(&mut self, _: &event::File) -> Option<[u8; 32]> {
+    fn digest_of(&mut self, _: &event::File, _: lazaret::normalise::Start) -> Option<[u8; 32]> {
         None
     }
 }

@@ -8,7 +8,8 @@ pub struct File {
     /// Absolute, as seen from the container's root. Bytes: the image chose them.
     pub path: Bytes,
     /// True: the path was read from the kernel's own file. False: it is the string that the program
-    /// passed, joined to its working directory, and another thread may have changed it meanwhile.
+    /// passed, walked over the links of the image and of the run; another thread may have changed the
+    /// string meanwhile.
     pub verified: bool,
     pub inode: Option<Inode>,
     pub kind: FileKind,

@@ -18,7 +18,7 @@ mod live {
     pub use super::manifest::Compression;
     pub use super::open::{Image, Layer, Platform};
     pub use super::reference::{Place, Reference};
-    pub use super::rootfs::{Rootfs, Skipped};
+    pub use super::rootfs::{RootEntry, Rootfs, Skipped};
     pub use super::unpack::{is_unpacker, unpacker_main};
 }
 #[cfg(feature = "live")]

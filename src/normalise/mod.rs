@@ -6,32 +6,56 @@
 //! not the image's and make no events. What cannot be joined (a process whose fork was never seen) is
 //! kept, marked, and counted in [`Gaps`].
 
+mod call;
 mod lineage;
 mod net;
 mod origin;
-mod path;
+mod resolve;
 mod syscall;
 #[cfg(test)]
 mod tests;
+mod uring;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{
-    Act, Bytes, Denied, DupSource, Event, EventId, Exec, Executable, File, FileAct, FileKind, NetAct,
-    NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, Program, SandboxAct,
+    Act, Bytes, DupSource, Event, EventId, Exec, Executable, File, FileAct, FileKind, KernelAct, MemoryAct,
+    NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, Program, Region, SandboxAct,
 };
 use crate::record::{self, Body, KernelFile, KernelSocket, PathArgument, Record, Task};
 
 use lineage::{Lineage, key};
 use origin::Origins;
+use resolve::{Last, Names};
 
 /// What only the unpacked image and the writable layer can tell. The paths are the kernel's own.
 pub trait Provenance {
     /// The layer that supplies this path in the image, counted from 0 at the bottom.
     fn layer_of(&mut self, path: &[u8]) -> Option<u16>;
-    /// The sha256 of a file's content, where it can still be read.
-    fn digest_of(&mut self, file: &File) -> Option<[u8; 32]>;
+    /// What the image has at this path, no link followed.
+    fn entry_at(&mut self, path: &[u8]) -> ImageEntry;
+    /// The sha256 of the content that began to run, where it is known.
+    fn digest_of(&mut self, file: &File, start: Start) -> Option<[u8; 32]>;
+}
+
+/// The moment at which a program began to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Thread group, in the initial pid namespace.
+    pub pid: u32,
+    /// `CLOCK_BOOTTIME` nanoseconds.
+    pub time: u64,
+}
+
+/// What stands at a path of the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageEntry {
+    Absent,
+    /// A symbolic link, with its text.
+    Link(Vec<u8>),
+    Directory,
+    Other,
 }
 
 /// What could not be joined; each ends in the report's coverage.
@@ -41,6 +65,9 @@ pub struct Gaps {
     pub strangers: u64,
     /// Records that no decoder could read.
     pub unreadable: u64,
+    /// Names that led through what is not known: another process's descriptors, links without end, and
+    /// links that there was no room for.
+    pub unresolved: u64,
 }
 
 /// Turns the records of one run, in order of time, into its events.
@@ -48,6 +75,8 @@ pub struct Normaliser<P> {
     provenance: P,
     lineage: Lineage,
     origins: Origins,
+    names: Names,
+    unresolved: u64,
     zero: Option<u64>,
     phase: Phase,
     last_event: u64,
@@ -62,6 +91,8 @@ impl<P: Provenance> Normaliser<P> {
             provenance,
             lineage: Lineage::new(id_base, init_pid),
             origins: Origins::default(),
+            names: Names::new(),
+            unresolved: 0,
             zero: None,
             phase: Phase::Setup,
             last_event: 0,
@@ -80,11 +111,12 @@ impl<P: Provenance> Normaliser<P> {
     }
 
     pub fn gaps(&self) -> Gaps {
-        Gaps { strangers: self.lineage.strangers, unreadable: self.unreadable }
+        let unresolved = self.unresolved + self.names.forgotten;
+        Gaps { strangers: self.lineage.strangers, unreadable: self.unreadable, unresolved }
     }
 
-    pub fn into_provenance(self) -> P {
-        self.provenance
+    pub fn provenance(&self) -> &P {
+        &self.provenance
     }
 
     /// Begins a phase; what follows belongs to it.
@@ -113,15 +145,21 @@ impl<P: Provenance> Normaliser<P> {
                 self.unreadable += 1;
                 None
             }
-            Body::Exec { exe, asked, interpreter, argv, env, cwd, comm, tty } => {
-                let seen = Seen { exe, asked, interpreter, argv, env, cwd, comm, tty, cut };
+            Body::Exec { exe, asked, interpreter, argv, env, cwd, comm, tty, capabilities } => {
+                let seen = Seen { exe, asked, interpreter, argv, env, cwd, comm, tty, capabilities, cut };
                 Some(self.exec(time, &task, seen))
             }
             Body::Fork { child } => self.fork(time, &task, &child),
             Body::Exit { status } => self.exit(time, &task, status),
+            Body::Moved { pid, start, hierarchy, cgroup } => {
+                let moved = Task { pid, start, ..task };
+                let process = self.lineage.process(&moved);
+                let act = KernelAct::Moved { hierarchy, cgroup: cgroup.into() };
+                Some(self.event(Some(process), time, Act::Kernel(act), Outcome::Done))
+            }
             _ if self.lineage.is_own(&task) => None,
             body => {
-                let (act, outcome) = self.act(body)?;
+                let (act, outcome) = self.act(&task, body)?;
                 let process = self.lineage.process(&task);
                 Some(self.event(Some(process), time, act, outcome))
             }
@@ -145,7 +183,7 @@ impl<P: Provenance> Normaliser<P> {
 
     fn exec(&mut self, time: u64, task: &Task, seen: Seen) -> Event {
         self.zero.get_or_insert(time);
-        let exe = Arc::new(self.executable(&seen));
+        let exe = Arc::new(self.executable(&seen, Start { pid: task.pid, time }, task.inner_pid));
         let program = |id| Program {
             id,
             exe,
@@ -158,16 +196,24 @@ impl<P: Provenance> Normaliser<P> {
             lineage_cut: false,
         };
         let process = self.lineage.executed(task, program);
-        let act = Act::Exec(Exec { asked: seen.asked.into(), env: strings(&seen.env) });
+        let capabilities = Some(call::capabilities(seen.capabilities));
+        let act = Act::Exec(Exec { asked: seen.asked.into(), env: strings(&seen.env), capabilities });
         self.event(Some(process), time, act, Outcome::Done)
     }
 
-    fn executable(&mut self, seen: &Seen) -> Executable {
+    fn executable(&mut self, seen: &Seen, start: Start, pid: u32) -> Executable {
         let file = self.kernel_file(&seen.exe);
-        let sha256 = self.provenance.digest_of(&file);
+        let sha256 = self.provenance.digest_of(&file, start);
         // bprm->interp differs from bprm->filename only where a script or binfmt took over.
         let is_script = !seen.interpreter.is_empty() && seen.interpreter != seen.asked;
-        let script = is_script.then(|| self.named_file(&path::join(&seen.cwd, &seen.asked)));
+        let script = is_script.then(|| {
+            let (text, base) = (seen.asked.clone(), seen.cwd.clone());
+            self.argument(
+                &PathArgument { text, cwd: base.clone(), base, ..PathArgument::default() },
+                Last::Follow,
+                pid,
+            )
+        });
         Executable { file, sha256, deleted: seen.exe.unlinked, script }
     }
 
@@ -194,16 +240,18 @@ impl<P: Provenance> Normaliser<P> {
     }
 
     /// The acts that need only the record itself and the files of the run.
-    fn act(&mut self, body: Body) -> Option<(Act, Outcome)> {
+    fn act(&mut self, task: &Task, body: Body) -> Option<(Act, Outcome)> {
+        let pid = task.inner_pid;
         let done = Outcome::Done;
         Some(match body {
             Body::ExecFailed { asked, result } => {
-                (Act::Exec(Exec { asked: asked.into(), env: Vec::new() }), outcome(result))
+                (Act::Exec(Exec { asked: asked.into(), ..Exec::default() }), outcome(result))
             }
             Body::Open { file, flags, created } => (Act::File(self.open(&file, flags, created)), done),
             Body::OpenFailed { path, flags, result } => {
-                let file = self.argument(&path);
-                (Act::File(FileAct::Open { file, mode: open_mode(flags, false) }), outcome(result))
+                let last = if flags & O_NOFOLLOW == 0 { Last::Follow } else { Last::Keep };
+                let file = self.argument(&path, last, pid);
+                (Act::File(FileAct::Open { file, mode: open_mode(flags, false) }), begun(result))
             }
             Body::FileChmod { file, mode, result } => {
                 let file = self.kernel_file(&file);
@@ -213,9 +261,13 @@ impl<P: Provenance> Normaliser<P> {
                 let source = self.dup_source(source);
                 (Act::Process(ProcessAct::Dup { onto: onto as u8, source }), done)
             }
-            Body::Denied { number, compat, args, result } => (denied(number, compat, args), outcome(result)),
+            Body::Mapping { mapping, result } => (Act::Memory(self.mapping(mapping)), outcome(result)),
+            body @ (Body::Denied { .. } | Body::Call { .. } | Body::Ids { .. } | Body::Signal { .. }) => {
+                self.call(task, body)?
+            }
+            Body::Ring { opcode, paths, .. } => (call::ring(opcode, paths), done),
             Body::Connect { socket, remote, result } => {
-                (net(NetAction::Connect, &socket, &[], &remote), connect_outcome(result))
+                (net(NetAction::Connect, &socket, &[], &remote), begun(result))
             }
             Body::Bind { socket, local, result } => {
                 (net(NetAction::Bind, &socket, &local, &[]), outcome(result))
@@ -226,48 +278,103 @@ impl<P: Provenance> Normaliser<P> {
             Body::Send { socket, remote, result } => {
                 (net(NetAction::Send, &socket, &[], &remote), outcome(result))
             }
-            body => self.name_act(body)?,
+            body => self.name_act(body, pid)?,
         })
     }
 
-    /// The acts on names: rename, link, symlink, unlink, mkdir, chmod.
-    fn name_act(&mut self, body: Body) -> Option<(Act, Outcome)> {
-        let (act, result) = match body {
-            Body::Rename { from, to, result } => (self.rename(&from, &to, result), result),
-            Body::Link { from, to, result } => {
-                let (from, to) = (self.argument(&from), self.argument(&to));
-                if result == 0 {
-                    self.origins.linked(&from.path, &to.path);
-                }
-                (FileAct::Link { from, to }, result)
+    /// The acts that are told by their call.
+    fn call(&mut self, task: &Task, body: Body) -> Option<(Act, Outcome)> {
+        let lineage = &self.lineage;
+        Some(match body {
+            Body::Denied { number, compat, args, result, capability } => {
+                (call::denied(number, compat, args, capability), outcome(result))
             }
+            Body::Call { about, call, result } => {
+                let outcome = outcome(result);
+                (call::call(lineage, task, about, call, outcome), outcome)
+            }
+            Body::Ids { number, compat, before, after, result } => {
+                (call::ids(lineage, (number, compat), before, after), outcome(result))
+            }
+            Body::Signal { signal, target, result, .. } => {
+                (call::signal(lineage, task, signal, target), outcome(result))
+            }
+            _ => return None,
+        })
+    }
+
+    fn mapping(&mut self, mapping: record::Mapping) -> MemoryAct {
+        const PROT_WRITE: u32 = 2;
+        let region = Region {
+            size: mapping.size,
+            write: mapping.protection & PROT_WRITE != 0,
+            written: mapping.written,
+            file: mapping.file.as_ref().map(|file| self.kernel_file(file)),
+        };
+        if mapping.protect { MemoryAct::Protect(region) } else { MemoryAct::Map(region) }
+    }
+
+    /// The acts on names: rename, link, symlink, unlink, mkdir, chmod.
+    fn name_act(&mut self, body: Body, pid: u32) -> Option<(Act, Outcome)> {
+        let (act, result) = match body {
+            Body::Rename { from, to, flags, result } => (self.rename(&from, &to, flags, pid, result), result),
+            Body::Link { from, to, flags, result } => (self.link(&from, &to, flags, pid, result), result),
             Body::Symlink { target, path, result } => {
-                (FileAct::Symlink { target: target.into(), file: self.argument(&path) }, result)
+                let file = self.argument(&path, Last::Keep, pid);
+                if result == 0 {
+                    self.names.made_link(&file.path, &target);
+                }
+                (FileAct::Symlink { target: target.into(), file }, result)
             }
             Body::Unlink { path, result } => {
-                let file = self.argument(&path);
+                let file = self.argument(&path, Last::Keep, pid);
                 if result == 0 {
                     self.origins.unlinked(&file.path);
+                    self.names.removed(&file.path, &mut self.provenance);
                 }
                 (FileAct::Unlink { file }, result)
             }
-            Body::Mkdir { path, result } => (FileAct::Mkdir { file: self.argument(&path) }, result),
+            Body::Mkdir { path, result } => {
+                (FileAct::Mkdir { file: self.argument(&path, Last::Keep, pid) }, result)
+            }
             Body::Chmod { path, mode, result } => {
-                (FileAct::Chmod { file: self.argument(&path), mode: mode & 0o7777 }, result)
+                let file = self.argument(&path, Last::Follow, pid);
+                (FileAct::Chmod { file, mode: mode & 0o7777 }, result)
             }
             _ => return None,
         };
         Some((Act::File(act), outcome(result)))
     }
 
-    fn rename(&mut self, from: &PathArgument, to: &PathArgument, result: i64) -> FileAct {
-        let (from, mut to) = (self.argument(from), self.argument(to));
-        if result == 0 {
+    fn rename(
+        &mut self,
+        from: &PathArgument,
+        to: &PathArgument,
+        flags: u32,
+        pid: u32,
+        result: i64,
+    ) -> FileAct {
+        let (from, mut to) = (self.argument(from, Last::Keep, pid), self.argument(to, Last::Keep, pid));
+        if result == 0 && flags & RENAME_EXCHANGE != 0 {
+            self.origins.exchanged(&from.path, &to.path);
+            self.names.exchanged(&from.path, &to.path, &mut self.provenance);
+        } else if result == 0 {
             self.origins.renamed(&from.path, &to.path);
+            self.names.renamed(&from.path, &to.path, &mut self.provenance);
             // What stands at the new name now is what stood at the old one.
             to = File { path: to.path, ..from.clone() };
         }
         FileAct::Rename { from, to }
+    }
+
+    fn link(&mut self, from: &PathArgument, to: &PathArgument, flags: u32, pid: u32, result: i64) -> FileAct {
+        let last = if flags & AT_SYMLINK_FOLLOW == 0 { Last::Keep } else { Last::Follow };
+        let (from, to) = (self.argument(from, last, pid), self.argument(to, Last::Keep, pid));
+        if result == 0 {
+            self.origins.linked(&from.path, &to.path);
+            self.names.linked(&from.path, &to.path, &mut self.provenance);
+        }
+        FileAct::Link { from, to }
     }
 
     fn open(&mut self, file: &KernelFile, flags: u32, created: bool) -> FileAct {
@@ -289,9 +396,11 @@ impl<P: Provenance> Normaliser<P> {
         }
     }
 
-    /// A file known by the program's own string.
-    fn argument(&mut self, argument: &PathArgument) -> File {
-        self.named_file(&path::join(&argument.base, &argument.text))
+    /// A file known by the program's own string, walked to where it leads.
+    fn argument(&mut self, argument: &PathArgument, last: Last, pid: u32) -> File {
+        let resolved = self.names.resolve(argument, last, pid, &mut self.provenance);
+        self.unresolved += u64::from(!resolved.sure);
+        self.named_file(&resolved.path)
     }
 
     fn named_file(&mut self, path: &[u8]) -> File {
@@ -314,6 +423,11 @@ impl<P: Provenance> Normaliser<P> {
     }
 }
 
+// include/uapi/linux/fcntl.h, include/uapi/linux/fs.h; O_NOFOLLOW is that of x86-64.
+const AT_SYMLINK_FOLLOW: u32 = 0x400;
+const RENAME_EXCHANGE: u32 = 1 << 1;
+const O_NOFOLLOW: u32 = 0o400_000;
+
 /// The parts of an exec record.
 struct Seen {
     exe: KernelFile,
@@ -324,20 +438,13 @@ struct Seen {
     cwd: Vec<u8>,
     comm: Vec<u8>,
     tty: bool,
+    capabilities: record::Capabilities,
     cut: bool,
 }
 
 fn net(action: NetAction, socket: &KernelSocket, local: &[u8], remote: &[u8]) -> Act {
     let (local, remote) = (net::endpoint(local), net::endpoint(remote));
     Act::Net(NetAct { action, protocol: net::protocol(socket), local, remote })
-}
-
-fn denied(number: u32, compat: bool, args: [u64; 6]) -> Act {
-    let call = match syscall::name(number, compat) {
-        Some(name) => Bytes::from(name.as_bytes()),
-        None => Bytes::from(format!("syscall_{number}").as_bytes()),
-    };
-    Act::Denied(Denied { call, number, compat, args })
 }
 
 /// A return value as an outcome: only -4095 to -1 are errors (include/linux/err.h, `MAX_ERRNO`).
@@ -348,8 +455,9 @@ fn outcome(result: i64) -> Outcome {
     }
 }
 
-/// A non-blocking connect that is under way was made all the same.
-fn connect_outcome(result: i64) -> Outcome {
+/// A call that is under way was made all the same: a connect that does not block, and whatever was
+/// handed to io_uring, whose end is not seen.
+fn begun(result: i64) -> Outcome {
     const EINPROGRESS: i64 = 115;
     if result == -EINPROGRESS { Outcome::Done } else { outcome(result) }
 }

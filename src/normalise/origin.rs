@@ -60,6 +60,12 @@ impl Origins {
         }
     }
 
+    pub(super) fn exchanged(&mut self, one: &[u8], other: &[u8]) {
+        let (first, second) = (self.names.remove(one), self.names.remove(other));
+        self.names.extend(second.map(|inode| (one.to_vec(), inode)));
+        self.names.extend(first.map(|inode| (other.to_vec(), inode)));
+    }
+
     pub(super) fn linked(&mut self, from: &[u8], to: &[u8]) {
         if let Some(inode) = self.names.get(from).copied().filter(|_| self.names.len() < REMEMBERED) {
             self.names.insert(to.to_vec(), inode);

@@ -1,12 +1,16 @@
 //! Bytes of one record → what they say. Total: every length is checked, nothing is trusted.
 //!
 //! Files and sockets, which several kinds share, are here; the kinds stand in [`super::process`],
-//! [`super::open`], [`super::names`] and [`super::socket`], as their probes do in ebpf/.
+//! [`super::open`], [`super::names`], [`super::socket`], [`super::memory`], [`super::call`], [`super::ids`]
+//! and [`super::signal`], as their probes do in ebpf/.
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::wire::{self, Head, kind};
-use super::{Body, KernelFile, KernelSocket, PathArgument, Task, names, open, process, socket};
+use super::{
+    Body, KernelFile, KernelSocket, PathArgument, Task, call, ids, memory, names, open, process, signal,
+    socket,
+};
 
 /// What the bytes of one record turned out to be.
 pub enum Message {
@@ -69,6 +73,12 @@ fn message(head: Head, cursor: &mut Cursor<'_>) -> Result<Message, Reason> {
         kind::RENAME..=kind::CHMOD => names::names(head.kind, cursor)?,
         kind::FILE_CHMOD => names::file_chmod(cursor)?,
         kind::CONNECT..=kind::SEND => socket::endpoint(head.kind, cursor)?,
+        kind::MAPPING => memory::mapping(cursor)?,
+        kind::MEMORY_CALL..=kind::COMPAT_CALL => call::call(&head, cursor)?,
+        kind::MOVED => call::moved(cursor)?,
+        kind::RING => call::ring(cursor)?,
+        kind::IDS => ids::ids(&head, cursor)?,
+        kind::SIGNAL => signal::signal(cursor)?,
         _ => return Err("unknown kind"),
     };
     Ok(Message::Act { head, body })
@@ -126,11 +136,14 @@ impl Cursor<'_> {
         })
     }
 
+    /// Its place (root and working directory) stands further behind, and is the caller's to add.
     pub fn argument(&mut self, argument: &wire::Argument) -> Result<PathArgument, Reason> {
         Ok(PathArgument {
             text: self.text(argument.text)?,
             base: self.text(argument.base)?,
+            link: self.text(argument.link)?,
             unreadable: argument.unreadable != 0,
+            ..PathArgument::default()
         })
     }
 }

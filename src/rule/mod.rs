@@ -16,6 +16,7 @@
 //! ([`crate::report`]) and what follows from them ([`crate::verdict`]).
 
 pub mod attack;
+mod capability;
 mod check;
 pub mod describe;
 mod detection;

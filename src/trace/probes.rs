@@ -22,18 +22,34 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/la
 
 /// Name of a probe and the tracepoint it hangs on, in the order of attaching: the sieve comes last,
 /// when its handlers are in place.
-const PROBES: [(&str, &str); 4] = [
+const PROBES: [(&str, &str); 6] = [
     ("fork", "sched_process_fork"),
     ("exit", "sched_process_exit"),
     ("exec", "sched_process_exec"),
+    ("moved", "cgroup_attach_task"),
+    ("signal", "signal_generate"),
     ("sys_exit", "sys_exit"),
 ];
 
 /// Probes on what not every supported kernel has; a watch without them says so.
-const OPTIONAL: [(&str, &str); 1] = [("uring", "io_uring_submit_req")];
+const OPTIONAL: [(&str, &str); 2] = [("uring", "io_uring_submit_req"), ("capability", "cap_capable")];
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
-const HANDLERS: [&str; 7] = ["denied", "exec_failed", "open", "names", "file_chmod", "socket", "dup"];
+const HANDLERS: [&str; 13] = [
+    "denied",
+    "exec_failed",
+    "open",
+    "names",
+    "file_chmod",
+    "socket",
+    "dup",
+    "mapping",
+    "call",
+    "call",
+    "call",
+    "ids",
+    "signal_call",
+];
 
 /// What takes the verifier longest, in that order; begun first, so that no thread ends up alone with one.
 const SLOW: [&str; 4] = ["socket", "exec", "open", "names"];
@@ -240,8 +256,8 @@ fn fill_handlers(ebpf: &mut Ebpf) -> Result<(), TraceError> {
 
 /// Init by its pidfd (what it forks inherits the mark), the cgroup by its descriptor.
 fn mark(ebpf: &mut Ebpf, target: &Target<'_>) -> Result<(), TraceError> {
-    /// `struct ours` of ebpf/task.h: `seeded`, then the fold table.
-    const OURS: usize = 8 + 16 * (6 + 3) * 8;
+    /// `struct ours` of ebpf/task.h: `seeded`, the fold table, credentials, the last question.
+    const OURS: usize = 8 + 16 * (6 + 3) * 8 + 48 + 8 + 16 + 8;
     let mut seeded = [0; OURS];
     seeded[0] = 1;
     let tasks = map_fd(ebpf, "tasks")?;

@@ -6,6 +6,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod aliases;
 mod ends;
 mod errors;
 mod place;
