@@ -22,7 +22,7 @@ pub fn check(bytes: &[u8]) {
     }
     assert_eq!(normaliser.gaps().unreadable, unreadable, "what was no record is counted");
     assert!(events.iter().all(|event| event.count > 0));
-    log::judge(&events);
+    log::judge(&Header::default(), &events, None);
     log::comes_back(&Header::default(), &events, Trailer::default());
 }
 
