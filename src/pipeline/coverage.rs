@@ -42,7 +42,8 @@ pub struct Losses {
 impl Losses {
     /// Records that the kernel could not hand over, in all.
     pub fn total(&self) -> u64 {
-        self.records.values().sum::<u64>() + self.unreadable + self.unjoined
+        let all = self.records.values().chain([&self.unreadable, &self.unjoined]);
+        all.fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// One entry for each family.

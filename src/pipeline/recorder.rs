@@ -212,7 +212,7 @@ impl<'r> Recorder<'r> {
 
     fn keep(&mut self, event: &Event, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         self.out_of_descriptors |= event.outcome == Outcome::Failed(EMFILE);
-        self.events += event.count;
+        self.events = self.events.saturating_add(event.count);
         self.ledger.observe(event);
         if event.cut {
             self.count_cut(event);

@@ -165,7 +165,7 @@ impl<'j, 't> Turning<'j, 't> {
     /// Drains the rings; above their mark, with the workload held, so that nothing is lost.
     fn drain(&mut self) -> Result<(), PipelineError> {
         let fill = self.watch.fill();
-        if !(fill.critical.is_above_half() || fill.bulk.is_above_half()) {
+        if !(fill.critical.is_above_mark() || fill.bulk.is_above_mark()) {
             return self.drain_once().map(drop);
         }
         let since = Instant::now();

@@ -113,7 +113,7 @@ impl<'r> Findings<'r> {
                 by_id.insert(id, Growing { finding: Finding::first(id, &found), last: None });
                 new.push(id);
             } else {
-                *omitted += found.event.count;
+                *omitted = omitted.saturating_add(found.event.count);
             }
         }
         new.iter().filter_map(|id| self.by_id.get(id)).map(|growing| &growing.finding).collect()

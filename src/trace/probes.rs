@@ -74,10 +74,12 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// At about 600,000 records of 200 bytes a second (what two processors can do at most), 100 ms
-    /// are 12 MB: they fit above half of the bulk ring.
+    /// At about 600,000 records of 150 bytes a second (what two processors can do at most), 100 ms are
+    /// 9 MB: they fit above the mark of the bulk ring ([`super::Level::is_above_mark`]). Twice the size
+    /// with its mark at half had as much room, but let twice as much pile up: a record takes four times
+    /// its bytes until it is written, and the runner went over 150 MiB.
     fn default() -> Options {
-        Options { btf: PathBuf::from(KERNEL_BTF), critical: 8 << 20, bulk: 32 << 20, wake_at: 256 << 10 }
+        Options { btf: PathBuf::from(KERNEL_BTF), critical: 8 << 20, bulk: 16 << 20, wake_at: 256 << 10 }
     }
 }
 
