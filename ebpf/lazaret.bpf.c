@@ -12,6 +12,7 @@
 #include "change.h"
 #include "socket.h"
 #include "uring.h"
+#include "flow.h"
 
 INLINE int is_refusal(long result)
 {

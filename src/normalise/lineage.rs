@@ -1,6 +1,6 @@
 //! Which process runs which program, and which programs led to it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::event::{
@@ -14,6 +14,9 @@ const OWN: ProgramId = ProgramId(1);
 /// Ids of one run: the container's 0 is the host's `base`.
 pub(super) const ID_RANGE: u32 = 65_536;
 
+/// How many processes are remembered after their end.
+const ENDED_MAX: usize = 4096;
+
 /// The processes of a run that are alive, by what the kernel calls them.
 pub(super) struct Lineage {
     id_base: u32,
@@ -21,6 +24,8 @@ pub(super) struct Lineage {
     init_pid: u32,
     own: Arc<Program>,
     alive: HashMap<ProcessKey, Arc<Program>>,
+    /// The last that ended: their connections may end after them.
+    ended: VecDeque<(ProcessKey, Arc<Program>)>,
     last_program: u32,
     /// Processes that acted without a fork or exec of theirs having been seen.
     pub(super) strangers: u64,
@@ -29,7 +34,15 @@ pub(super) struct Lineage {
 impl Lineage {
     pub(super) fn new(id_base: u32, init_pid: u32) -> Lineage {
         let own = Arc::new(unseen_program(OWN, b"init", Origin::Supplied));
-        Lineage { id_base, init_pid, own, alive: HashMap::new(), last_program: OWN.0, strangers: 0 }
+        Lineage {
+            id_base,
+            init_pid,
+            own,
+            alive: HashMap::new(),
+            ended: VecDeque::new(),
+            last_program: OWN.0,
+            strangers: 0,
+        }
     }
 
     /// The sandbox's own init, or a child of it that has not yet become a program of the image.
@@ -65,7 +78,19 @@ impl Lineage {
     }
 
     pub(super) fn exited(&mut self, task: &Task) {
-        self.alive.remove(&key(task));
+        let Some(program) = self.alive.remove(&key(task)) else { return };
+        self.ended.push_back((key(task), program));
+        if self.ended.len() > ENDED_MAX {
+            self.ended.pop_front();
+        }
+    }
+
+    /// A process of the image that may have ended by now; `None` where it is not known any more.
+    pub(super) fn remembered(&self, task: &Task) -> Option<Process> {
+        let ended =
+            || self.ended.iter().rev().find(|(ended, _)| *ended == key(task)).map(|(_, program)| program);
+        let program = self.alive.get(&key(task)).or_else(ended).filter(|program| program.id != OWN)?;
+        Some(Process { key: key(task), pid: task.inner_pid, ids: self.ids(task), program: program.clone() })
     }
 
     fn take_in(&mut self, task: &Task) -> Arc<Program> {

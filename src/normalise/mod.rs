@@ -142,6 +142,11 @@ impl<P: Provenance> Normaliser<P> {
             }
             Body::Fork { child } => self.fork(time, &task, &child),
             Body::Exit { status } => self.exit(time, &task, status),
+            Body::Flow { socket, local, remote, sent, received } => {
+                let process = self.lineage.remembered(&task)?;
+                let act = net(NetAction::Close { sent, received }, &socket, &local, &remote);
+                Some(self.event(Some(process), time, act, Outcome::Done))
+            }
             _ if self.lineage.is_own(&task) => None,
             body => {
                 let (act, outcome) = self.act(body, task.inner_pid)?;

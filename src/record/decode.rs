@@ -71,6 +71,7 @@ fn message(head: Head, cursor: &mut Cursor<'_>) -> Result<Message, Reason> {
         kind::CHANGE => change::change(cursor)?,
         kind::CONNECT..=kind::SEND | kind::SOCKET | kind::ACCEPT => socket::endpoint(head.kind, cursor)?,
         kind::QUERY => socket::query(cursor)?,
+        kind::FLOW => socket::flow(cursor)?,
         _ => return Err("unknown kind"),
     };
     Ok(Message::Act { head, body })

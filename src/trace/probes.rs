@@ -19,10 +19,11 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/la
 
 /// Name of a probe and the tracepoint it hangs on, in the order of attaching: the sieve comes last,
 /// when its handlers are in place.
-const PROBES: [(&str, &str); 4] = [
+const PROBES: [(&str, &str); 5] = [
     ("fork", "sched_process_fork"),
     ("exit", "sched_process_exit"),
     ("exec", "sched_process_exec"),
+    ("flow", "inet_sock_set_state"),
     ("sys_exit", "sys_exit"),
 ];
 

@@ -184,6 +184,7 @@ fn keep_fixture(bytes: &[u8]) {
         61 => "socket",
         62 => "accept",
         63 => "query",
+        64 => "flow",
         kind => STEMS[usize::from(kind)],
     };
     let belongs = |earlier: &&Vec<u8>| match stem {

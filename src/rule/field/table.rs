@@ -1,7 +1,7 @@
 //! The table of fields, in the order in which they are listed.
 
 use super::read::{
-    asked, denied, dns, dup, env, errno, file_actions, file_capabilities, file_flags, file_kind, ip,
+    asked, denied, dns, dup, env, errno, file_actions, file_capabilities, file_flags, file_kind, flow, ip,
     is_local, is_own_exe, is_public, layer, net_act, new_mode, open_mode, origin, owner, port, process_act,
     process_action, protocol, protocol_name, question, sandbox_action, symlink_target, times, unix_path,
     xattr, xattr_value,
@@ -479,12 +479,12 @@ pub static FIELDS: &[Field] = &[
     )),
     // net, and sockets copied onto standard streams
     one_of(
-        &["connect", "bind", "listen", "send", "socket", "accept"],
+        &["connect", "bind", "listen", "send", "socket", "accept", "close"],
         event(
             NET,
             "net.action",
             Read::Text(|s| Some(net_act(s)?.action.name().as_bytes())),
-            "what was done with the socket; send is a datagram with an address of its own, accept took a connection of dst",
+            "what was done with the socket; send is a datagram with an address of its own, accept took a connection of dst, close ended one",
         ),
     ),
     one_of(
@@ -602,6 +602,13 @@ pub static FIELDS: &[Field] = &[
         "path of the copied file",
     ),
     // denied
+    event(NET, "flow.sent", Read::Number(|s| Some(flow(s)?.0)), "bytes that an ended TCP connection sent"),
+    event(
+        NET,
+        "flow.received",
+        Read::Number(|s| Some(flow(s)?.1)),
+        "bytes that an ended TCP connection received",
+    ),
     // dns: dst is the server
     stable(event(
         DNS,
