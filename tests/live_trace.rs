@@ -163,9 +163,10 @@ fn every_change_of_a_file_is_seen_by_name_and_by_descriptor() {
     );
 }
 
-/// Where several sockets were made alike, their count leaves whenever its place is needed.
+/// Where several sockets were made alike, their count leaves whenever its place is needed; connections end
+/// when they like.
 fn without_sockets(lines: Vec<String>) -> Vec<String> {
-    lines.into_iter().filter(|line| !line.starts_with("socket ")).collect()
+    lines.into_iter().filter(|line| !line.starts_with("socket ") && !line.starts_with("flow ")).collect()
 }
 
 #[test]
@@ -236,6 +237,22 @@ fn a_connection_that_is_taken_names_who_came() {
     assert!(peer.starts_with("127.0.0.7:"), "{lines:#?}");
     assert_eq!(lines[4], format!("accept 2.1.6 {peer}"));
     assert_eq!(lines.len(), 6, "one accept found nobody: {lines:#?}");
+}
+
+#[test]
+fn a_connection_that_ended_tells_the_bytes_each_way() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["flows"]);
+    seen.assert_whole();
+    let flows = seen.records.iter().filter_map(|record| match &record.body {
+        Body::Flow { sent, received, .. } if record.task.pid == seen.pid => Some((*sent, *received)),
+        _ => None,
+    });
+    let mut flows: Vec<_> = flows.collect();
+    flows.sort_unstable();
+    assert_eq!(flows, [(3, 5), (5, 3)], "{:#?}", seen.lines());
 }
 
 #[test]

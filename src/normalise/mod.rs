@@ -160,6 +160,11 @@ impl<P: Provenance> Normaliser<P> {
                 let act = KernelAct::Moved { hierarchy, cgroup: cgroup.into() };
                 Some(self.event(Some(process), time, Act::Kernel(act), Outcome::Done))
             }
+            Body::Flow { socket, local, remote, sent, received } => {
+                let process = self.lineage.remembered(&task)?;
+                let act = net(NetAction::Close { sent, received }, &socket, &local, &remote);
+                Some(self.event(Some(process), time, act, Outcome::Done))
+            }
             _ if self.lineage.is_own(&task) => None,
             body => {
                 let (act, outcome) = self.act(&task, body)?;

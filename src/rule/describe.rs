@@ -262,6 +262,10 @@ fn net_act(act: &NetAct) -> String {
         NetAction::Connect => format!("connected ({protocol}) to {}", at(&act.remote)),
         NetAction::Send => format!("sent a datagram ({protocol}) to {}", at(&act.remote)),
         NetAction::Bind => format!("bound a {protocol} socket to {}", at(&act.local)),
+        NetAction::Close { sent, received } => format!(
+            "ended a connection ({protocol}) with {} after {sent} bytes sent and {received} received",
+            at(&act.remote)
+        ),
         NetAction::Socket => format!("made a {protocol} socket"),
         NetAction::Accept => format!("took a connection ({protocol}) from {}", at(&act.remote)),
         NetAction::Listen => format!("listened ({protocol}) on {}", at(&act.local)),

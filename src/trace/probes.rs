@@ -22,12 +22,13 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/la
 
 /// Name of a probe and the tracepoint it hangs on, in the order of attaching: the sieve comes last,
 /// when its handlers are in place.
-const PROBES: [(&str, &str); 6] = [
+const PROBES: [(&str, &str); 7] = [
     ("fork", "sched_process_fork"),
     ("exit", "sched_process_exit"),
     ("exec", "sched_process_exec"),
     ("moved", "cgroup_attach_task"),
     ("signal", "signal_generate"),
+    ("flow", "inet_sock_set_state"),
     ("sys_exit", "sys_exit"),
 ];
 

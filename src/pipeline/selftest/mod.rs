@@ -23,6 +23,8 @@ use crate::sandbox::Options;
 use crate::trace;
 
 /// How long the deeds may take.
+/// Bytes of events: a few hundred are expected.
+const LOG_BOUND: u64 = 64 << 20;
 const DURATION: Duration = Duration::from_secs(20);
 
 /// Whether one deed was seen.
@@ -66,6 +68,7 @@ pub fn selftest(
         options: Options { entrypoint: Some("/deeds".into()), ..Options::default() },
         duration: DURATION,
         probes: trace::Options::default(),
+        log_bound: LOG_BOUND,
         out: &out,
         state: state.to_owned(),
         rules: &rules,

@@ -633,6 +633,7 @@ enum NetActionDef {
     Send,
     Socket,
     Accept,
+    Close { sent: u64, received: u64 },
 }
 
 #[derive(Serialize, Deserialize)]

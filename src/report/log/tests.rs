@@ -211,6 +211,12 @@ fn net_acts() -> Vec<NetAct> {
         act(NetAction::Bind, Protocol::Udp, inet("[::]:53"), None),
         act(NetAction::Listen, Protocol::Unix, Some(Endpoint::Unix(bytes(b"/run/x"))), None),
         act(NetAction::Send, Protocol::Icmp, None, Some(Endpoint::Other)),
+        act(
+            NetAction::Close { sent: u64::MAX, received: 0 },
+            Protocol::Tcp,
+            inet("192.0.2.1:1"),
+            inet("192.0.2.2:2"),
+        ),
         act(NetAction::Socket, Protocol::Tcp, None, None),
         act(NetAction::Accept, Protocol::Tcp, None, inet("192.0.2.1:1")),
         act(NetAction::Send, Protocol::Raw, None, None),

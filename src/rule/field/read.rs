@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use super::Visit;
 use crate::event::{
     Act, Call, Credentials, DnsAct, DupSource, Endpoint, Exec, FileAct, FileChange, FileKind, KernelAct,
-    MemoryAct, NetAct, OpenMode, Origin, ProcessAct, Protocol, Question, Region, SandboxAct, Target,
+    MemoryAct, NetAct, NetAction, OpenMode, Origin, ProcessAct, Protocol, Question, Region, SandboxAct,
+    Target,
 };
 use crate::rule::capability;
 use crate::rule::subject::{Subject, origin_name};
@@ -179,6 +180,14 @@ pub(super) fn is_own_exe(s: Subject<'_>) -> Option<bool> {
 pub(super) fn net_act(s: Subject<'_>) -> Option<&NetAct> {
     match &s.event.act {
         Act::Net(act) => Some(act),
+        _ => None,
+    }
+}
+
+/// Sent, received.
+pub(super) fn flow(s: Subject<'_>) -> Option<(u64, u64)> {
+    match net_act(s)?.action {
+        NetAction::Close { sent, received } => Some((sent, received)),
         _ => None,
     }
 }

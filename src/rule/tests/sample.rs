@@ -140,6 +140,12 @@ fn acts() -> Vec<Act> {
         connect("[2001:4860::8]:443"),
     ]);
     acts.push(unix(NetAction::Connect, Protocol::Unix, "/var/run/docker.sock"));
+    acts.push(Act::Net(NetAct {
+        action: NetAction::Close { sent: 1, received: 2 },
+        protocol: Protocol::Tcp,
+        local: None,
+        remote: Some(Endpoint::Inet("192.0.2.1:443".parse().unwrap())),
+    }));
     let question = Question { name: bytes("pool.minexmr.com"), kind: 16 };
     let server = Some(Endpoint::Inet("192.0.2.53:53".parse().unwrap()));
     acts.push(Act::Dns(DnsAct { server, question: Some(question) }));
