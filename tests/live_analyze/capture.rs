@@ -110,6 +110,10 @@ fn every_place_that_can_be_written_is_watched_and_a_changed_file_has_another_has
         ("/tmp/true".to_owned(), vec![one.clone(), two.clone()]),
     ];
     assert_eq!(seen, BTreeMap::from(expected), "{}", said.stdout);
+    let report = place.report();
+    let mut dropped = report["behaviour"]["dropped"].as_array().unwrap().iter();
+    let script = dropped.find(|it| it["path"] == "/tmp/script").unwrap();
+    assert_eq!(script["sha256"], hex(b"#!/bin/true\n"));
     let mut kept: Vec<String> = fs::read_dir(place.path("out/files"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
