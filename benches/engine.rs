@@ -175,6 +175,9 @@ impl Provenance for Nothing {
     fn layer_of(&mut self, _: &[u8]) -> Option<u16> {
         None
     }
+    fn entry_at(&mut self, _: &[u8]) -> lazaret::normalise::ImageEntry {
+        lazaret::normalise::ImageEntry::Absent
+    }
 
     fn digest_of(&mut self, _: &File, _: lazaret::normalise::Start) -> Option<[u8; 32]> {
         None
