@@ -19,6 +19,13 @@ enum handler {
 	ON_FILE_CHMOD = 4,
 	ON_SOCKET = 5,
 	ON_DUP = 6,
+	ON_MAPPING = 7,
+	/* One program under three numbers, which say the family. */
+	ON_MEMORY_CALL = 8,
+	ON_PROCESS_CALL = 9,
+	ON_KERNEL_CALL = 10,
+	ON_IDS = 11,
+	ON_SIGNAL = 12,
 	ON_CHANGE = 16,
 	ON_FILE_CHANGE = 17,
 	HANDLERS = 18,
@@ -86,6 +93,36 @@ enum act {
 	ACT_DUP = ACT(ON_DUP, 0),
 	ACT_DUP2 = ACT(ON_DUP, 1),
 	ACT_FCNTL = ACT(ON_DUP, 2),
+
+	ACT_MMAP = ACT(ON_MAPPING, 0),
+	ACT_OLD_MMAP = ACT(ON_MAPPING, 1),
+	ACT_MPROTECT = ACT(ON_MAPPING, 2),
+	ACT_SHMAT = ACT(ON_MAPPING, 3),
+
+	ACT_IDS = ACT(ON_IDS, 0),
+
+	ACT_KILL = ACT(ON_SIGNAL, 0),
+	ACT_TGKILL = ACT(ON_SIGNAL, 1),
+	ACT_SIGQUEUE = ACT(ON_SIGNAL, 2),
+	ACT_TGSIGQUEUE = ACT(ON_SIGNAL, 3),
+	ACT_PIDFD_SIGNAL = ACT(ON_SIGNAL, 4),
+};
+
+/* What a call of note holds beside its registers. */
+enum shape_of_call {
+	OF_NOTHING = 0,
+	OF_TEXT = 1,	   /* a string in the first argument */
+	OF_TWO_TEXTS = 2,  /* in the first two */
+	OF_THREE_TEXTS = 3,
+	OF_PRCTL = 4,
+	OF_PIDFD = 5,	   /* a process in the first */
+	OF_BPF = 6,
+	OF_CLONE = 7,	   /* flags in the first */
+	OF_CLONE3 = 8,
+	OF_FILE = 9,	   /* a descriptor of a file in the first */
+	OF_MOVE_MOUNT = 10, /* strings in the second and fourth */
+	OF_OPEN_TREE = 11, /* a string in the second */
+	OF_UNSHARE = 12,   /* flags in the first; returns once */
 };
 
 #define CALLS 512
@@ -112,6 +149,56 @@ static const __u16 calls_native[CALLS] = {
 	[42] = ACT_CONNECT,   [49] = ACT_BIND,	     [50] = ACT_LISTEN,
 	[44] = ACT_SENDTO,    [46] = ACT_SENDMSG,    [307] = ACT_SENDMMSG,
 	[32] = ACT_DUP,	      [33] = ACT_DUP2,	     [292] = ACT_DUP2,	   [72] = ACT_FCNTL,
+	[9] = ACT_MMAP,	      [10] = ACT_MPROTECT,   [329] = ACT_MPROTECT, [30] = ACT_SHMAT,
+	[105] = ACT_IDS,      [106] = ACT_IDS,	     [113] = ACT_IDS,	   [114] = ACT_IDS,
+	[117] = ACT_IDS,      [119] = ACT_IDS,	     [122] = ACT_IDS,	   [123] = ACT_IDS,
+	[126] = ACT_IDS,
+	[62] = ACT_KILL,      [200] = ACT_KILL,	     [234] = ACT_TGKILL,   [129] = ACT_SIGQUEUE,
+	[297] = ACT_TGSIGQUEUE,			     [424] = ACT_PIDFD_SIGNAL,
+	[319] = ACT(ON_MEMORY_CALL, OF_TEXT),	     /* memfd_create */
+	[323] = ACT(ON_MEMORY_CALL, OF_NOTHING),     /* userfaultfd */
+	[447] = ACT(ON_MEMORY_CALL, OF_NOTHING),     /* memfd_secret */
+	[101] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* ptrace */
+	[310] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* process_vm_readv */
+	[311] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* process_vm_writev */
+	[438] = ACT(ON_PROCESS_CALL, OF_PIDFD),	     /* pidfd_getfd */
+	[440] = ACT(ON_PROCESS_CALL, OF_PIDFD),	     /* process_madvise */
+	[157] = ACT(ON_PROCESS_CALL, OF_PRCTL),	     /* prctl */
+	[112] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* setsid */
+	[135] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* personality */
+	[317] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* seccomp */
+	[116] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* setgroups */
+	[56] = ACT(ON_KERNEL_CALL, OF_CLONE),	     [435] = ACT(ON_KERNEL_CALL, OF_CLONE3),
+	[272] = ACT(ON_KERNEL_CALL, OF_UNSHARE),     /* unshare */
+	[308] = ACT(ON_KERNEL_CALL, OF_PIDFD),	     /* setns */
+	[165] = ACT(ON_KERNEL_CALL, OF_THREE_TEXTS), /* mount */
+	[166] = ACT(ON_KERNEL_CALL, OF_TEXT),	     /* umount2 */
+	[155] = ACT(ON_KERNEL_CALL, OF_TWO_TEXTS),   /* pivot_root */
+	[161] = ACT(ON_KERNEL_CALL, OF_TEXT),	     /* chroot */
+	[428] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   /* open_tree */
+	[429] = ACT(ON_KERNEL_CALL, OF_MOVE_MOUNT),  /* move_mount */
+	[430] = ACT(ON_KERNEL_CALL, OF_TEXT),	     /* fsopen */
+	[432] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* fsmount */
+	[433] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   /* fspick */
+	[442] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   /* mount_setattr */
+	[304] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* open_by_handle_at */
+	[321] = ACT(ON_KERNEL_CALL, OF_BPF),	     /* bpf */
+	[298] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* perf_event_open */
+	[248] = ACT(ON_KERNEL_CALL, OF_TWO_TEXTS),   /* add_key */
+	[249] = ACT(ON_KERNEL_CALL, OF_THREE_TEXTS), /* request_key */
+	[250] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* keyctl */
+	[175] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* init_module */
+	[313] = ACT(ON_KERNEL_CALL, OF_FILE),	     /* finit_module */
+	[176] = ACT(ON_KERNEL_CALL, OF_TEXT),	     /* delete_module */
+	[246] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* kexec_load */
+	[320] = ACT(ON_KERNEL_CALL, OF_FILE),	     /* kexec_file_load */
+	[103] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* syslog */
+	[425] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* io_uring_setup */
+	[427] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* io_uring_register */
+	[169] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* reboot */
+	[170] = ACT(ON_KERNEL_CALL, OF_TEXT),	     /* sethostname */
+	[172] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [173] = ACT(ON_KERNEL_CALL, OF_NOTHING), /* iopl, ioperm */
+	[167] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [168] = ACT(ON_KERNEL_CALL, OF_TEXT), /* swapon, swapoff */
 };
 
 /* arch/x86/entry/syscalls/syscall_32.tbl */
@@ -141,6 +228,39 @@ static const __u16 calls_compat[CALLS] = {
 	[102] = ACT_SOCKETCALL,
 	[41] = ACT_DUP,	      [63] = ACT_DUP2,	     [330] = ACT_DUP2,	   [55] = ACT_FCNTL,
 	[221] = ACT_FCNTL,
+	[192] = ACT_MMAP,     [90] = ACT_OLD_MMAP,   [125] = ACT_MPROTECT, [380] = ACT_MPROTECT,
+	[397] = ACT_SHMAT,
+	[23] = ACT_IDS,	      [46] = ACT_IDS,	     [70] = ACT_IDS,	   [71] = ACT_IDS,
+	[138] = ACT_IDS,      [139] = ACT_IDS,	     [164] = ACT_IDS,	   [170] = ACT_IDS,
+	[185] = ACT_IDS,      [203] = ACT_IDS,	     [204] = ACT_IDS,	   [208] = ACT_IDS,
+	[210] = ACT_IDS,      [213] = ACT_IDS,	     [214] = ACT_IDS,	   [215] = ACT_IDS,
+	[216] = ACT_IDS,
+	[37] = ACT_KILL,      [238] = ACT_KILL,	     [270] = ACT_TGKILL,   [178] = ACT_SIGQUEUE,
+	[335] = ACT_TGSIGQUEUE,			     [424] = ACT_PIDFD_SIGNAL,
+	[356] = ACT(ON_MEMORY_CALL, OF_TEXT),	     [374] = ACT(ON_MEMORY_CALL, OF_NOTHING),
+	[26] = ACT(ON_PROCESS_CALL, OF_NOTHING),     [347] = ACT(ON_PROCESS_CALL, OF_NOTHING),
+	[348] = ACT(ON_PROCESS_CALL, OF_NOTHING),    [438] = ACT(ON_PROCESS_CALL, OF_PIDFD),
+	[440] = ACT(ON_PROCESS_CALL, OF_PIDFD),	     [172] = ACT(ON_PROCESS_CALL, OF_PRCTL),
+	[66] = ACT(ON_PROCESS_CALL, OF_NOTHING),     [136] = ACT(ON_PROCESS_CALL, OF_NOTHING),
+	[354] = ACT(ON_PROCESS_CALL, OF_NOTHING),    [81] = ACT(ON_PROCESS_CALL, OF_NOTHING),
+	[206] = ACT(ON_PROCESS_CALL, OF_NOTHING),
+	[120] = ACT(ON_KERNEL_CALL, OF_CLONE),	     [435] = ACT(ON_KERNEL_CALL, OF_CLONE3),
+	[310] = ACT(ON_KERNEL_CALL, OF_UNSHARE),     [346] = ACT(ON_KERNEL_CALL, OF_PIDFD),
+	[21] = ACT(ON_KERNEL_CALL, OF_THREE_TEXTS),  [52] = ACT(ON_KERNEL_CALL, OF_TEXT),
+	[22] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [217] = ACT(ON_KERNEL_CALL, OF_TWO_TEXTS),
+	[61] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [428] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),
+	[429] = ACT(ON_KERNEL_CALL, OF_MOVE_MOUNT),  [430] = ACT(ON_KERNEL_CALL, OF_TEXT),
+	[432] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [433] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),
+	[442] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   [342] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[357] = ACT(ON_KERNEL_CALL, OF_BPF),	     [336] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[286] = ACT(ON_KERNEL_CALL, OF_TWO_TEXTS),   [287] = ACT(ON_KERNEL_CALL, OF_THREE_TEXTS),
+	[288] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [128] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[350] = ACT(ON_KERNEL_CALL, OF_FILE),	     [129] = ACT(ON_KERNEL_CALL, OF_TEXT),
+	[283] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [103] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[425] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [427] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[88] = ACT(ON_KERNEL_CALL, OF_NOTHING),	     [74] = ACT(ON_KERNEL_CALL, OF_TEXT),
+	[110] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [101] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[87] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [115] = ACT(ON_KERNEL_CALL, OF_TEXT),
 };
 
 /* arch/x86/include/asm/thread_info.h */

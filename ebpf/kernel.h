@@ -38,10 +38,26 @@ enum {
 	BPF_RB_AVAIL_DATA = 0,
 };
 
-enum { EPERM = 1, EACCES = 13, ENOSYS = 38, EINPROGRESS = 115 };
+enum { EPERM = 1, ESRCH = 3, EACCES = 13, ENOSYS = 38, EINPROGRESS = 115 };
+enum { PROT_WRITE = 2, PROT_EXEC = 4, SHM_RDONLY = 010000, SHM_EXEC = 0100000 };
+/* include/uapi/linux/sched.h: TIME, NS, CGROUP, UTS, IPC, USER, PID, NET */
+enum { CLONE_NEW_ANY = 0x7e020080 };
+/* include/uapi/linux/prctl.h */
+enum {
+	PR_SET_DUMPABLE = 4,
+	PR_SET_NAME = 15,
+	PR_SET_SECCOMP = 22,
+	PR_SET_SECUREBITS = 28,
+	PR_SET_MM = 35,
+	PR_SET_CHILD_SUBREAPER = 36,
+	PR_CAP_AMBIENT = 47,
+	PR_SET_PTRACER = 0x59616d61,
+};
+/* include/uapi/asm-generic/siginfo.h */
+enum { SI_USER = 0, SI_TKILL = -6 };
 enum { AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10 };
 enum { S_IFMT = 0170000, S_IFSOCK = 0140000, S_IFREG = 0100000 };
-enum { SOCKFS_MAGIC = 0x534f434b, OVERLAYFS_MAGIC = 0x794c7630 };
+enum { SOCKFS_MAGIC = 0x534f434b, OVERLAYFS_MAGIC = 0x794c7630, TMPFS_MAGIC = 0x01021994, PIDFS_MAGIC = 0x50494446 };
 enum { AT_REMOVEDIR = 0x200, AT_SYMLINK_NOFOLLOW = 0x100 };
 enum { AT_FDCWD = -100, F_DUPFD = 0, F_DUPFD_CLOEXEC = 1030 };
 enum { O_CREAT_WRONLY_TRUNC = 0100 | 01 | 01000 };
@@ -51,6 +67,11 @@ enum { FMODE_CREATED = 1 << 20 };
 enum { SIGNAL_GROUP_EXIT = 4 };
 /* open flags that the kernel takes out of f_flags (do_dentry_open): CREAT, EXCL, NOCTTY, TRUNC */
 enum { OPEN_ONLY_FLAGS = 0100 | 0200 | 0400 | 01000 };
+
+/* kernel_cap_t: eight bytes in every kernel, by different names. */
+struct capabilities {
+	__u64 val;
+};
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -64,6 +85,7 @@ struct inode {
 	unsigned long i_ino;
 	__u32 i_nlink;
 	struct super_block *i_sb;
+	void *i_private;
 };
 struct qstr {
 	__u32 hash;
@@ -124,6 +146,12 @@ struct cred {
 	kgid_t gid;
 	kuid_t euid;
 	kgid_t egid;
+	kuid_t suid;
+	kgid_t sgid;
+	kuid_t fsuid;
+	kgid_t fsgid;
+	struct capabilities cap_effective;
+	struct capabilities cap_permitted;
 };
 struct upid {
 	int nr;
@@ -221,8 +249,44 @@ struct io_connect {
 	void *addr;
 	int addr_len;
 };
+struct anon_vma;
+struct vm_area_struct {
+	unsigned long vm_start, vm_end;
+	unsigned long vm_flags;
+	struct anon_vma *anon_vma;
+	struct file *vm_file;
+};
+struct kernel_siginfo {
+	int si_signo;
+	int si_errno;
+	int si_code;
+};
+struct cgroup_root {
+	int hierarchy_id;
+};
+struct cgroup {
+	struct cgroup_root *root;
+};
+struct user_msghdr;
+struct io_sr_msg {
+	struct user_msghdr *umsg;
+};
+struct io_unlink {
+	struct filename *filename;
+};
+struct io_mkdir {
+	struct filename *filename;
+};
+struct io_rename {
+	struct filename *oldpath;
+	struct filename *newpath;
+};
+struct io_link {
+	struct filename *oldpath;
+	struct filename *newpath;
+};
 struct pt_regs {
-	unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax;
+	unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax, ip, sp;
 };
 
 #pragma clang attribute pop
@@ -244,6 +308,9 @@ static __u64 (*bpf_ringbuf_query)(void *ring, __u64 flags) = (void *)134;
 static void *(*bpf_task_storage_get)(void *map, struct task_struct *task, void *value,
 				     __u64 flags) = (void *)156;
 static struct task_struct *(*bpf_get_current_task_btf)(void) = (void *)158;
+static long (*bpf_task_pt_regs)(struct task_struct *task) = (void *)175;
+static long (*bpf_find_vma)(struct task_struct *task, __u64 address, void *callback, void *state,
+			    __u64 flags) = (void *)180;
 static long (*bpf_loop)(__u32 times, void *step, void *state, __u64 flags) = (void *)181;
 
 /* Reads one member of a kernel object. Also where the verifier would allow a plain load: for each

@@ -12,6 +12,9 @@
 #include "change.h"
 #include "socket.h"
 #include "uring.h"
+#include "memory.h"
+#include "call.h"
+#include "signal.h"
 
 INLINE int is_refusal(long result)
 {
@@ -19,15 +22,29 @@ INLINE int is_refusal(long result)
 }
 
 /* Calls that are looked at for one kind of result only. */
-INLINE int is_dull(__u16 act, long result, const struct pt_regs *regs)
+INLINE int is_dull(const struct pt_regs *regs, __u16 act, long result, int compat)
 {
 	if (act == ACT_IOCTL) {
 		/* The second argument of either entry; neither number means anything else in the other. */
 		return !sets_flags(regs->si) && !sets_flags(regs->cx);
 	}
-	if (HANDLER(act) == ON_DUP)
+	switch (HANDLER(act)) {
+	case ON_DUP:
 		return result < 0 || result > 2;
-	return HANDLER(act) == ON_EXEC_FAILED && result >= 0;
+	case ON_EXEC_FAILED:
+		return result >= 0;
+	case ON_MAPPING:
+		/* The third argument is in the same register in both numberings. */
+		return (act == ACT_MMAP || act == ACT_MPROTECT) && !(regs->dx & PROT_EXEC);
+	case ON_SIGNAL:
+		return is_dull_signal(regs, act, result, compat);
+	case ON_PROCESS_CALL:
+		return (act & 15) == OF_PRCTL && !is_prctl_of_note(compat ? regs->bx : regs->di);
+	case ON_KERNEL_CALL:
+		return (act & 15) == OF_CLONE &&
+		       !((compat ? regs->bx : regs->di) & CLONE_NEW_ANY);
+	}
+	return 0;
 }
 
 SEC("tp_btf/sys_exit")
@@ -36,9 +53,12 @@ int sys_exit(__u64 *ctx)
 	struct pt_regs *regs = (struct pt_regs *)ctx[0];
 	long result = ctx[1];
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u16 act = act_of(regs->orig_ax, is_compat(task));
+	int compat = is_compat(task);
+	__u16 act = act_of(regs->orig_ax, compat);
 
-	if (act && is_dull(act, result, regs))
+	if (compat)
+		note_compat(ctx, task);
+	if (act && is_dull(regs, act, result, compat))
 		act = 0;
 	if (!act && !is_refusal(result))
 		return 0;
@@ -65,6 +85,7 @@ int denied(__u64 *ctx)
 	struct lz_denied *body = &s->record.body.denied;
 	body->result = call.result;
 	body->number = call.number;
+	body->capability = missing_capability((struct pt_regs *)ctx[0]);
 	for (int i = 0; i < 6; i++)
 		body->args[i] = call.args[i];
 	if (call.compat)

@@ -4,6 +4,7 @@
 
 #include "file.h"
 #include "fold.h"
+#include "ids.h"
 #include "socket.h"
 
 SEC("tp_btf/sched_process_fork")
@@ -17,10 +18,12 @@ int fork(__u64 *ctx)
 	if (!ours && bpf_current_task_under_cgroup(&cage, 0) != 1)
 		return 0;
 	inherited = bpf_task_storage_get(&tasks, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (inherited)
+	if (inherited) {
 		inherited->seeded = ours ? ours->seeded : 0;
-	else
+		remember_cred(inherited, child);
+	} else {
 		lose(LZ_PROCESS, 1);
+	}
 	if (child->pid != child->tgid)
 		return 0;
 	s = begin(sizeof(struct lz_fork), LZ_PROCESS);
@@ -146,6 +149,7 @@ int exec(__u64 *ctx)
 		return 0;
 	if (ours) {
 		flush(ours);
+		remember_cred(ours, task);
 		if (ours->seeded)
 			learn_root(task);
 	}
@@ -178,6 +182,10 @@ int exec(__u64 *ctx)
 	if (interpreter != asked)
 		body->interpreter = add_kernel_text(s, interpreter);
 	body->cwd = add_cwd(s);
+	struct lz_cred cred = {};
+	read_cred(&cred, task);
+	body->effective = cred.effective;
+	body->permitted = cred.permitted;
 	send(s, LZ_EXEC, LZ_NO_SLOT);
 	return 0;
 }

@@ -227,7 +227,7 @@ int socket(__u64 *ctx)
 {
 	struct call call;
 	struct endpoint endpoint = {};
-	__u8 act;
+	__u16 act;
 
 	read_call(&call, ctx);
 	if (call.act == ACT_SOCKETCALL)

@@ -25,6 +25,14 @@ struct ours {
 	__u32 seeded; /* descends from the init that was handed to us, not only found by its cgroup */
 	__u32 ended;  /* of a leader: the exit of its process was sent */
 	struct slot slots[SLOTS];
+	struct lz_cred cred; /* as it was last seen */
+	__u32 cred_known;
+	__u32 compat;	     /* of a leader: its first 32-bit call was sent */
+	/* The capability that was last found missing, and in which call. */
+	__u64 asking_at;
+	__u64 asking_call;
+	__u32 missing;
+	__u32 pad;
 };
 
 struct {
@@ -188,6 +196,37 @@ SHARED int fill_head(struct lz_head *head)
 	return 0;
 }
 
+/* The missing capability that this very call asked for, plus one. The task's own storage: cheap, and
+ * no other task writes it. */
+INLINE __u32 missing_capability(const struct pt_regs *regs)
+{
+	struct ours *ours = find_ours(bpf_get_current_task_btf());
+
+	if (!ours || ours->asking_at != regs->ip || ours->asking_call != regs->orig_ax)
+		return 0;
+	return ours->missing;
+}
+
+INLINE void read_cred(struct lz_cred *out, struct task_struct *task)
+{
+	struct cred *cred = READ(task, cred);
+	__u64 block[16];
+
+	READ_BLOCK(block, cred);
+	out->uid = PICK(block, cred, uid.val);
+	out->gid = PICK(block, cred, gid.val);
+	out->euid = PICK(block, cred, euid.val);
+	out->egid = PICK(block, cred, egid.val);
+	out->suid = PICK(block, cred, suid.val);
+	out->sgid = PICK(block, cred, sgid.val);
+	out->fsuid = PICK(block, cred, fsuid.val);
+	out->fsgid = PICK(block, cred, fsgid.val);
+	struct capabilities effective = PICK(block, cred, cap_effective);
+	struct capabilities permitted = PICK(block, cred, cap_permitted);
+	out->effective = effective.val;
+	out->permitted = permitted.val;
+}
+
 INLINE __u64 wake_flag(void *ring)
 {
 	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= wake_at ? BPF_RB_FORCE_WAKEUP :
@@ -198,13 +237,19 @@ INLINE __u64 wake_flag(void *ring)
  * are kept apart from what a loop over many files can produce. */
 INLINE int is_critical(__u32 kind)
 {
-	return kind <= LZ_EXIT || (kind >= LZ_CONNECT && kind <= LZ_DENIED);
+	return kind <= LZ_EXIT || (kind >= LZ_CONNECT && kind <= LZ_DENIED) || kind == LZ_IDS ||
+	       kind == LZ_MOVED;
 }
 
 INLINE __u32 family_of(__u32 kind)
 {
-	if (kind <= LZ_EXIT || kind == LZ_DUP || kind == LZ_PIECE)
+	if (kind <= LZ_EXIT || kind == LZ_DUP || kind == LZ_PIECE || kind == LZ_PROCESS_CALL ||
+	    kind == LZ_IDS || kind == LZ_SIGNAL)
 		return LZ_PROCESS;
+	if (kind == LZ_MAPPING || kind == LZ_MEMORY_CALL)
+		return LZ_MEMORY;
+	if (kind >= LZ_KERNEL_CALL && kind <= LZ_RING)
+		return LZ_KERNEL;
 	if (kind <= LZ_FILE_CHMOD || kind == LZ_CHANGE)
 		return LZ_FILE;
 	return kind == LZ_DENIED ? LZ_KERNEL : LZ_NETWORK;

@@ -1,4 +1,5 @@
-/* What is asked of io_uring: opens (as open_failed) and connects that no system call shows.
+/* What is asked of io_uring: opens (as open_failed), connects and sends that no system call shows, and
+ * every other operation by its number (ring).
  *
  * Seen when a request is handed over, with the kernel's own copy of its path. How it ends
  * is not seen: the result is -EINPROGRESS.
@@ -11,7 +12,17 @@
 #include "socket.h"
 
 /* include/uapi/linux/io_uring.h */
-enum { IORING_OP_CONNECT = 16, IORING_OP_OPENAT = 18, IORING_OP_OPENAT2 = 28 };
+enum {
+	IORING_OP_SENDMSG = 9,
+	IORING_OP_CONNECT = 16,
+	IORING_OP_OPENAT = 18,
+	IORING_OP_OPENAT2 = 28,
+	IORING_OP_RENAMEAT = 35,
+	IORING_OP_UNLINKAT = 36,
+	IORING_OP_MKDIRAT = 37,
+	IORING_OP_SYMLINKAT = 38,
+	IORING_OP_LINKAT = 39,
+};
 
 INLINE void uring_open(struct io_open *request)
 {
@@ -44,21 +55,70 @@ INLINE void uring_connect(struct io_kiocb *request, struct io_connect *connect)
 	send_endpoint(&endpoint);
 }
 
+INLINE void uring_sendmsg(struct io_kiocb *request, struct io_sr_msg *message)
+{
+	struct endpoint endpoint = {
+		.kind = LZ_SEND,
+		.result = -EINPROGRESS,
+		.fd = READ(request, cqe.fd),
+	};
+
+	read_message(&endpoint, (__u64)READ(message, umsg), 0);
+	if (endpoint.address)
+		send_endpoint(&endpoint);
+}
+
+/* The kernel's own copy of a path, as requests on names keep it. */
+INLINE __u64 name_of(struct filename *name)
+{
+	return name ? (__u64)READ(name, name) : 0;
+}
+
+INLINE void uring_other(struct io_kiocb *request, __u32 opcode)
+{
+	struct scratch *s = begin(sizeof(struct lz_ring), LZ_KERNEL);
+	__u64 first = 0, second = 0;
+
+	if (!s)
+		return;
+	if (opcode == IORING_OP_UNLINKAT)
+		first = name_of(READ((struct io_unlink *)request, filename));
+	if (opcode == IORING_OP_MKDIRAT)
+		first = name_of(READ((struct io_mkdir *)request, filename));
+	if (opcode == IORING_OP_RENAMEAT) {
+		first = name_of(READ((struct io_rename *)request, oldpath));
+		second = name_of(READ((struct io_rename *)request, newpath));
+	}
+	if (opcode == IORING_OP_LINKAT || opcode == IORING_OP_SYMLINKAT) {
+		first = name_of(READ((struct io_link *)request, oldpath));
+		second = name_of(READ((struct io_link *)request, newpath));
+	}
+	struct lz_ring *body = &s->record.body.ring;
+	body->opcode = opcode;
+	body->fd = READ(request, cqe.fd);
+	if (first)
+		body->first = add_kernel_text(s, first);
+	if (second)
+		body->second = add_kernel_text(s, second);
+	send_or_count(s, LZ_RING);
+}
+
 SEC("tp_btf/io_uring_submit_req")
 int uring(__u64 *ctx)
 {
 	struct io_kiocb *request = (struct io_kiocb *)ctx[0];
 	__u8 opcode = request->opcode;
 
-	if (opcode != IORING_OP_CONNECT && opcode != IORING_OP_OPENAT &&
-	    opcode != IORING_OP_OPENAT2)
-		return 0;
 	if (!is_ours(bpf_get_current_task_btf()))
 		return 0;
 	if (opcode == IORING_OP_CONNECT)
 		uring_connect(request, (struct io_connect *)request);
-	else
+	else if (opcode == IORING_OP_OPENAT || opcode == IORING_OP_OPENAT2)
 		uring_open((struct io_open *)request);
+	else
+		uring_other(request, opcode);
+	if (opcode == IORING_OP_SENDMSG)
+		uring_sendmsg(request, (struct io_sr_msg *)request);
 	return 0;
 }
 

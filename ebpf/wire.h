@@ -45,6 +45,15 @@ enum lz_kind {
 	LZ_DENIED = 19,
 	LZ_PIECE = 20,
 	LZ_FOLD = 21,
+	LZ_MAPPING = 40,
+	LZ_MEMORY_CALL = 41,
+	LZ_PROCESS_CALL = 42,
+	LZ_KERNEL_CALL = 43,
+	LZ_COMPAT_CALL = 44,
+	LZ_IDS = 45,
+	LZ_SIGNAL = 46,
+	LZ_MOVED = 47,
+	LZ_RING = 48,
 	LZ_CHANGE = 60,
 };
 
@@ -68,7 +77,8 @@ enum lz_family {
 	LZ_FILE = 1,
 	LZ_NETWORK = 2,
 	LZ_KERNEL = 3,
-	LZ_FAMILIES = 4,
+	LZ_MEMORY = 4,
+	LZ_FAMILIES = 5,
 };
 
 struct lz_head {
@@ -130,6 +140,8 @@ struct lz_exec {
 	__u8 tty;
 	__u8 pad;
 	__u8 comm[16];
+	__u64 effective; /* capabilities of the new program */
+	__u64 permitted;
 };
 
 struct lz_exec_failed {
@@ -219,7 +231,7 @@ struct lz_denied {
 	__s64 result;
 	__u64 args[6];
 	__u32 number;
-	__u32 pad;
+	__u32 capability; /* that was missing, plus one; 0: none was asked for */
 };
 
 /* A part of an argument vector or environment; comes before the exec that names it. */
@@ -237,6 +249,85 @@ struct lz_fold {
 	__u64 count;
 };
 
+/* A region that became executable: mmap, mprotect, pkey_mprotect, shmat. */
+struct lz_mapping {
+	__s64 result;
+	__u64 address;
+	__u64 size;
+	struct lz_file file; /* what is mapped; all 0: nothing is */
+	__u32 protection;    /* PROT_*, as asked for */
+	__u32 flags;	     /* MAP_*; of mmap */
+	__u8 protect;	     /* the region was there before */
+	__u8 has_file;
+	__u8 written;	 /* the region has pages of its own: something was written into it */
+	__u8 known;	 /* the kernel's own region was found */
+	__u8 pad[4];
+};
+
+/* A call of note that is told by its registers and the strings among its arguments. */
+struct lz_call {
+	__s64 result;
+	__u64 args[6];
+	__u64 detail; /* clone: flags; bpf: type of the program or map */
+	__u64 target_start;
+	__u32 target_pid; /* of a pidfd: thread group, initial pid namespace; else 0 */
+	__u32 number;
+	__u32 capability; /* as in lz_denied */
+	__u16 texts[3];
+	__u8 unreadable;
+	__u8 pad;
+};
+
+struct lz_cred {
+	__u32 uid;
+	__u32 gid;
+	__u32 euid;
+	__u32 egid;
+	__u32 suid;
+	__u32 sgid;
+	__u32 fsuid;
+	__u32 fsgid;
+	__u64 effective;
+	__u64 permitted;
+};
+
+/* Credentials of a task that changed, or a refused attempt. */
+struct lz_ids {
+	__s64 result;
+	struct lz_cred before;
+	struct lz_cred after;
+	__u32 number;
+	__u32 known; /* 0: `before` is not known */
+};
+
+/* A signal that was put into another task's queue, or could not be. */
+struct lz_signal {
+	__s64 result;
+	__u64 target_start;
+	__u32 target_pid; /* thread group, initial pid namespace; 0: see asked */
+	__u32 signal;
+	__s32 asked; /* the argument, of a call that found no target */
+	__s32 code;  /* si_code */
+};
+
+/* A task of ours was put into another cgroup. */
+struct lz_moved {
+	__u64 start;
+	__u32 pid;
+	__u32 hierarchy; /* 0: the v2 tree */
+	__u16 path;
+	__u8 pad[6];
+};
+
+/* A request handed to io_uring that has no kind of its own. */
+struct lz_ring {
+	__u32 opcode;
+	__s32 fd;
+	__u16 first;
+	__u16 second;
+	__u32 pad;
+};
+
 union lz_body {
 	struct lz_exec exec;
 	struct lz_exec_failed exec_failed;
@@ -252,6 +343,12 @@ union lz_body {
 	struct lz_denied denied;
 	struct lz_piece piece;
 	struct lz_fold fold;
+	struct lz_mapping mapping;
+	struct lz_call call;
+	struct lz_ids ids;
+	struct lz_signal signal;
+	struct lz_moved moved;
+	struct lz_ring ring;
 };
 
 #endif

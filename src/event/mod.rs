@@ -9,17 +9,24 @@
 //! Not here: how events are made ([`crate::normalise`]) and written down ([`crate::report`]).
 //! This module names nothing else of the crate.
 
+mod call;
 mod file;
+mod kernel;
+mod memory;
 mod net;
 mod process;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use call::Call;
 pub use file::{File, FileAct, FileChange, FileKind, Inode, OpenMode, Origin};
+pub use kernel::KernelAct;
+pub use memory::{MemoryAct, Region};
 pub use net::{Endpoint, NetAct, NetAction, Protocol};
 pub use process::{
-    Ancestor, DupSource, Executable, Ids, Process, ProcessAct, ProcessKey, Program, ProgramId,
+    Ancestor, Capabilities, Credentials, DupSource, Executable, Ids, Process, ProcessAct, ProcessCall,
+    ProcessKey, Program, ProgramId, Relation, Target,
 };
 
 /// A name, path, argument or other text that comes from the kernel or the image: any bytes at all.
@@ -52,32 +59,24 @@ pub enum Act {
     /// A program began to run: the [`Event::process`] already shows the new program.
     Exec(Exec),
     Process(ProcessAct),
+    Memory(MemoryAct),
     File(FileAct),
     Net(NetAct),
-    /// A system call was refused that none of the other categories describes.
-    Denied(Denied),
+    Kernel(KernelAct),
+    /// A system call was refused (EPERM, EACCES, ENOSYS) that none of the other categories describes.
+    Denied(Call),
     Sandbox(SandboxAct),
 }
 
 /// A program began to run, or was asked to and could not.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Exec {
     /// The name as the program passed it to execve(2), unresolved.
     pub asked: Bytes,
     /// Environment, `NAME=value` each, as the kernel laid it out for the new program.
     pub env: Vec<Bytes>,
-}
-
-/// A refused system call, by number and name.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Denied {
-    /// The name in the kernel's table, or `syscall_N` where the number has none.
-    pub call: Bytes,
-    pub number: u32,
-    /// Made through the 32-bit entry (`int 0x80`), with the numbers of i386.
-    pub compat: bool,
-    /// The six argument registers, as they stood when the call returned.
-    pub args: [u64; 6],
+    /// Of the program that began to run.
+    pub capabilities: Option<Capabilities>,
 }
 
 /// What the sandbox itself did or noticed.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Bytes, Endpoint, File, Protocol};
+use super::{Bytes, Call, Endpoint, File, Protocol};
 
 /// What makes a process the same process, whatever it calls itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,6 +105,134 @@ pub enum ProcessAct {
         onto: u8,
         source: DupSource,
     },
+    /// Ids or capabilities changed, or were to: then `after` is what they stayed.
+    Ids {
+        /// The call, by name.
+        call: Bytes,
+        /// What they were; `None` where nothing of the process was seen before.
+        before: Option<Credentials>,
+        after: Credentials,
+    },
+    Signal {
+        signal: u32,
+        /// `None`: nobody, or whoever the sender's own numbers mean.
+        target: Option<Target>,
+    },
+    /// A call on itself or on other processes.
+    Call {
+        what: ProcessCall,
+        call: Call,
+    },
+}
+
+/// What a call on processes does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ProcessCall {
+    /// ptrace(2)
+    Trace,
+    /// process_vm_readv(2)
+    ReadMemory,
+    /// process_vm_writev(2)
+    WriteMemory,
+    /// process_madvise(2)
+    AdviseMemory,
+    /// pidfd_getfd(2)
+    TakeDescriptor,
+    /// setsid(2)
+    Session,
+    /// seccomp(2), or prctl(2) to the same end
+    Seccomp,
+    /// personality(2)
+    Personality,
+    /// setgroups(2)
+    Groups,
+    /// prctl(PR_SET_NAME): the thread's new name is the call's text
+    Name,
+    /// prctl(2) with any other option of note
+    Control,
+}
+
+impl ProcessCall {
+    pub const ALL: [ProcessCall; 11] = [
+        ProcessCall::Trace,
+        ProcessCall::ReadMemory,
+        ProcessCall::WriteMemory,
+        ProcessCall::AdviseMemory,
+        ProcessCall::TakeDescriptor,
+        ProcessCall::Session,
+        ProcessCall::Seccomp,
+        ProcessCall::Personality,
+        ProcessCall::Groups,
+        ProcessCall::Name,
+        ProcessCall::Control,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            ProcessCall::Trace => "trace",
+            ProcessCall::ReadMemory => "read_memory",
+            ProcessCall::WriteMemory => "write_memory",
+            ProcessCall::AdviseMemory => "advise_memory",
+            ProcessCall::TakeDescriptor => "take_descriptor",
+            ProcessCall::Session => "session",
+            ProcessCall::Seccomp => "seccomp",
+            ProcessCall::Personality => "personality",
+            ProcessCall::Groups => "groups",
+            ProcessCall::Name => "name",
+            ProcessCall::Control => "control",
+        }
+    }
+}
+
+/// Capability sets, bit N for capability N (include/uapi/linux/capability.h).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    pub effective: u64,
+    pub permitted: u64,
+}
+
+/// What a process may do, by the kernel's own `struct cred`; ids as the image itself sees them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Credentials {
+    pub ids: Ids,
+    pub suid: u32,
+    pub sgid: u32,
+    pub fsuid: u32,
+    pub fsgid: u32,
+    pub capabilities: Capabilities,
+}
+
+/// The process that an act is aimed at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Target {
+    pub key: ProcessKey,
+    /// As the image itself sees it.
+    pub pid: u32,
+    /// The file it runs from.
+    pub exe: Bytes,
+    pub relation: Relation,
+    /// True: the kernel's own task. False: found by the number that the program passed.
+    pub verified: bool,
+}
+
+/// How the target stands to the process that acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Relation {
+    Own,
+    Descendant,
+    Ancestor,
+    Other,
+}
+
+impl Relation {
+    pub fn name(self) -> &'static str {
+        match self {
+            Relation::Own => "own",
+            Relation::Descendant => "descendant",
+            Relation::Ancestor => "ancestor",
+            Relation::Other => "other",
+        }
+    }
 }
 
 /// What a descriptor led to when it was copied.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::event::{
     Ancestor, Bytes, Executable, File, FileKind, Ids, Origin, Process, ProcessKey, Program, ProgramId,
+    Relation, Target,
 };
 use crate::record::Task;
 
@@ -21,6 +22,7 @@ pub(super) struct Lineage {
     init_pid: u32,
     own: Arc<Program>,
     alive: HashMap<ProcessKey, Arc<Program>>,
+    kin: Kin,
     last_program: u32,
     /// Processes that acted without a fork or exec of theirs having been seen.
     pub(super) strangers: u64,
@@ -29,7 +31,15 @@ pub(super) struct Lineage {
 impl Lineage {
     pub(super) fn new(id_base: u32, init_pid: u32) -> Lineage {
         let own = Arc::new(unseen_program(OWN, b"init", Origin::Supplied));
-        Lineage { id_base, init_pid, own, alive: HashMap::new(), last_program: OWN.0, strangers: 0 }
+        Lineage {
+            id_base,
+            init_pid,
+            own,
+            alive: HashMap::new(),
+            kin: Kin::default(),
+            last_program: OWN.0,
+            strangers: 0,
+        }
     }
 
     /// The sandbox's own init, or a child of it that has not yet become a program of the image.
@@ -52,6 +62,7 @@ impl Lineage {
     pub(super) fn forked(&mut self, parent: &Task, child: &Task) {
         let program = self.process(parent).program;
         self.alive.insert(key(child), program);
+        self.kin.add(child, Some(key(parent)));
     }
 
     /// Gives the process its new program; the one before becomes the nearest entry of its lineage.
@@ -66,6 +77,30 @@ impl Lineage {
 
     pub(super) fn exited(&mut self, task: &Task) {
         self.alive.remove(&key(task));
+        self.kin.remove(task);
+    }
+
+    /// The process that the kernel itself names, as the target of an act of `task`. `start` may be
+    /// unknown: then it is whoever is alive under this pid.
+    pub(super) fn target(&self, task: &Task, pid: u32, start: Option<u64>) -> Option<Target> {
+        let key = match start {
+            Some(start) => ProcessKey { pid, start },
+            None => *self.kin.by_pid.get(&pid)?,
+        };
+        self.target_of(task, key, true)
+    }
+
+    /// The process that is meant by a number of the sender's own pid namespace. In a nested namespace a
+    /// number can mean another process; it is not verified.
+    pub(super) fn asked(&self, task: &Task, inner: u32) -> Option<Target> {
+        self.target_of(task, *self.kin.by_inner.get(&inner)?, false)
+    }
+
+    fn target_of(&self, task: &Task, target: ProcessKey, verified: bool) -> Option<Target> {
+        let program = self.alive.get(&target)?;
+        let relation = self.kin.relation(key(task), target);
+        let pid = self.kin.inner(target);
+        Some(Target { key: target, pid, exe: program.exe.file.path.clone(), relation, verified })
     }
 
     fn take_in(&mut self, task: &Task) -> Arc<Program> {
@@ -76,6 +111,7 @@ impl Lineage {
             Arc::new(unseen_program(self.next_id(), b"", Origin::Unknown))
         };
         self.alive.insert(key(task), program.clone());
+        self.kin.add(task, None);
         program
     }
 
@@ -84,9 +120,60 @@ impl Lineage {
         ProgramId(self.last_program)
     }
 
-    fn ids(&self, task: &Task) -> Ids {
+    /// An id of the host as the container sees it.
+    pub(super) fn id(&self, id: u32) -> u32 {
+        inside(self.id_base, id)
+    }
+
+    pub(super) fn ids(&self, task: &Task) -> Ids {
         let inside = |id| inside(self.id_base, id);
         Ids { uid: inside(task.uid), gid: inside(task.gid), euid: inside(task.euid), egid: inside(task.egid) }
+    }
+}
+
+/// Who is whose child, and who has which number.
+#[derive(Default)]
+struct Kin {
+    parents: HashMap<ProcessKey, (u32, Option<ProcessKey>)>,
+    by_pid: HashMap<u32, ProcessKey>,
+    by_inner: HashMap<u32, ProcessKey>,
+}
+
+impl Kin {
+    fn add(&mut self, task: &Task, parent: Option<ProcessKey>) {
+        self.parents.insert(key(task), (task.inner_pid, parent));
+        self.by_pid.insert(task.pid, key(task));
+        self.by_inner.insert(task.inner_pid, key(task));
+    }
+
+    fn remove(&mut self, task: &Task) {
+        let gone = key(task);
+        let Some((inner, _)) = self.parents.remove(&gone) else { return };
+        for (numbers, number) in [(&mut self.by_pid, task.pid), (&mut self.by_inner, inner)] {
+            if numbers.get(&number) == Some(&gone) {
+                numbers.remove(&number);
+            }
+        }
+    }
+
+    fn inner(&self, process: ProcessKey) -> u32 {
+        self.parents.get(&process).map_or(0, |(inner, _)| *inner)
+    }
+
+    fn relation(&self, actor: ProcessKey, target: ProcessKey) -> Relation {
+        match () {
+            () if actor == target => Relation::Own,
+            () if self.descends(target, actor) => Relation::Descendant,
+            () if self.descends(actor, target) => Relation::Ancestor,
+            () => Relation::Other,
+        }
+    }
+
+    /// A parent that has ended breaks the chain, as it does in the kernel.
+    fn descends(&self, process: ProcessKey, from: ProcessKey) -> bool {
+        const DEPTH_MAX: usize = 256;
+        let parent = |process: &ProcessKey| self.parents.get(process).and_then(|(_, parent)| *parent);
+        std::iter::successors(Some(process), parent).take(DEPTH_MAX).any(|process| process == from)
     }
 }
 

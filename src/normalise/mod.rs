@@ -6,6 +6,7 @@
 //! not the image's and make no events. What cannot be joined (a process whose fork was never seen) is
 //! kept, marked, and counted in [`Gaps`].
 
+mod call;
 mod change;
 mod lineage;
 mod net;
@@ -14,13 +15,14 @@ mod resolve;
 mod syscall;
 #[cfg(test)]
 mod tests;
+mod uring;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{
-    Act, Bytes, Denied, DupSource, Event, EventId, Exec, Executable, File, FileAct, FileKind, NetAct,
-    NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, Program, SandboxAct,
+    Act, Bytes, DupSource, Event, EventId, Exec, Executable, File, FileAct, FileKind, KernelAct, MemoryAct,
+    NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, Program, Region, SandboxAct,
 };
 use crate::record::{self, Body, KernelFile, KernelSocket, PathArgument, Record, Task};
 
@@ -144,15 +146,21 @@ impl<P: Provenance> Normaliser<P> {
                 self.unreadable += 1;
                 None
             }
-            Body::Exec { exe, asked, interpreter, argv, env, cwd, comm, tty } => {
-                let seen = Seen { exe, asked, interpreter, argv, env, cwd, comm, tty, cut };
+            Body::Exec { exe, asked, interpreter, argv, env, cwd, comm, tty, capabilities } => {
+                let seen = Seen { exe, asked, interpreter, argv, env, cwd, comm, tty, capabilities, cut };
                 Some(self.exec(time, &task, seen))
             }
             Body::Fork { child } => self.fork(time, &task, &child),
             Body::Exit { status } => self.exit(time, &task, status),
+            Body::Moved { pid, start, hierarchy, cgroup } => {
+                let moved = Task { pid, start, ..task };
+                let process = self.lineage.process(&moved);
+                let act = KernelAct::Moved { hierarchy, cgroup: cgroup.into() };
+                Some(self.event(Some(process), time, Act::Kernel(act), Outcome::Done))
+            }
             _ if self.lineage.is_own(&task) => None,
             body => {
-                let (act, outcome) = self.act(body, task.inner_pid)?;
+                let (act, outcome) = self.act(&task, body)?;
                 let process = self.lineage.process(&task);
                 Some(self.event(Some(process), time, act, outcome))
             }
@@ -189,7 +197,8 @@ impl<P: Provenance> Normaliser<P> {
             lineage_cut: false,
         };
         let process = self.lineage.executed(task, program);
-        let act = Act::Exec(Exec { asked: seen.asked.into(), env: strings(&seen.env) });
+        let capabilities = Some(call::capabilities(seen.capabilities));
+        let act = Act::Exec(Exec { asked: seen.asked.into(), env: strings(&seen.env), capabilities });
         self.event(Some(process), time, act, Outcome::Done)
     }
 
@@ -233,11 +242,12 @@ impl<P: Provenance> Normaliser<P> {
     }
 
     /// The acts that need only the record itself and the files of the run.
-    fn act(&mut self, body: Body, pid: u32) -> Option<(Act, Outcome)> {
+    fn act(&mut self, task: &Task, body: Body) -> Option<(Act, Outcome)> {
+        let pid = task.inner_pid;
         let done = Outcome::Done;
         Some(match body {
             Body::ExecFailed { asked, result } => {
-                (Act::Exec(Exec { asked: asked.into(), env: Vec::new() }), outcome(result))
+                (Act::Exec(Exec { asked: asked.into(), ..Exec::default() }), outcome(result))
             }
             Body::Open { file, flags, created } => (Act::File(self.open(&file, flags, created)), done),
             Body::OpenFailed { path, flags, result } => {
@@ -256,7 +266,11 @@ impl<P: Provenance> Normaliser<P> {
                 let source = self.dup_source(source);
                 (Act::Process(ProcessAct::Dup { onto: onto as u8, source }), done)
             }
-            Body::Denied { number, compat, args, result } => (denied(number, compat, args), outcome(result)),
+            Body::Mapping { mapping, result } => (Act::Memory(self.mapping(mapping)), outcome(result)),
+            body @ (Body::Denied { .. } | Body::Call { .. } | Body::Ids { .. } | Body::Signal { .. }) => {
+                self.call(task, body)?
+            }
+            Body::Ring { opcode, paths, .. } => (call::ring(opcode, paths), done),
             Body::Connect { socket, remote, result } => {
                 (net(NetAction::Connect, &socket, &[], &remote), begun(result))
             }
@@ -271,6 +285,38 @@ impl<P: Provenance> Normaliser<P> {
             }
             body => self.name_act(body, pid)?,
         })
+    }
+
+    /// The acts that are told by their call.
+    fn call(&mut self, task: &Task, body: Body) -> Option<(Act, Outcome)> {
+        let lineage = &self.lineage;
+        Some(match body {
+            Body::Denied { number, compat, args, result, capability } => {
+                (call::denied(number, compat, args, capability), outcome(result))
+            }
+            Body::Call { about, call, result } => {
+                let outcome = outcome(result);
+                (call::call(lineage, task, about, call, outcome), outcome)
+            }
+            Body::Ids { number, compat, before, after, result } => {
+                (call::ids(lineage, (number, compat), before, after), outcome(result))
+            }
+            Body::Signal { signal, target, result, .. } => {
+                (call::signal(lineage, task, signal, target), outcome(result))
+            }
+            _ => return None,
+        })
+    }
+
+    fn mapping(&mut self, mapping: record::Mapping) -> MemoryAct {
+        const PROT_WRITE: u32 = 2;
+        let region = Region {
+            size: mapping.size,
+            write: mapping.protection & PROT_WRITE != 0,
+            written: mapping.written,
+            file: mapping.file.as_ref().map(|file| self.kernel_file(file)),
+        };
+        if mapping.protect { MemoryAct::Protect(region) } else { MemoryAct::Map(region) }
     }
 
     /// The acts on names: rename, link, symlink, unlink, mkdir, chmod.
@@ -403,20 +449,13 @@ struct Seen {
     cwd: Vec<u8>,
     comm: Vec<u8>,
     tty: bool,
+    capabilities: record::Capabilities,
     cut: bool,
 }
 
 fn net(action: NetAction, socket: &KernelSocket, local: &[u8], remote: &[u8]) -> Act {
     let (local, remote) = (net::endpoint(local), net::endpoint(remote));
     Act::Net(NetAct { action, protocol: net::protocol(socket), local, remote })
-}
-
-fn denied(number: u32, compat: bool, args: [u64; 6]) -> Act {
-    let call = match syscall::name(number, compat) {
-        Some(name) => Bytes::from(name.as_bytes()),
-        None => Bytes::from(format!("syscall_{number}").as_bytes()),
-    };
-    Act::Denied(Denied { call, number, compat, args })
 }
 
 /// A return value as an outcome: only -4095 to -1 are errors (include/linux/err.h, `MAX_ERRNO`).

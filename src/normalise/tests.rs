@@ -56,6 +56,7 @@ fn exec_of(file: KernelFile, argv: &str) -> Body {
         cwd: b"/".to_vec(),
         comm: b"x".to_vec(),
         tty: false,
+        capabilities: record::Capabilities::default(),
     }
 }
 
@@ -168,4 +169,74 @@ fn strings_are_split_as_the_kernel_laid_them_out() {
     check(b"a\0\0b\0", &[b"a", b"", b"b"]);
     check(b"a\0cut", &[b"a", b"cut"]);
     check(b"\0", &[b""]);
+}
+
+fn call_body(about: record::About, number: u32, args: [u64; 6], result: i64) -> Body {
+    let call = record::Call { number, args, capability: Some(21), ..record::Call::default() };
+    Body::Call { about, call, result }
+}
+
+/// A normaliser in which a program of the image, pid 20, has forked 21 and 22.
+fn family() -> Normaliser<Image> {
+    let mut normaliser = normaliser();
+    fork_and_exec(&mut normaliser, 20, overlay_file("/bin/sh", 3));
+    for child in [21, 22] {
+        normaliser.observe(record(300, task(20), Body::Fork { child: task(child) }));
+    }
+    normaliser
+}
+
+#[test]
+fn a_refused_call_is_denied_and_any_other_belongs_to_its_family() {
+    use record::About;
+    let mut normaliser = family();
+    let mut act = |body: Body| normaliser.observe(record(400, task(20), body)).unwrap().act;
+    let refused = act(call_body(About::Kernel, 165, [0; 6], -1));
+    assert!(
+        matches!(&refused, Act::Denied(call) if *call.call == *b"mount" && call.capability == Some(21)),
+        "{refused:?}"
+    );
+    let done = act(call_body(About::Kernel, 165, [0; 6], 0));
+    assert!(matches!(done, Act::Kernel(KernelAct::Call(_))), "{done:?}");
+    let missed = act(call_body(About::Kernel, 165, [0; 6], -2));
+    assert!(matches!(missed, Act::Kernel(KernelAct::Call(_))), "{missed:?}");
+    // Attempts on memory stay with memory, so that a rule finds them in one place.
+    let fault = act(call_body(About::Memory, 323, [0; 6], -1));
+    assert!(matches!(fault, Act::Memory(MemoryAct::UserFault(_))), "{fault:?}");
+    let x32 =
+        act(Body::Denied { number: 0x4000_0027, compat: false, args: [0; 6], result: -38, capability: None });
+    assert!(matches!(&x32, Act::Denied(call) if *call.call == *b"x32_getpid"), "{x32:?}");
+}
+
+#[test]
+fn a_target_is_named_with_its_program_and_its_relation() {
+    use crate::event::Relation;
+    let mut normaliser = family();
+    let mut relation = |from: u32, to: u32| {
+        let target = record::SignalTarget::Process { pid: to, start: task(to).start };
+        let body = Body::Signal { signal: 9, target, code: 0, result: 0 };
+        match normaliser.observe(record(400, task(from), body)).unwrap().act {
+            Act::Process(ProcessAct::Signal { target, .. }) => target.map(|target| {
+                assert_eq!(*target.exe, *b"/bin/sh");
+                assert!(target.verified);
+                target.relation
+            }),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(relation(20, 20), Some(Relation::Own));
+    assert_eq!(relation(20, 21), Some(Relation::Descendant));
+    assert_eq!(relation(21, 20), Some(Relation::Ancestor));
+    assert_eq!(relation(21, 22), Some(Relation::Other));
+    assert_eq!(relation(21, 99), None);
+}
+
+#[test]
+fn a_process_that_left_the_cgroup_is_the_one_that_acts() {
+    let mut normaliser = family();
+    let body = Body::Moved { pid: 21, start: task(21).start, hierarchy: 0, cgroup: b"/".to_vec() };
+    let event = normaliser.observe(record(400, task(20), body)).unwrap();
+    assert_eq!(event.process.unwrap().key.pid, 21);
+    assert!(matches!(event.act, Act::Kernel(KernelAct::Moved { .. })));
+    assert_eq!(normaliser.gaps().strangers, 0);
 }

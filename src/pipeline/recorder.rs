@@ -11,7 +11,7 @@ use super::coverage::Losses;
 use super::judge::Judge;
 use super::provenance::Layers;
 use super::{News, PipelineError};
-use crate::event::{Act, Event, FileAct, Phase, ProcessAct, ProcessKey, SandboxAct};
+use crate::event::{Act, Event, FileAct, KernelAct, Phase, ProcessAct, ProcessKey, SandboxAct};
 use crate::normalise::Normaliser;
 use crate::reconcile::Ledger;
 use crate::record::{Record, Stream};
@@ -241,6 +241,8 @@ fn is_more_than_loading(event: &Event) -> bool {
         Act::File(FileAct::Open { mode, .. }) => mode.write || mode.created,
         Act::Process(ProcessAct::Exit { .. }) => false,
         Act::Exec(_) => !event.outcome.is_done(),
+        // How the kernel is entered, not what for: a 32-bit loader's first call.
+        Act::Kernel(KernelAct::Compat(_)) => false,
         _ => true,
     }
 }

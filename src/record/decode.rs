@@ -1,12 +1,16 @@
 //! Bytes of one record → what they say. Total: every length is checked, nothing is trusted.
 //!
 //! Files and sockets, which several kinds share, are here; the kinds stand in [`super::process`],
-//! [`super::open`], [`super::names`] and [`super::socket`], as their probes do in ebpf/.
+//! [`super::open`], [`super::names`], [`super::socket`], [`super::memory`], [`super::call`], [`super::ids`]
+//! and [`super::signal`], as their probes do in ebpf/.
 
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::wire::{self, Head, kind};
-use super::{Body, KernelFile, KernelSocket, PathArgument, Task, change, names, open, process, socket};
+use super::{
+    Body, KernelFile, KernelSocket, PathArgument, Task, call, change, ids, memory, names, open, process,
+    signal, socket,
+};
 
 /// What the bytes of one record turned out to be.
 pub enum Message {
@@ -70,6 +74,12 @@ fn message(head: Head, cursor: &mut Cursor<'_>) -> Result<Message, Reason> {
         kind::FILE_CHMOD => names::file_chmod(cursor)?,
         kind::CHANGE => change::change(cursor)?,
         kind::CONNECT..=kind::SEND => socket::endpoint(head.kind, cursor)?,
+        kind::MAPPING => memory::mapping(cursor)?,
+        kind::MEMORY_CALL..=kind::COMPAT_CALL => call::call(&head, cursor)?,
+        kind::MOVED => call::moved(cursor)?,
+        kind::RING => call::ring(cursor)?,
+        kind::IDS => ids::ids(&head, cursor)?,
+        kind::SIGNAL => signal::signal(cursor)?,
         _ => return Err("unknown kind"),
     };
     Ok(Message::Act { head, body })

@@ -9,12 +9,16 @@
 //!
 //! Not here: names, parents, layers. See [`crate::normalise`].
 
+mod call;
 mod change;
 mod decode;
+mod ids;
+mod memory;
 mod names;
 mod open;
 mod process;
 mod show;
+mod signal;
 mod socket;
 mod stream;
 #[cfg(test)]
@@ -105,6 +109,8 @@ pub enum Body {
         cwd: Vec<u8>,
         comm: Vec<u8>,
         tty: bool,
+        /// Of the new program.
+        capabilities: Capabilities,
     },
     /// An execve(2) or execveat(2) that failed; the name is the program's string, unverified.
     ExecFailed {
@@ -212,6 +218,52 @@ pub enum Body {
         compat: bool,
         args: [u64; 6],
         result: i64,
+        /// The capability that it asked for and did not have, where the kernel tells (`CAP_*`).
+        capability: Option<u32>,
+    },
+    /// Memory became executable, or was to. What an ordinary loader maps from the image is left out.
+    Mapping {
+        mapping: Mapping,
+        result: i64,
+    },
+    /// A call of note; the kinds say what it is about.
+    Call {
+        about: About,
+        call: Call,
+        result: i64,
+    },
+    /// The credentials of the task changed, or a change failed (then `after` is what they are).
+    Ids {
+        number: u32,
+        compat: bool,
+        /// `None` where nothing was seen of the task before.
+        before: Option<Credentials>,
+        after: Credentials,
+        result: i64,
+    },
+    /// A signal from one process to another.
+    Signal {
+        signal: u32,
+        target: SignalTarget,
+        /// `si_code`.
+        code: i32,
+        result: i64,
+    },
+    /// A task of the sandbox was put into another cgroup, by itself or another task of the sandbox.
+    Moved {
+        pid: u32,
+        start: u64,
+        /// 0 is the v2 tree.
+        hierarchy: u32,
+        /// From the root of that hierarchy.
+        cgroup: Vec<u8>,
+    },
+    /// A request handed to io_uring that has no kind of its own. The paths are the kernel's own copies
+    /// of what was passed; how it ends is not seen.
+    Ring {
+        opcode: u32,
+        fd: i32,
+        paths: [Vec<u8>; 2],
     },
     /// Bytes that are no record: an unknown kind, a length that does not fit.
     Unreadable {
@@ -284,6 +336,79 @@ pub struct PathArgument {
     pub cwd: Vec<u8>,
     /// The string could not be read (its page was not present).
     pub unreadable: bool,
+}
+
+/// Capability sets, bit N for capability N (include/uapi/linux/capability.h).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    pub effective: u64,
+    pub permitted: u64,
+}
+
+/// What `struct cred` says. Ids are those of the initial namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Credentials {
+    pub uid: u32,
+    pub gid: u32,
+    pub euid: u32,
+    pub egid: u32,
+    pub suid: u32,
+    pub sgid: u32,
+    pub fsuid: u32,
+    pub fsgid: u32,
+    pub capabilities: Capabilities,
+}
+
+/// A region of memory, from the kernel's own `vm_area_struct` where `known`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Mapping {
+    pub address: u64,
+    pub size: u64,
+    /// `PROT_*` as asked for.
+    pub protection: u32,
+    /// `MAP_*`; of mmap(2).
+    pub flags: u32,
+    /// The region was there before (mprotect(2)).
+    pub protect: bool,
+    /// The region has pages of its own: something was written into it.
+    pub written: bool,
+    pub known: bool,
+    /// What is mapped; `None` for anonymous memory.
+    pub file: Option<KernelFile>,
+}
+
+/// What a [`Body::Call`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    Memory,
+    Process,
+    Kernel,
+    /// The first call of this process through the 32-bit entry, whatever it is.
+    Compat,
+}
+
+/// A call by its registers, and the strings among its arguments (the program's, unverified).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Call {
+    pub number: u32,
+    pub compat: bool,
+    pub args: [u64; 6],
+    /// Of clone, clone3 and unshare, the flags; of bpf(2), the type of the program or map.
+    pub detail: u64,
+    /// Of a call on a pidfd: the process, by its id in the initial namespace.
+    pub target: Option<u32>,
+    pub capability: Option<u32>,
+    pub texts: [Vec<u8>; 3],
+    /// A string could not be read.
+    pub unreadable: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignalTarget {
+    /// The kernel's own: thread group, and start time of its leader.
+    Process { pid: u32, start: u64 },
+    /// The call's argument, as the sender's pid namespace counts (negative: a group; -1: everybody).
+    Asked(i32),
 }
 
 #[derive(Clone, Debug, PartialEq)]

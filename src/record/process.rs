@@ -1,7 +1,7 @@
 //! exec, exec_failed, fork, exit, dup, denied. Written by ebpf/process.h and ebpf/lazaret.bpf.c.
 
 use super::decode::{Cursor, Reason, kernel_socket};
-use super::{Body, DupSource, Task, wire};
+use super::{Body, Capabilities, DupSource, Task, wire};
 
 /// `argv` and `env` are still to come from the pieces.
 pub fn exec(layout: &wire::Exec, cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
@@ -15,6 +15,7 @@ pub fn exec(layout: &wire::Exec, cursor: &mut Cursor<'_>) -> Result<Body, Reason
         cwd: cursor.text(layout.cwd)?,
         comm: comm.to_vec(),
         tty: layout.tty != 0,
+        capabilities: Capabilities { effective: layout.effective, permitted: layout.permitted },
     })
 }
 
@@ -62,5 +63,6 @@ pub fn denied(flags: u16, cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
         compat: flags & wire::COMPAT != 0,
         args: body.args,
         result: body.result,
+        capability: body.capability.checked_sub(1),
     })
 }

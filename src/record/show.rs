@@ -5,7 +5,10 @@
 use std::fmt::{Display, Formatter, Result};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use super::{Body, Change, DupSource, KernelFile, KernelSocket, PathArgument, Record, Target};
+use super::{
+    Body, Call, Capabilities, Change, Credentials, DupSource, KernelFile, KernelSocket, Mapping,
+    PathArgument, Record, SignalTarget, Target,
+};
 
 impl Display for Record {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -23,10 +26,11 @@ impl Display for Record {
 impl Display for Body {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
-            Body::Exec { exe, asked, interpreter, argv, env, cwd, comm, tty } => {
+            Body::Exec { exe, asked, interpreter, argv, env, cwd, comm, tty, capabilities } => {
                 write!(f, "exec {exe} asked={} cwd={}", asked.escape_ascii(), cwd.escape_ascii())?;
                 write!(f, " interpreter={} comm={}", interpreter.escape_ascii(), comm.escape_ascii())?;
-                write!(f, " tty={tty} argv={} env={}", argv.escape_ascii(), env.escape_ascii())
+                write!(f, " tty={tty} argv={} env={}", argv.escape_ascii(), env.escape_ascii())?;
+                write!(f, " {capabilities}")
             }
             Body::ExecFailed { asked, result } => {
                 write!(f, "exec_failed {} = {result}", asked.escape_ascii())
@@ -72,8 +76,33 @@ impl Display for Body {
                 write!(f, "dup {onto} {socket} {}", Address(remote))
             }
             Body::Dup { onto, source: DupSource::File(file) } => write!(f, "dup {onto} {file}"),
-            Body::Denied { number, compat, args, result } => {
-                write!(f, "denied {number}{} {args:x?} = {result}", if *compat { "/32" } else { "" })
+            Body::Denied { number, compat, args, result, capability } => {
+                write!(f, "denied {number}{} {args:x?} = {result}", if *compat { "/32" } else { "" })?;
+                capability.map_or(Ok(()), |capability| write!(f, " capability {capability}"))
+            }
+            Body::Mapping { mapping, result } => write!(f, "mapping {mapping} = {result}"),
+            Body::Call { about, call, result } => {
+                write!(f, "{} {call} = {result}", format!("{about:?}").to_lowercase())
+            }
+            Body::Ids { number, compat, before, after, result } => {
+                write!(f, "ids {number}{} ", if *compat { "/32" } else { "" })?;
+                match before {
+                    Some(before) => write!(f, "{before}")?,
+                    None => write!(f, "?")?,
+                }
+                write!(f, " -> {after} = {result}")
+            }
+            Body::Signal { signal, target: SignalTarget::Process { pid, .. }, result, .. } => {
+                write!(f, "signal {signal} to {pid} = {result}")
+            }
+            Body::Signal { signal, target: SignalTarget::Asked(asked), code, result } => {
+                write!(f, "signal {signal} to ?{asked} code {code} = {result}")
+            }
+            Body::Moved { pid, hierarchy, cgroup, .. } => {
+                write!(f, "moved {pid} to {hierarchy}:{}", cgroup.escape_ascii())
+            }
+            Body::Ring { opcode, fd, paths: [first, second] } => {
+                write!(f, "ring {opcode} {fd} {} {}", first.escape_ascii(), second.escape_ascii())
             }
             Body::Unreadable { kind, reason } => write!(f, "unreadable {kind}: {reason}"),
         }
@@ -150,6 +179,53 @@ struct Flags(u32);
 impl Display for Flags {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         if self.0 == 0 { Ok(()) } else { write!(f, " {:#x}", self.0) }
+    }
+}
+
+impl Display for Capabilities {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "capabilities={:x}/{:x}", self.effective, self.permitted)
+    }
+}
+
+impl Display for Credentials {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Credentials { uid, gid, euid, egid, suid, sgid, fsuid, fsgid, capabilities } = self;
+        write!(f, "uid={uid}/{euid}/{suid}/{fsuid} gid={gid}/{egid}/{sgid}/{fsgid} {capabilities}")
+    }
+}
+
+impl Display for Mapping {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Mapping { size, protection, flags, protect, written, known, file, .. } = self;
+        write!(f, "{}", if *protect { "protect" } else { "map" })?;
+        write!(f, " {size:#x} prot={protection} flags={flags:#x} ")?;
+        match file {
+            Some(file) => write!(f, "{file}")?,
+            None => write!(f, "{}", if *known { "anonymous" } else { "?" })?,
+        }
+        if *written { write!(f, " written") } else { Ok(()) }
+    }
+}
+
+/// Without the registers: many hold addresses, which differ from run to run.
+impl Display for Call {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let Call { number, compat, detail, target, capability, texts, unreadable, .. } = self;
+        write!(f, "{number}{}", if *compat { "/32" } else { "" })?;
+        if *detail != 0 {
+            write!(f, " detail={detail:#x}")?;
+        }
+        for text in texts.iter().filter(|text| !text.is_empty()) {
+            write!(f, " {}", text.escape_ascii())?;
+        }
+        if *unreadable {
+            write!(f, " ?")?;
+        }
+        if let Some(target) = target {
+            write!(f, " target={target}")?;
+        }
+        capability.map_or(Ok(()), |capability| write!(f, " capability {capability}"))
     }
 }
 

@@ -33,6 +33,15 @@ pub mod kind {
     pub const DENIED: u16 = 19;
     pub const PIECE: u16 = 20;
     pub const FOLD: u16 = 21;
+    pub const MAPPING: u16 = 40;
+    pub const MEMORY_CALL: u16 = 41;
+    pub const PROCESS_CALL: u16 = 42;
+    pub const KERNEL_CALL: u16 = 43;
+    pub const COMPAT_CALL: u16 = 44;
+    pub const IDS: u16 = 45;
+    pub const SIGNAL: u16 = 46;
+    pub const MOVED: u16 = 47;
+    pub const RING: u16 = 48;
     pub const CHANGE: u16 = 60;
 }
 
@@ -48,7 +57,7 @@ impl Ring {
 
     pub fn of(kind: u16) -> Ring {
         match kind {
-            ..=kind::EXIT | kind::CONNECT..=kind::DENIED => Ring::Critical,
+            ..=kind::EXIT | kind::CONNECT..=kind::DENIED | kind::IDS | kind::MOVED => Ring::Critical,
             _ => Ring::Bulk,
         }
     }
@@ -100,6 +109,7 @@ wire! {
     Exec = "lz_exec" {
         exe: File, pieces: u64, argv_size: u32, env_size: u32, argv_sent: u32, env_sent: u32,
         asked: u16, interpreter: u16, cwd: u16, tty: u8, pad: u8, comm: [u8; 16],
+        effective: u64, permitted: u64,
     }
     ExecFailed = "lz_exec_failed" { result: i64, asked: Argument, }
     Fork = "lz_fork" {
@@ -120,9 +130,29 @@ wire! {
     }
     Endpoint = "lz_endpoint" { result: i64, socket: Socket, }
     Dup = "lz_dup" { onto: u32, is_socket: u32, socket: Socket, file: File, }
-    Denied = "lz_denied" { result: i64, args: [u64; 6], number: u32, pad: u32, }
+    Denied = "lz_denied" { result: i64, args: [u64; 6], number: u32, capability: u32, }
     /// A part of an argument vector or environment; it comes before the exec that names it.
     Piece = "lz_piece" { pieces: u64, offset: u32, length: u16, is_env: u8, pad: u8, }
     /// That many more acts like the record that this thread last sent with the same slot.
     Fold = "lz_fold" { first: u64, count: u64, }
+    /// Memory that became executable.
+    Mapping = "lz_mapping" {
+        result: i64, address: u64, size: u64, file: File, protection: u32, flags: u32, protect: u8,
+        has_file: u8, written: u8, known: u8, pad: [u8; 4],
+    }
+    Call = "lz_call" {
+        result: i64, args: [u64; 6], detail: u64, target_start: u64, target_pid: u32, number: u32,
+        capability: u32, texts: [u16; 3], unreadable: u8, pad: u8,
+    }
+    Cred = "lz_cred" {
+        uid: u32, gid: u32, euid: u32, egid: u32, suid: u32, sgid: u32, fsuid: u32, fsgid: u32,
+        effective: u64, permitted: u64,
+    }
+    Ids = "lz_ids" { result: i64, before: Cred, after: Cred, number: u32, known: u32, }
+    Signal = "lz_signal" {
+        result: i64, target_start: u64, target_pid: u32, signal: u32, asked: i32, code: i32,
+    }
+    Moved = "lz_moved" { start: u64, pid: u32, hierarchy: u32, path: u16, pad: [u8; 6], }
+    /// A request handed to io_uring that has no kind of its own.
+    UringOperation = "lz_ring" { opcode: u32, fd: i32, first: u16, second: u16, pad: u32, }
 }

@@ -56,7 +56,12 @@ impl Summary {
             Act::File(act) => self.file_act(act, event),
             Act::Net(act) => self.net_act(act, event),
             Act::Exec(_) if event.outcome.is_done() => self.executed(event),
-            Act::Exec(_) | Act::Process(_) | Act::Denied(_) | Act::Sandbox(_) => {}
+            Act::Exec(_)
+            | Act::Process(_)
+            | Act::Memory(_)
+            | Act::Kernel(_)
+            | Act::Denied(_)
+            | Act::Sandbox(_) => {}
         }
     }
 

@@ -65,7 +65,7 @@ impl Story {
     }
 
     fn exec(&mut self, process: &Process) {
-        self.add(process, Act::Exec(Exec { asked: bytes("x"), env: Vec::new() }), Outcome::Done);
+        self.add(process, Act::Exec(Exec { asked: bytes("x"), ..Exec::default() }), Outcome::Done);
     }
 
     fn file(&mut self, process: &Process, act: FileAct, outcome: Outcome) {

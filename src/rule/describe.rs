@@ -3,9 +3,11 @@
 use std::fmt::Write;
 
 use super::capability;
+use super::capability::name as capability_name;
 use crate::event::{
-    Act, DupSource, Endpoint, Event, File, FileAct, FileChange, NetAct, NetAction, OpenMode, Outcome,
-    Process, ProcessAct, Protocol, SandboxAct,
+    Act, Bytes, Call, Credentials, DupSource, Endpoint, Event, File, FileAct, FileChange, KernelAct,
+    MemoryAct, NetAct, NetAction, OpenMode, Outcome, Process, ProcessAct, ProcessCall, Protocol, Region,
+    SandboxAct, Target,
 };
 
 /// The longest name that is shown whole, in bytes.
@@ -69,7 +71,9 @@ fn act(act: &Act, done: bool) -> String {
         Act::Process(act) => process_act(act),
         Act::File(act) => format!("{}{}", if done { "" } else { "tried: " }, file_act(act)),
         Act::Net(act) => net_act(act),
-        Act::Denied(denied) => format!("called {}", escape(&denied.call)),
+        Act::Memory(act) => memory_act(act),
+        Act::Kernel(act) => kernel_act(act),
+        Act::Denied(call) => format!("called {}", called(call)),
         Act::Sandbox(act) => sandbox_act(act),
     }
 }
@@ -82,7 +86,98 @@ fn process_act(act: &ProcessAct) -> String {
         ProcessAct::Dup { onto, source } => {
             format!("copied {} onto standard {}", dup_source(source), stream(*onto))
         }
+        ProcessAct::Ids { before, after, .. } => ids(before.as_ref(), after),
+        ProcessAct::Signal { signal, target } => format!("sent signal {signal} to {}", aim(target.as_ref())),
+        ProcessAct::Call { what, call } => process_call(*what, call),
     }
+}
+
+fn process_call(what: ProcessCall, call: &Call) -> String {
+    let target = || aim(call.target.as_ref());
+    match what {
+        ProcessCall::Trace if call.args[0] == 0 => "asked to be traced by its parent".to_owned(),
+        ProcessCall::Trace => format!("traced {} (request {:#x})", target(), call.args[0]),
+        ProcessCall::ReadMemory => format!("read the memory of {}", target()),
+        ProcessCall::WriteMemory => format!("wrote into the memory of {}", target()),
+        ProcessCall::TakeDescriptor => format!("took a descriptor from {}", target()),
+        ProcessCall::Name => format!("named its thread {}", texts(&call.texts)),
+        ProcessCall::Session => "began a session of its own".to_owned(),
+        _ => format!("called {}", called(call)),
+    }
+}
+
+fn aim(target: Option<&Target>) -> String {
+    match target {
+        Some(target) => {
+            format!("process {} ({}, {})", target.pid, escape(&target.exe), target.relation.name())
+        }
+        None => "a process that was not found".to_owned(),
+    }
+}
+
+fn ids(before: Option<&Credentials>, after: &Credentials) -> String {
+    let shown = |it: &Credentials| {
+        let (uid, gid, caps) = (it.ids.euid, it.ids.egid, it.capabilities.effective);
+        format!("user {uid}, group {gid}, capabilities {caps:#x}")
+    };
+    match before {
+        Some(before) => format!("changed from {} to {}", shown(before), shown(after)),
+        None => format!("became {}", shown(after)),
+    }
+}
+
+fn memory_act(act: &MemoryAct) -> String {
+    match act {
+        MemoryAct::Map(region) => format!("mapped {}", memory_region(region)),
+        MemoryAct::Protect(region) => format!("made executable: {}", memory_region(region)),
+        MemoryAct::Memfd(call) => format!("made a file in memory, {}", texts(&call.texts)),
+        MemoryAct::SecretMemfd(_) => "made a secret file in memory".to_owned(),
+        MemoryAct::UserFault(_) => "asked to handle page faults (userfaultfd)".to_owned(),
+    }
+}
+
+fn memory_region(region: &Region) -> String {
+    let what = match &region.file {
+        Some(file) => format!("of {}", escape(&file.path)),
+        None => "of anonymous memory".to_owned(),
+    };
+    let write = if region.write { "writable and executable" } else { "executable" };
+    let written = if region.written { ", written before" } else { "" };
+    format!("{} bytes {what} ({write}{written})", region.size)
+}
+
+fn kernel_act(act: &KernelAct) -> String {
+    match act {
+        KernelAct::Call(call) => format!("called {}", called(call)),
+        KernelAct::Compat(call) => format!("used the 32-bit entry of the kernel, first for {}", called(call)),
+        KernelAct::Unfinished(call) => format!("was still in {} when the run ended", called(call)),
+        KernelAct::Moved { cgroup, .. } => format!("was moved to the cgroup {}", escape(cgroup)),
+        KernelAct::Ring { operation, paths } if paths.is_empty() => {
+            format!("handed {} to io_uring", escape(operation))
+        }
+        KernelAct::Ring { operation, paths } => {
+            format!("handed {} of {} to io_uring", escape(operation), texts(paths))
+        }
+    }
+}
+
+/// The call with its strings, and what was missing.
+fn called(call: &Call) -> String {
+    let mut text = escape(&call.call);
+    if !call.texts.is_empty() {
+        let _ = write!(text, " ({})", texts(&call.texts));
+    }
+    if let Some(target) = &call.target {
+        let _ = write!(text, " on {}", aim(Some(target)));
+    }
+    if let Some(capability) = call.capability {
+        let _ = write!(text, ", which needs {}", capability_name(capability));
+    }
+    text
+}
+
+fn texts(texts: &[Bytes]) -> String {
+    texts.iter().map(|text| format!("\"{}\"", escape(text))).collect::<Vec<_>>().join(", ")
 }
 
 fn stream(number: u8) -> &'static str {

@@ -21,18 +21,22 @@ pub use table::FIELDS;
 pub enum Category {
     Exec,
     Process,
+    Memory,
     File,
     Net,
+    Kernel,
     Denied,
     Sandbox,
 }
 
 impl Category {
-    pub const ALL: [Category; 6] = [
+    pub const ALL: [Category; 8] = [
         Category::Exec,
         Category::Process,
+        Category::Memory,
         Category::File,
         Category::Net,
+        Category::Kernel,
         Category::Denied,
         Category::Sandbox,
     ];
@@ -41,6 +45,8 @@ impl Category {
         match self {
             Category::Exec => "exec",
             Category::Process => "process",
+            Category::Memory => "memory",
+            Category::Kernel => "kernel",
             Category::File => "file",
             Category::Net => "net",
             Category::Denied => "denied",
@@ -52,6 +58,8 @@ impl Category {
         match event.act {
             Act::Exec(_) => Category::Exec,
             Act::Process(_) => Category::Process,
+            Act::Memory(_) => Category::Memory,
+            Act::Kernel(_) => Category::Kernel,
             Act::File(_) => Category::File,
             Act::Net(_) => Category::Net,
             Act::Denied(_) => Category::Denied,

@@ -13,11 +13,14 @@ use super::parse;
 use super::subject::{ProgramFacts, Subject};
 use crate::event::{Event, Program, ProgramId};
 
+/// Rules are filed by category.
+const CATEGORIES: usize = Category::ALL.len();
+
 /// Rules, checked and compiled.
 pub struct RuleSet {
     rules: Vec<Rule>,
     /// In the order of [`Category::ALL`].
-    categories: [CategoryRules; 6],
+    categories: [CategoryRules; CATEGORIES],
 }
 
 /// The rules of one category, by what can make them match.
@@ -54,7 +57,7 @@ impl RuleSet {
     }
 
     fn compile(rules: Vec<Rule>) -> RuleSet {
-        let mut categories: [CategoryRules; 6] = Default::default();
+        let mut categories: [CategoryRules; CATEGORIES] = Default::default();
         for (at, rule) in rules.iter().enumerate() {
             categories[rule.category as usize].file(rule, at as RuleAt);
         }
@@ -156,7 +159,7 @@ pub struct Matcher<'r> {
 /// A program, and the rules that its events can match.
 struct Known {
     facts: Option<ProgramFacts>,
-    rules: [std::sync::OnceLock<Box<[RuleAt]>>; 6],
+    rules: [std::sync::OnceLock<Box<[RuleAt]>>; CATEGORIES],
 }
 
 /// A rule that matched an event.

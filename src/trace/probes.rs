@@ -22,18 +22,20 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/la
 
 /// Name of a probe and the tracepoint it hangs on, in the order of attaching: the sieve comes last,
 /// when its handlers are in place.
-const PROBES: [(&str, &str); 4] = [
+const PROBES: [(&str, &str); 6] = [
     ("fork", "sched_process_fork"),
     ("exit", "sched_process_exit"),
     ("exec", "sched_process_exec"),
+    ("moved", "cgroup_attach_task"),
+    ("signal", "signal_generate"),
     ("sys_exit", "sys_exit"),
 ];
 
 /// Probes on what not every supported kernel has; a watch without them says so.
-const OPTIONAL: [(&str, &str); 1] = [("uring", "io_uring_submit_req")];
+const OPTIONAL: [(&str, &str); 2] = [("uring", "io_uring_submit_req"), ("capability", "cap_capable")];
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
-const HANDLERS: [(u32, &str); 9] = [
+const HANDLERS: [(u32, &str); 15] = [
     (0, "denied"),
     (1, "exec_failed"),
     (2, "open"),
@@ -41,6 +43,12 @@ const HANDLERS: [(u32, &str); 9] = [
     (4, "file_chmod"),
     (5, "socket"),
     (6, "dup"),
+    (7, "mapping"),
+    (8, "call"),
+    (9, "call"),
+    (10, "call"),
+    (11, "ids"),
+    (12, "signal_call"),
     (16, "change"),
     (17, "file_change"),
 ];
@@ -252,8 +260,8 @@ fn fill_handlers(ebpf: &mut Ebpf) -> Result<(), TraceError> {
 
 /// Init by its pidfd (what it forks inherits the mark), the cgroup by its descriptor.
 fn mark(ebpf: &mut Ebpf, target: &Target<'_>) -> Result<(), TraceError> {
-    /// `struct ours` of ebpf/task.h: `seeded`, then the fold table.
-    const OURS: usize = 8 + 16 * (6 + 3) * 8;
+    /// `struct ours` of ebpf/task.h: `seeded`, the fold table, credentials, the last question.
+    const OURS: usize = 8 + 16 * (6 + 3) * 8 + 48 + 8 + 16 + 8;
     let mut seeded = [0; OURS];
     seeded[0] = 1;
     let tasks = map_fd(ebpf, "tasks")?;

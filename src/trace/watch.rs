@@ -25,7 +25,8 @@ use crate::sys::ring::{Reached, Ring};
 const MARGIN: Duration = Duration::from_millis(10);
 
 /// Loss counters of the probes, by `enum lz_family` of ebpf/wire.h.
-const FAMILIES: [Family; 4] = [Family::Process, Family::File, Family::Network, Family::Kernel];
+const FAMILIES: [Family; 5] =
+    [Family::Process, Family::File, Family::Network, Family::Kernel, Family::Memory];
 
 /// An attached set of probes. Dropping it detaches them.
 pub struct Watch {

@@ -152,37 +152,43 @@ fn take(stream: &mut Stream, bytes: &[u8]) {
 /// With LAZARET_FIXTURES=DIR, the first record of each kind becomes DIR/<stem>.bin, together with
 /// the earlier ones that it refers to (layout: ebpf/wire.h).
 fn keep_fixture(bytes: &[u8]) {
-    const STEMS: [&str; 22] = [
-        "",
-        "exec",
-        "exec_failed",
-        "fork",
-        "exit",
-        "open",
-        "open_failed",
-        "rename",
-        "link",
-        "symlink",
-        "unlink",
-        "mkdir",
-        "chmod",
-        "file_chmod",
-        "connect",
-        "bind",
-        "listen",
-        "send",
-        "dup",
-        "denied",
-        "piece",
-        "fold",
+    const STEMS: [(u8, &str); 31] = [
+        (1, "exec"),
+        (2, "exec_failed"),
+        (3, "fork"),
+        (4, "exit"),
+        (5, "open"),
+        (6, "open_failed"),
+        (7, "rename"),
+        (8, "link"),
+        (9, "symlink"),
+        (10, "unlink"),
+        (11, "mkdir"),
+        (12, "chmod"),
+        (13, "file_chmod"),
+        (14, "connect"),
+        (15, "bind"),
+        (16, "listen"),
+        (17, "send"),
+        (18, "dup"),
+        (19, "denied"),
+        (20, "piece"),
+        (21, "fold"),
+        (40, "mapping"),
+        (41, "memory_call"),
+        (42, "process_call"),
+        (43, "kernel_call"),
+        (44, "compat_call"),
+        (45, "ids"),
+        (46, "signal"),
+        (47, "moved"),
+        (48, "ring"),
+        (60, "change"),
     ];
     thread_local!(static EARLIER: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) });
     let Some(dir) = std::env::var_os("LAZARET_FIXTURES") else { return };
     let word = |bytes: &[u8], at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
-    let stem = match bytes[4] {
-        60 => "change",
-        kind => STEMS[usize::from(kind)],
-    };
+    let Some((_, stem)) = STEMS.into_iter().find(|(kind, _)| *kind == bytes[4]) else { return };
     let belongs = |earlier: &&Vec<u8>| match stem {
         "exec" => earlier[4] == 20 && word(earlier, 56) == word(bytes, 88),
         "fold" => word(earlier, 8) == word(bytes, 56),

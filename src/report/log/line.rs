@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::text::{self, arguments, digest};
 use crate::event::{
-    Act, Bytes, Denied, DupSource, Endpoint, Exec, Executable, Family, File, FileAct, FileChange, FileKind,
-    Ids, Inode, NetAct, NetAction, OpenMode, Origin, Phase, ProcessAct, ProcessKey, Protocol, SandboxAct,
+    Act, Bytes, Call, Capabilities, Credentials, DupSource, Endpoint, Exec, Executable, Family, File,
+    FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin,
+    Phase, ProcessAct, ProcessCall, ProcessKey, Protocol, Region, Relation, SandboxAct, Target,
 };
 
 /// A line as it is written.
@@ -146,12 +147,12 @@ fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-fn is_one(count: &u64) -> bool {
-    *count == 1
-}
-
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+fn is_one(count: &u64) -> bool {
+    *count == 1
 }
 
 fn is_plain(permissions: &u16) -> bool {
@@ -200,6 +201,9 @@ macro_rules! optional {
 optional!(optional_inode, Inode, "InodeDef");
 optional!(optional_file, File, "FileDef");
 optional!(optional_endpoint, Endpoint, "EndpointDef");
+optional!(optional_capabilities, Capabilities, "CapabilitiesDef");
+optional!(optional_credentials, Credentials, "CredentialsDef");
+optional!(optional_target, Target, "TargetDef");
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Phase", rename_all = "snake_case")]
@@ -306,9 +310,11 @@ enum OriginDef {
 enum ActDef {
     Exec(#[serde(with = "ExecDef")] Exec),
     Process(#[serde(with = "ProcessActDef")] ProcessAct),
+    Memory(#[serde(with = "MemoryActDef")] MemoryAct),
     File(#[serde(with = "FileActDef")] FileAct),
     Net(#[serde(with = "NetActDef")] NetAct),
-    Denied(#[serde(with = "DeniedDef")] Denied),
+    Kernel(#[serde(with = "KernelActDef")] KernelAct),
+    Denied(#[serde(with = "CallDef")] Call),
     Sandbox(#[serde(with = "SandboxActDef")] SandboxAct),
 }
 
@@ -319,6 +325,8 @@ struct ExecDef {
     asked: Bytes,
     #[serde(with = "arguments")]
     env: Vec<Bytes>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_capabilities")]
+    capabilities: Option<Capabilities>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -337,6 +345,124 @@ enum ProcessActDef {
         onto: u8,
         #[serde(with = "DupSourceDef")]
         source: DupSource,
+    },
+    Ids {
+        #[serde(with = "text")]
+        call: Bytes,
+        #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_credentials")]
+        before: Option<Credentials>,
+        #[serde(with = "CredentialsDef")]
+        after: Credentials,
+    },
+    Signal {
+        signal: u32,
+        #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_target")]
+        target: Option<Target>,
+    },
+    Call {
+        #[serde(with = "ProcessCallDef")]
+        what: ProcessCall,
+        #[serde(with = "CallDef")]
+        call: Call,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "ProcessCall", rename_all = "snake_case")]
+enum ProcessCallDef {
+    Trace,
+    ReadMemory,
+    WriteMemory,
+    AdviseMemory,
+    TakeDescriptor,
+    Session,
+    Seccomp,
+    Personality,
+    Groups,
+    Name,
+    Control,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Capabilities", deny_unknown_fields)]
+struct CapabilitiesDef {
+    effective: u64,
+    permitted: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Credentials", deny_unknown_fields)]
+struct CredentialsDef {
+    #[serde(with = "IdsDef")]
+    ids: Ids,
+    suid: u32,
+    sgid: u32,
+    fsuid: u32,
+    fsgid: u32,
+    #[serde(with = "CapabilitiesDef")]
+    capabilities: Capabilities,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Target", deny_unknown_fields)]
+struct TargetDef {
+    #[serde(with = "ProcessKeyDef")]
+    key: ProcessKey,
+    pid: u32,
+    #[serde(with = "text")]
+    exe: Bytes,
+    #[serde(with = "RelationDef")]
+    relation: Relation,
+    verified: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Relation", rename_all = "snake_case")]
+enum RelationDef {
+    Own,
+    Descendant,
+    Ancestor,
+    Other,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "MemoryAct", rename_all = "snake_case", deny_unknown_fields)]
+enum MemoryActDef {
+    Map(#[serde(with = "RegionDef")] Region),
+    Protect(#[serde(with = "RegionDef")] Region),
+    Memfd(#[serde(with = "CallDef")] Call),
+    SecretMemfd(#[serde(with = "CallDef")] Call),
+    UserFault(#[serde(with = "CallDef")] Call),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Region", deny_unknown_fields)]
+struct RegionDef {
+    size: u64,
+    #[serde(default, skip_serializing_if = "is_false")]
+    write: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    written: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_file")]
+    file: Option<File>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "KernelAct", rename_all = "snake_case", deny_unknown_fields)]
+enum KernelActDef {
+    Call(#[serde(with = "CallDef")] Call),
+    Compat(#[serde(with = "CallDef")] Call),
+    Unfinished(#[serde(with = "CallDef")] Call),
+    Moved {
+        hierarchy: u32,
+        #[serde(with = "text")]
+        cgroup: Bytes,
+    },
+    Ring {
+        #[serde(with = "text")]
+        operation: Bytes,
+        #[serde(default, skip_serializing_if = "Vec::is_empty", with = "arguments")]
+        paths: Vec<Bytes>,
     },
 }
 
@@ -514,14 +640,22 @@ enum EndpointDef {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(remote = "Denied", deny_unknown_fields)]
-struct DeniedDef {
+#[serde(remote = "Call", deny_unknown_fields)]
+struct CallDef {
     #[serde(with = "text")]
     call: Bytes,
     number: u32,
     #[serde(default, skip_serializing_if = "is_false")]
     compat: bool,
     args: [u64; 6],
+    #[serde(default, skip_serializing_if = "is_zero")]
+    detail: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "arguments")]
+    texts: Vec<Bytes>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_target")]
+    target: Option<Target>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    capability: Option<u8>,
 }
 
 #[derive(Serialize, Deserialize)]

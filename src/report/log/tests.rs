@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::*;
 use crate::event::{
-    Act, Bytes, Denied, DupSource, Endpoint, Event, EventId, Exec, Executable, Family, File, FileAct,
-    FileChange, FileKind, Ids, Inode, NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process,
-    ProcessAct, ProcessKey, Program, ProgramId, Protocol, SandboxAct,
+    Act, Bytes, Call, Capabilities, Credentials, DupSource, Endpoint, Event, EventId, Exec, Executable,
+    Family, File, FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, NetAct, NetAction,
+    OpenMode, Origin, Outcome, Phase, Process, ProcessAct, ProcessCall, ProcessKey, Program, ProgramId,
+    Protocol, Region, Relation, SandboxAct, Target,
 };
 use crate::report::document::{CoverageState, Exit, ExitReason, Recording};
 
@@ -59,14 +60,22 @@ fn process(program: &Arc<Program>) -> Process {
 
 fn every_act() -> Vec<Act> {
     let mut acts = vec![
-        Act::Exec(Exec { asked: bytes(b"./x\xff"), env: vec![bytes(b"A=b"), bytes(b"")] }),
+        Act::Exec(Exec {
+            asked: bytes(b"./x\xff"),
+            env: vec![bytes(b"A=b"), bytes(b"")],
+            capabilities: Some(SETS),
+        }),
         Act::Process(ProcessAct::Fork { child: ProcessKey { pid: 1, start: 2 }, child_pid: 3 }),
         Act::Process(ProcessAct::Exit { code: 255, signal: 9 }),
-        Act::Denied(Denied {
+        Act::Denied(Call {
             call: bytes(b"add_key"),
             number: 248,
             compat: true,
             args: [u64::MAX, 0, 1, 2, 3, 4],
+            detail: u64::MAX,
+            texts: vec![bytes(b"user\xff"), bytes(b"")],
+            target: Some(target()),
+            capability: Some(40),
         }),
         Act::Sandbox(SandboxAct::Phase),
         Act::Sandbox(SandboxAct::Limit { name: "memory".into() }),
@@ -74,9 +83,58 @@ fn every_act() -> Vec<Act> {
     ];
     acts.extend(Family::ALL.map(|family| Act::Sandbox(SandboxAct::Lost { family, records: 5 })));
     acts.extend(dup_sources().into_iter().map(|source| Act::Process(ProcessAct::Dup { onto: 2, source })));
+    acts.extend(process_acts().into_iter().map(Act::Process));
+    acts.extend(memory_acts().into_iter().map(Act::Memory));
+    acts.extend(kernel_acts().into_iter().map(Act::Kernel));
     acts.extend(file_acts().into_iter().map(Act::File));
     acts.extend(net_acts().into_iter().map(Act::Net));
     acts
+}
+
+const SETS: Capabilities = Capabilities { effective: u64::MAX, permitted: 1 };
+
+fn target() -> Target {
+    let key = ProcessKey { pid: 9, start: 10 };
+    Target { key, pid: 2, exe: bytes(b"/sbin/x\xff"), relation: Relation::Ancestor, verified: true }
+}
+
+fn process_acts() -> Vec<ProcessAct> {
+    let ids = Ids { uid: 1, gid: 2, euid: 3, egid: 4 };
+    let after = Credentials { ids, suid: 5, sgid: 6, fsuid: 7, fsgid: 8, capabilities: SETS };
+    let mut acts = vec![
+        ProcessAct::Ids { call: bytes(b"setuid"), before: None, after },
+        ProcessAct::Ids { call: bytes(b"capset"), before: Some(Credentials::default()), after },
+        ProcessAct::Signal { signal: 9, target: None },
+    ];
+    let relations = [Relation::Own, Relation::Descendant, Relation::Ancestor, Relation::Other];
+    acts.extend(relations.map(|relation| {
+        let target = Some(Target { relation, verified: false, ..target() });
+        ProcessAct::Signal { signal: 64, target }
+    }));
+    acts.extend(ProcessCall::ALL.map(|what| ProcessAct::Call { what, call: Call::default() }));
+    acts
+}
+
+fn memory_acts() -> Vec<MemoryAct> {
+    let region = Region { size: u64::MAX, write: true, written: true, file: Some(plain(b"memfd:x")) };
+    vec![
+        MemoryAct::Map(region),
+        MemoryAct::Protect(Region::default()),
+        MemoryAct::Memfd(Call::default()),
+        MemoryAct::SecretMemfd(Call::default()),
+        MemoryAct::UserFault(Call::default()),
+    ]
+}
+
+fn kernel_acts() -> Vec<KernelAct> {
+    vec![
+        KernelAct::Call(Call::default()),
+        KernelAct::Compat(Call::default()),
+        KernelAct::Unfinished(Call::default()),
+        KernelAct::Moved { hierarchy: 3, cgroup: bytes(b"/x\xff") },
+        KernelAct::Ring { operation: bytes(b"unlinkat"), paths: vec![bytes(b"/etc/x\xff")] },
+        KernelAct::Ring { operation: bytes(b"nop"), paths: Vec::new() },
+    ]
 }
 
 fn dup_sources() -> Vec<DupSource> {
@@ -385,7 +443,8 @@ fn evidence_has_a_bound_too() {
 #[test]
 fn a_list_that_the_kernel_would_not_take_is_refused_on_both_sides() {
     let mut event = every_event().remove(0);
-    event.act = Act::Exec(Exec { asked: bytes(b"x"), env: vec![bytes(b""); LIST_MAX + 1] });
+    event.act =
+        Act::Exec(Exec { asked: bytes(b"x"), env: vec![bytes(b""); LIST_MAX + 1], ..Exec::default() });
     let mut writer = Writer::new(Vec::new(), &header()).unwrap();
     writer.write(&event).unwrap();
     assert_eq!(writer.counters().omitted, 1);

@@ -1,24 +1,35 @@
 //! The table of fields, in the order in which they are listed.
 
 use super::read::{
-    asked, denied, dup, env, errno, file_actions, file_capabilities, file_flags, file_kind, ip, is_local,
-    is_own_exe, is_public, layer, net_act, new_mode, open_mode, origin, owner, port, process_act,
-    process_action, protocol, protocol_name, sandbox_action, symlink_target, times, unix_path, xattr,
-    xattr_value,
+    arg, asked, call, call_texts, capabilities, changed, dup, env, errno, file_actions, file_capabilities,
+    file_flags, file_kind, gained, ip, is_local, is_own_exe, is_public, kernel_act, kernel_action, layer,
+    memory_action, namespaces, net_act, new_mode, open_mode, origin, owner, port, process_act,
+    process_action, protocol, protocol_name, region, ring_paths, sandbox_action, symlink_target, target,
+    times, unix_path, xattr, xattr_value,
 };
 use super::{Category, Field, Read};
-use crate::event::{Act, DupSource, Origin, Phase, ProcessAct, Protocol, SandboxAct};
+use crate::event::{Act, DupSource, KernelAct, Origin, Phase, ProcessAct, Protocol, SandboxAct};
+use crate::rule::capability;
 use crate::rule::identity;
 use crate::rule::subject::{directory, extension, hidden, name, proc_pid, temporary};
 
-const ACTORS: &[Category] =
-    &[Category::Exec, Category::Process, Category::File, Category::Net, Category::Denied];
+const ACTORS: &[Category] = &[
+    Category::Exec,
+    Category::Process,
+    Category::Memory,
+    Category::File,
+    Category::Net,
+    Category::Kernel,
+    Category::Denied,
+];
 const EXEC: &[Category] = &[Category::Exec];
 const PROCESS: &[Category] = &[Category::Process];
 const FILE: &[Category] = &[Category::File];
 const NET: &[Category] = &[Category::Net];
 const REMOTE: &[Category] = &[Category::Net, Category::Process];
-const DENIED: &[Category] = &[Category::Denied];
+const MEMORY: &[Category] = &[Category::Memory];
+const KERNEL: &[Category] = &[Category::Kernel];
+const CALLS: &[Category] = &[Category::Process, Category::Memory, Category::Kernel, Category::Denied];
 const SANDBOX: &[Category] = &[Category::Sandbox];
 
 const fn event(categories: &'static [Category], name: &'static str, read: Read, doc: &'static str) -> Field {
@@ -262,6 +273,12 @@ pub static FIELDS: &[Field] = &[
     ),
     // exec
     event(EXEC, "asked", Read::Text(asked), "the name passed to execve(2), unresolved; the program's word"),
+    event(
+        EXEC,
+        "capabilities",
+        Read::Texts(capabilities),
+        "each effective capability of the new program, by name (sys_admin)",
+    ),
     event(EXEC, "env", Read::Texts(env), "each variable of the environment as NAME=value"),
     // file
     one_of(
@@ -543,12 +560,30 @@ pub static FIELDS: &[Field] = &[
     ),
     // process
     one_of(
-        &["fork", "exit", "dup"],
+        &[
+            "fork",
+            "exit",
+            "dup",
+            "ids",
+            "signal",
+            "trace",
+            "read_memory",
+            "write_memory",
+            "advise_memory",
+            "take_descriptor",
+            "session",
+            "seccomp",
+            "personality",
+            "groups",
+            "name",
+            "control",
+        ],
         event(
             PROCESS,
             "process.action",
             Read::Text(process_action),
-            "what happened; dup: a descriptor was copied onto a standard stream",
+            "what happened; dup: a descriptor was copied onto a standard stream; ids: credentials changed; \
+             control: prctl(2) with any other option of note",
         ),
     ),
     stable(event(
@@ -600,21 +635,192 @@ pub static FIELDS: &[Field] = &[
         }),
         "path of the copied file",
     ),
-    // denied
-    stable(event(DENIED, "call", Read::Text(|s| Some(&denied(s)?.call)), "name of the refused system call")),
-    stable(event(DENIED, "call.number", Read::Number(|s| Some(denied(s)?.number.into())), "its number")),
     stable(event(
-        DENIED,
+        PROCESS,
+        "signal.number",
+        Read::Number(|s| match process_act(s)? {
+            ProcessAct::Signal { signal, .. } => Some((*signal).into()),
+            _ => None,
+        }),
+        "the signal that was sent",
+    )),
+    event(
+        CALLS,
+        "target.pid",
+        Read::Number(|s| Some(target(s)?.pid.into())),
+        "the process that the act is aimed at, as the image sees it",
+    ),
+    event(
+        CALLS,
+        "target.exe.path",
+        Read::Text(|s| Some(&target(s)?.exe)),
+        "the file that this process runs from",
+    ),
+    event(
+        CALLS,
+        "target.exe.name",
+        Read::Text(|s| Some(name(&target(s)?.exe))),
+        "last component of target.exe.path",
+    ),
+    one_of(
+        &["own", "descendant", "ancestor", "other"],
+        event(
+            CALLS,
+            "target.relation",
+            Read::Text(|s| Some(target(s)?.relation.name().as_bytes())),
+            "how this process stands to the one that acts; own is itself",
+        ),
+    ),
+    event(
+        CALLS,
+        "target.verified",
+        Read::Flag(|s| Some(target(s)?.verified)),
+        "the target is the kernel's own, not found by the number that was passed",
+    ),
+    stable(event(
+        PROCESS,
+        "from.euid",
+        Read::Number(|s| Some(changed(s)?.0?.ids.euid.into())),
+        "effective user id before the change, of process.action ids",
+    )),
+    stable(event(
+        PROCESS,
+        "to.euid",
+        Read::Number(|s| Some(changed(s)?.1.ids.euid.into())),
+        "effective user id after the change",
+    )),
+    stable(event(
+        PROCESS,
+        "to.uid",
+        Read::Number(|s| Some(changed(s)?.1.ids.uid.into())),
+        "real user id after the change",
+    )),
+    stable(event(
+        PROCESS,
+        "to.egid",
+        Read::Number(|s| Some(changed(s)?.1.ids.egid.into())),
+        "effective group id after the change",
+    )),
+    event(
+        PROCESS,
+        "gained",
+        Read::Texts(gained),
+        "each capability that became effective by the change, by name (sys_admin)",
+    ),
+    // memory
+    one_of(
+        &["map", "protect", "memfd", "secret_memfd", "user_fault"],
+        event(
+            MEMORY,
+            "memory.action",
+            Read::Text(memory_action),
+            "what was done; map and protect: memory became executable, beyond what a loader maps from the image",
+        ),
+    ),
+    stable(event(
+        MEMORY,
+        "memory.write",
+        Read::Flag(|s| Some(region(s)?.write)),
+        "the executable region is writable as well",
+    )),
+    stable(event(
+        MEMORY,
+        "memory.written",
+        Read::Flag(|s| Some(region(s)?.written)),
+        "something was written into the region before it became executable",
+    )),
+    stable(event(
+        MEMORY,
+        "memory.anonymous",
+        Read::Flag(|s| Some(region(s)?.file.is_none())),
+        "no file is mapped there",
+    )),
+    event(MEMORY, "memory.size", Read::Number(|s| Some(region(s)?.size)), "bytes of the region"),
+    event(
+        MEMORY,
+        "memory.path",
+        Read::Text(|s| Some(&region(s)?.file.as_ref()?.path)),
+        "the file that is mapped",
+    ),
+    one_of(
+        ORIGINS,
+        event(
+            MEMORY,
+            "memory.origin",
+            Read::Text(|s| Some(origin(region(s)?.file.as_ref()?.origin))),
+            "where the mapped file came from, as exe.origin",
+        ),
+    ),
+    // kernel
+    one_of(
+        &["call", "compat", "unfinished", "moved", "ring"],
+        event(
+            KERNEL,
+            "kernel.action",
+            Read::Text(kernel_action),
+            "call: one that was not refused; compat: the process's first 32-bit call; unfinished: not \
+             returned when the run ended; moved: to another cgroup; ring: handed to io_uring",
+        ),
+    ),
+    event(
+        KERNEL,
+        "kernel.cgroup",
+        Read::Text(|s| match kernel_act(s)? {
+            KernelAct::Moved { cgroup, .. } => Some(cgroup),
+            _ => None,
+        }),
+        "the cgroup that a process was moved to, from the root of its hierarchy",
+    ),
+    stable(event(
+        KERNEL,
+        "ring.operation",
+        Read::Text(|s| match kernel_act(s)? {
+            KernelAct::Ring { operation, .. } => Some(operation),
+            _ => None,
+        }),
+        "name of the operation handed to io_uring",
+    )),
+    event(KERNEL, "ring.path", Read::Texts(ring_paths), "each path of the operation"),
+    event(
+        &[Category::Kernel, Category::Denied],
+        "namespaces",
+        Read::Texts(namespaces),
+        "each namespace that clone, clone3, unshare or setns is about: user, pid, mount, net, uts, ipc, \
+         cgroup, time",
+    ),
+    // calls: refused, or told by their registers
+    stable(event(CALLS, "call", Read::Text(|s| Some(&call(s)?.call)), "name of the system call")),
+    stable(event(CALLS, "call.number", Read::Number(|s| Some(call(s)?.number.into())), "its number")),
+    stable(event(
+        CALLS,
         "call.compat",
-        Read::Flag(|s| Some(denied(s)?.compat)),
+        Read::Flag(|s| Some(call(s)?.compat)),
         "made through the 32-bit entry (int 0x80)",
     )),
-    event(DENIED, "call.arg0", Read::Number(|s| Some(denied(s)?.args[0])), "first argument register"),
-    event(DENIED, "call.arg1", Read::Number(|s| Some(denied(s)?.args[1])), "second argument register"),
-    event(DENIED, "call.arg2", Read::Number(|s| Some(denied(s)?.args[2])), "third argument register"),
-    event(DENIED, "call.arg3", Read::Number(|s| Some(denied(s)?.args[3])), "fourth argument register"),
-    event(DENIED, "call.arg4", Read::Number(|s| Some(denied(s)?.args[4])), "fifth argument register"),
-    event(DENIED, "call.arg5", Read::Number(|s| Some(denied(s)?.args[5])), "sixth argument register"),
+    event(CALLS, "call.arg0", Read::Number(|s| arg(s, 0)), "first argument register"),
+    event(CALLS, "call.arg1", Read::Number(|s| arg(s, 1)), "second argument register"),
+    event(CALLS, "call.arg2", Read::Number(|s| arg(s, 2)), "third argument register"),
+    event(CALLS, "call.arg3", Read::Number(|s| arg(s, 3)), "fourth argument register"),
+    event(CALLS, "call.arg4", Read::Number(|s| arg(s, 4)), "fifth argument register"),
+    event(CALLS, "call.arg5", Read::Number(|s| arg(s, 5)), "sixth argument register"),
+    event(
+        CALLS,
+        "call.detail",
+        Read::Number(|s| Some(call(s)?.detail)),
+        "of clone, clone3 and unshare the flags, of bpf the type of the program or map; else 0",
+    ),
+    event(
+        CALLS,
+        "call.text",
+        Read::Texts(call_texts),
+        "each string among the arguments, read when the call returned; the program's word",
+    ),
+    stable(event(
+        CALLS,
+        "call.capability",
+        Read::Text(|s| Some(capability::name(call(s)?.capability?).as_bytes())),
+        "the capability that the call asked for and did not have, by name (sys_admin), where the kernel tells",
+    )),
     // sandbox
     one_of(
         &["phase", "limit", "held", "lost"],

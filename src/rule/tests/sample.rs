@@ -61,7 +61,11 @@ pub fn event(id: u64, program: &Arc<Program>, act: Act) -> Event {
 }
 
 pub fn exec(env: &[&str]) -> Act {
-    Act::Exec(Exec { asked: bytes("x"), env: env.iter().map(|variable| bytes(variable)).collect() })
+    Act::Exec(Exec {
+        asked: bytes("x"),
+        env: env.iter().map(|variable| bytes(variable)).collect(),
+        capabilities: Some(Capabilities { effective: 1 << 21, permitted: 1 << 21 }),
+    })
 }
 
 pub fn open(path: &str, origin: Origin, mode: OpenMode) -> Act {
@@ -88,7 +92,12 @@ fn dup(onto: u8, source: DupSource) -> Act {
 }
 
 fn denied(call: &str, arg0: u64) -> Act {
-    Act::Denied(Denied { call: bytes(call), number: 1, compat: false, args: [arg0, 0, 0, 0, 0, 0] })
+    Act::Denied(Call { call: bytes(call), number: 1, args: [arg0, 0, 0, 0, 0, 0], ..Call::default() })
+}
+
+fn target() -> Target {
+    let key = ProcessKey { pid: 9, start: 10 };
+    Target { key, pid: 2, exe: bytes("/usr/sbin/sshd"), relation: Relation::Other, verified: true }
 }
 
 /// Programs of several origins, one descending from the other.
@@ -161,6 +170,36 @@ fn acts() -> Vec<Act> {
     ]);
     acts.push(Act::Process(ProcessAct::Fork { child: ProcessKey { pid: 1, start: 1 }, child_pid: 2 }));
     acts.push(Act::Process(ProcessAct::Exit { code: 1, signal: 0 }));
+    let call = |name: &str| Call {
+        call: bytes(name),
+        args: [0x1000_0000, 0x2000_0000, 0, 0, 0, 0],
+        texts: vec![bytes("kworker/0:1"), bytes("/mnt")],
+        target: Some(target()),
+        capability: Some(21),
+        ..Call::default()
+    };
+    acts.extend(
+        ["mount", "unshare", "setns", "bpf", "chroot"].map(|it| Act::Kernel(KernelAct::Call(call(it)))),
+    );
+    acts.push(Act::Kernel(KernelAct::Compat(call("open"))));
+    acts.push(Act::Kernel(KernelAct::Unfinished(call("connect"))));
+    acts.push(Act::Kernel(KernelAct::Moved { hierarchy: 0, cgroup: bytes("/") }));
+    acts.push(Act::Kernel(KernelAct::Ring { operation: bytes("unlinkat"), paths: vec![bytes("/etc/x")] }));
+    acts.extend(ProcessCall::ALL.map(|what| Act::Process(ProcessAct::Call { what, call: call("ptrace") })));
+    acts.push(Act::Process(ProcessAct::Signal { signal: 9, target: Some(target()) }));
+    let after = Credentials {
+        capabilities: Capabilities { effective: u64::MAX, permitted: u64::MAX },
+        ..Credentials::default()
+    };
+    let before = Credentials { ids: Ids { uid: 9, gid: 9, euid: 9, egid: 9 }, ..Credentials::default() };
+    acts.push(Act::Process(ProcessAct::Ids { call: bytes("setuid"), before: Some(before), after }));
+    for file in [None, Some(file("memfd:x", Origin::Memfd)), Some(file("/tmp/x.so", Origin::Written))] {
+        let region = Region { size: 4096, write: true, written: file.is_none(), file };
+        acts.push(Act::Memory(MemoryAct::Map(region.clone())));
+        acts.push(Act::Memory(MemoryAct::Protect(Region { write: false, written: true, ..region })));
+    }
+    acts.push(Act::Memory(MemoryAct::Memfd(call("memfd_create"))));
+    acts.push(Act::Memory(MemoryAct::UserFault(call("userfaultfd"))));
     acts.extend(["mount", "unshare", "bpf", "ptrace", "socket", "clone3"].map(|call| denied(call, 17)));
     acts
 }

@@ -1,0 +1,235 @@
+/* call: what is told by the registers of a call and the strings among its arguments: of memory
+ * (memfd_create, …), of processes (ptrace, prctl, …), of the kernel (namespaces, mounts, modules, …).
+ *
+ * Strings are the program's, read when the call returned. A pidfd leads to the kernel's own struct pid.
+ */
+#ifndef LZ_CALL_H
+#define LZ_CALL_H
+
+#include "file.h"
+#include "fold.h"
+
+/* prctl(2) is called for much that changes nothing of note. */
+INLINE int is_prctl_of_note(__u64 option)
+{
+	return option == PR_SET_NAME || option == PR_SET_DUMPABLE || option == PR_SET_SECCOMP ||
+	       option == PR_SET_SECUREBITS || option == PR_SET_MM ||
+	       option == PR_SET_CHILD_SUBREAPER || option == PR_CAP_AMBIENT ||
+	       option == PR_SET_PTRACER;
+}
+
+INLINE __u64 detail_of(const struct call *call, __u32 shape)
+{
+	__u64 detail = 0;
+
+	if (shape == OF_CLONE || shape == OF_UNSHARE)
+		return call->args[0];
+	if (shape == OF_CLONE3)
+		bpf_probe_read_user(&detail, 8, (void *)call->args[0]); /* clone_args.flags */
+	if (shape == OF_BPF)
+		bpf_probe_read_user(&detail, 4, (void *)call->args[1]); /* bpf_attr: a type */
+	return detail;
+}
+
+/* The process that a pidfd leads to, by the kernel's own struct pid. */
+INLINE void fill_target(struct lz_call *body, __u32 fd)
+{
+	struct file *file = file_of(fd);
+	struct upid upid = {};
+
+	if (!file)
+		return;
+	struct inode *inode = READ(file, f_inode);
+	struct super_block *sb = READ(inode, i_sb);
+	if (READ(sb, s_magic) != PIDFS_MAGIC)
+		return;
+	struct pid *pid = READ(file, private_data);
+	if (!pid) /* 6.9 and later keep it in the inode. */
+		pid = (struct pid *)READ(inode, i_private);
+	if (!pid)
+		return;
+	bpf_probe_read_kernel(&upid.nr, sizeof(upid.nr),
+			      (void *)((__u64)pid + OFFSET(struct pid, numbers)));
+	body->target_pid = upid.nr;
+}
+
+INLINE void add_file_path(struct scratch *s, struct lz_call *body, __u32 fd)
+{
+	struct file *file = file_of(fd);
+
+	if (file)
+		body->texts[0] = add_path(s, (__u64)READ(file, f_path.dentry),
+					  (__u64)READ(file, f_path.mnt));
+}
+
+CALLED int add_call_text(struct scratch *s, __u32 index, __u64 from)
+{
+	struct lz_call *body = &s->record.body.call;
+
+	if (!from)
+		return 0;
+	__u32 length = add_user_text(s, from, &body->unreadable);
+	if (index == 0)
+		body->texts[0] = length;
+	else if (index == 1)
+		body->texts[1] = length;
+	else
+		body->texts[2] = length;
+	return 0;
+}
+
+INLINE void add_texts(struct scratch *s, const struct call *call, __u32 shape)
+{
+	if (shape == OF_TEXT || shape == OF_TWO_TEXTS || shape == OF_THREE_TEXTS)
+		add_call_text(s, 0, call->args[0]);
+	if (shape == OF_TWO_TEXTS || shape == OF_THREE_TEXTS)
+		add_call_text(s, 1, call->args[1]);
+	if (shape == OF_THREE_TEXTS)
+		add_call_text(s, 2, call->args[2]);
+	if (shape == OF_MOVE_MOUNT) {
+		add_call_text(s, 0, call->args[1]);
+		add_call_text(s, 1, call->args[3]);
+	}
+	if (shape == OF_OPEN_TREE || (shape == OF_PRCTL && call->args[0] == PR_SET_NAME))
+		add_call_text(s, 0, call->args[1]);
+}
+
+INLINE __u32 kind_of_call(__u16 act)
+{
+	switch (HANDLER(act)) {
+	case ON_MEMORY_CALL:
+		return LZ_MEMORY_CALL;
+	case ON_PROCESS_CALL:
+		return LZ_PROCESS_CALL;
+	}
+	return LZ_KERNEL_CALL;
+}
+
+CALLED int send_call(const struct call *call, __u64 detail, __u32 missing, __u32 kind)
+{
+	struct scratch *s = begin(sizeof(struct lz_call), family_of(kind));
+	__u32 shape = call->act & 15;
+
+	if (!s)
+		return 0;
+	struct lz_call *body = &s->record.body.call;
+	body->result = call->result;
+	body->number = call->number;
+	body->detail = detail;
+	body->capability = missing;
+	for (int i = 0; i < 6; i++)
+		body->args[i] = call->args[i];
+	if (call->compat)
+		s->flags |= LZ_COMPAT;
+	__u32 fixed = s->at;
+	if (shape == OF_PIDFD)
+		fill_target(body, call->args[0]);
+	if (shape == OF_FILE)
+		add_file_path(s, body, call->args[0]);
+	add_texts(s, call, shape);
+	if (s->at != fixed)
+		return send_or_count(s, kind);
+	/* Alike if the first two arguments are: other registers may hold anything. */
+	__u64 key[KEY_WORDS] = { call->args[0], call->args[1], (__u64)call->number << 32 | missing,
+				 call->result < 0 ? call->result : detail, kind | s->flags << 16,
+				 acting_ids() };
+	return send_or_count_by(s, kind, key);
+}
+
+SEC("tp_btf/sys_exit")
+int call(__u64 *ctx)
+{
+	struct call call;
+	__u32 shape;
+	__u64 detail;
+
+	read_call(&call, ctx);
+	shape = call.act & 15;
+	detail = detail_of(&call, shape);
+	if ((shape == OF_CLONE || shape == OF_CLONE3) &&
+	    (!(detail & CLONE_NEW_ANY) || !call.result)) /* the child returns from it as well */
+		return 0;
+	if (shape == OF_UNSHARE && !(detail & CLONE_NEW_ANY))
+		return 0;
+	send_call(&call, detail, missing_capability((struct pt_regs *)ctx[0]),
+		  kind_of_call(call.act));
+	return 0;
+}
+
+/* The first call of a process through the 32-bit entry. */
+CALLED int send_compat(const struct call *call)
+{
+	struct scratch *s = begin(sizeof(struct lz_call), LZ_KERNEL);
+
+	if (!s)
+		return 0;
+	struct lz_call *body = &s->record.body.call;
+	body->result = call->result;
+	body->number = call->number;
+	for (int i = 0; i < 6; i++)
+		body->args[i] = call->args[i];
+	s->flags |= LZ_COMPAT;
+	send(s, LZ_COMPAT_CALL, LZ_NO_SLOT);
+	return 0;
+}
+
+INLINE void note_compat(__u64 *ctx, struct task_struct *task)
+{
+	struct ours *leader;
+	struct call call;
+
+	if (!is_ours(task))
+		return;
+	leader = bpf_task_storage_get(&tasks, task->group_leader, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!leader || leader->compat)
+		return;
+	leader->compat = 1;
+	read_call(&call, ctx);
+	send_compat(&call);
+}
+
+/* A capability that was asked for and is not there. What is refused for it is told with the call. */
+SEC("tp_btf/cap_capable")
+int capability(__u64 *ctx)
+{
+	struct task_struct *task;
+	struct ours *ours;
+
+	if ((__s32)ctx[4] == 0)
+		return 0;
+	task = bpf_get_current_task_btf();
+	ours = find_ours(task);
+	if (!ours)
+		return 0;
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	ours->asking_at = READ(regs, ip);
+	ours->asking_call = READ(regs, orig_ax);
+	ours->missing = (__u32)ctx[3] + 1;
+	return 0;
+}
+
+/* No task of ours is moved while it runs, unless it moves itself. */
+SEC("tp_btf/cgroup_attach_task")
+int moved(__u64 *ctx)
+{
+	struct cgroup *group = (struct cgroup *)ctx[0];
+	struct task_struct *task = (struct task_struct *)ctx[2];
+	struct scratch *s;
+
+	if (!find_ours(task) || !find_ours(bpf_get_current_task_btf()))
+		return 0;
+	s = begin(sizeof(struct lz_moved), LZ_KERNEL);
+	if (!s)
+		return 0;
+	struct lz_moved *body = &s->record.body.moved;
+	struct task_struct *leader = READ(task, group_leader);
+	body->start = READ(leader, start_boottime);
+	body->pid = READ(task, tgid);
+	struct cgroup_root *tree = READ(group, root);
+	body->hierarchy = READ(tree, hierarchy_id);
+	body->path = add_kernel_text(s, ctx[1]);
+	send(s, LZ_MOVED, LZ_NO_SLOT);
+	return 0;
+}
+
+#endif

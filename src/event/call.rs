@@ -1,0 +1,24 @@
+//! System calls that are told as such: by name, registers, and the strings among their arguments.
+
+use super::{Bytes, Target};
+
+/// A system call of note.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Call {
+    /// The name in the kernel's table, or `syscall_N` where the number has none; `x32_NAME` for the
+    /// numbers of the x32 ABI.
+    pub call: Bytes,
+    pub number: u32,
+    /// Made through the 32-bit entry (`int 0x80`), with the numbers of i386.
+    pub compat: bool,
+    /// The six argument registers, as they stood when the call returned.
+    pub args: [u64; 6],
+    /// Of clone, clone3 and unshare: the flags. Of bpf: the type of the program or map. Else 0.
+    pub detail: u64,
+    /// Strings among the arguments, in their order: the program's words, read when the call returned.
+    pub texts: Vec<Bytes>,
+    /// The process that it is aimed at.
+    pub target: Option<Target>,
+    /// The capability that it asked for and did not have (`CAP_*` by number), where the kernel tells.
+    pub capability: Option<u8>,
+}
