@@ -201,7 +201,7 @@ fn unseen_program(id: ProgramId, name: &[u8], origin: Origin) -> Program {
         File { path: Bytes::from(name), verified: false, inode: None, kind: FileKind::Unknown, origin };
     Program {
         id,
-        exe: Arc::new(Executable { file, sha256: None, deleted: false, script: None }),
+        exe: Arc::new(Executable { file, sha256: None, deleted: false, script: None, script_sha256: None }),
         argv: Arc::from([]),
         argv_cut: false,
         cwd: Bytes::from(&b""[..]),

@@ -222,7 +222,8 @@ impl<P: Provenance> Normaliser<P> {
                 pid,
             )
         });
-        Executable { file, sha256, deleted: seen.exe.unlinked, script }
+        let script_sha256 = script.as_ref().and_then(|script| self.provenance.digest_of(script, start));
+        Executable { file, sha256, deleted: seen.exe.unlinked, script, script_sha256 }
     }
 
     fn fork(&mut self, time: u64, task: &Task, child: &Task) -> Option<Event> {

@@ -102,10 +102,10 @@ impl Summary {
     /// Notes a program that came about during the run, and a script that did.
     fn executed(&mut self, event: &Event) {
         let Some(exe) = event.process.as_ref().map(|process| process.program.exe.clone()) else { return };
-        let Executable { file, sha256, script, .. } = &*exe;
+        let Executable { file, sha256, script, script_sha256, .. } = &*exe;
         self.dropped(file, sha256.as_ref().map(hex), event.at);
         if let Some(script) = script {
-            self.dropped(script, None, event.at);
+            self.dropped(script, script_sha256.as_ref().map(hex), event.at);
         }
     }
 

@@ -257,6 +257,8 @@ struct ExecutableDef {
     deleted: bool,
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_file")]
     script: Option<File>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "digest")]
+    script_sha256: Option<[u8; 32]>,
 }
 
 #[derive(Serialize, Deserialize)]

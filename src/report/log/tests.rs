@@ -37,6 +37,7 @@ fn program(id: u32, exe: &[u8], before: &[&Program]) -> Program {
             sha256: Some([id as u8; 32]),
             deleted: id == 2,
             script: (id == 2).then(|| plain(b"/tmp/run\xff.sh")),
+            script_sha256: (id == 2).then_some([8; 32]),
         }),
         argv: [bytes(exe), bytes(b"-c"), bytes(b"\x1b[2J\0\xfe\xef\xbf\xbd")].into(),
         argv_cut: id == 2,

@@ -30,6 +30,7 @@ pub fn program(
             sha256: Some([id as u8; 32]),
             deleted: false,
             script: None,
+            script_sha256: None,
         }),
         argv: argv.iter().map(|argument| bytes(argument)).collect(),
         argv_cut: false,
