@@ -5,6 +5,8 @@
 #   make test     every check; as root also those that need the kernel
 #   make corpus   analyses every image of fixtures/images and holds the verdicts against the
 #                 catalogue
+#   make fuzz     a minute of fuzzing for each reader of foreign bytes (FUZZ_SECONDS=60)
+#   make bench    what judging, watching and starting cost; a release build comes first
 #
 # All share one development build, which takes half the time of a release build. For use:
 # cargo build --release.
@@ -20,7 +22,7 @@ export LAZARET_LIVE ?= $(if $(filter 0,$(shell id -u)),1,)
 DENY_VERSION = 0.20.2
 DENY = target/tools/bin/cargo-deny
 
-.PHONY: demo test corpus images build format lint core unit rules deny sample count
+.PHONY: demo test corpus fuzz bench images build format lint core unit rules deny sample count
 
 demo: build
 	@fixtures/setup images
@@ -31,6 +33,16 @@ test: format lint core unit rules deny sample count
 corpus: build
 	@fixtures/setup images
 	@fixtures/judge --quiet --out target/corpus corpus
+
+fuzz:
+	@fixtures/setup fuzz
+	@fuzz/run
+
+# Not in `make test`: numbers depend on the machine, and on what else it does.
+bench:
+	@fixtures/setup build images
+	@fixtures/images/build base compile redis
+	cargo bench --locked --bench engine --bench live
 
 images:
 	@fixtures/setup images

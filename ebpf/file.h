@@ -138,14 +138,11 @@ INLINE __u8 overlay_side(struct inode *inode, __u64 magic)
 	return READ(ovl, __upperdentry) ? 2 : 1;
 }
 
-INLINE void fill_file(struct scratch *s, struct lz_file *out, struct file *file)
+INLINE void fill_inode(struct scratch *s, struct lz_file *out, struct inode *inode, __u64 dentry,
+		       __u64 mount)
 {
 	__u64 block[12];
 
-	READ_BLOCK(block, file);
-	struct inode *inode = PICK(block, file, f_inode);
-	__u64 dentry = (__u64)PICK(block, file, f_path.dentry);
-	__u64 mount = (__u64)PICK(block, file, f_path.mnt);
 	READ_BLOCK(block, inode);
 	struct super_block *sb = PICK(block, inode, i_sb);
 	out->inode = PICK(block, inode, i_ino);
@@ -155,6 +152,17 @@ INLINE void fill_file(struct scratch *s, struct lz_file *out, struct file *file)
 	out->device = READ(sb, s_dev);
 	out->upper = overlay_side(inode, out->magic);
 	out->path = add_path(s, dentry, mount);
+}
+
+INLINE void fill_file(struct scratch *s, struct lz_file *out, struct file *file)
+{
+	__u64 block[12];
+
+	READ_BLOCK(block, file);
+	struct inode *inode = PICK(block, file, f_inode);
+	__u64 dentry = (__u64)PICK(block, file, f_path.dentry);
+	__u64 mount = (__u64)PICK(block, file, f_path.mnt);
+	fill_inode(s, out, inode, dentry, mount);
 }
 
 INLINE int add_cwd(struct scratch *s)

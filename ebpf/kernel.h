@@ -56,7 +56,11 @@ enum {
 /* include/uapi/asm-generic/siginfo.h */
 enum { SI_USER = 0, SI_TKILL = -6 };
 enum { AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10 };
-enum { SOCK_DGRAM = 2 };
+enum { SOCK_STREAM = 1, SOCK_DGRAM = 2 };
+/* include/net/tcp_states.h */
+enum { TCP_CLOSE = 7 };
+/* enum sock_flags of include/net/sock.h: the far end has ended its side (tcp_fin) */
+enum { SOCK_DONE = 1 };
 enum { S_IFMT = 0170000, S_IFSOCK = 0140000, S_IFREG = 0100000 };
 enum { SOCKFS_MAGIC = 0x534f434b, OVERLAYFS_MAGIC = 0x794c7630, TMPFS_MAGIC = 0x01021994, PIDFS_MAGIC = 0x50494446 };
 enum { AT_REMOVEDIR = 0x200, AT_SYMLINK_NOFOLLOW = 0x100 };
@@ -116,6 +120,11 @@ struct file {
 	struct inode *f_inode;
 	__u32 f_flags;
 	struct path f_path;
+};
+/* fs/file_table.c, since 6.5: what an overlay really opened, with the path that was asked for. */
+struct backing_file {
+	struct file file;
+	struct path user_path;
 };
 struct ovl_inode {
 	struct inode vfs_inode;
@@ -197,12 +206,18 @@ struct linux_binprm {
 struct in6_addr {
 	__u8 bytes[16];
 };
+typedef struct {
+	void *net;
+} possible_net_t;
 struct sock_common {
 	__u32 skc_daddr;
 	__u32 skc_rcv_saddr;
 	__u16 skc_dport;
 	__u16 skc_num;
 	unsigned short skc_family;
+	unsigned long skc_flags;
+	unsigned char skc_state;
+	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
 };
@@ -210,6 +225,11 @@ struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_type;
 	__u16 sk_protocol;
+};
+struct tcp_sock {
+	__u64 bytes_received;
+	__u64 bytes_sent;
+	__u64 bytes_retrans;
 };
 struct socket {
 	short type;
@@ -294,6 +314,9 @@ struct pt_regs {
 
 /* include/uapi/linux/bpf.h, by number. */
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
+static long (*bpf_map_update_elem)(void *map, const void *key, const void *value,
+				   __u64 flags) = (void *)2;
+static long (*bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
 static __u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
 static long (*bpf_tail_call)(void *ctx, void *programs, __u32 index) = (void *)12;
 static long (*bpf_current_task_under_cgroup)(void *map, __u32 index) = (void *)37;

@@ -15,6 +15,7 @@
 #include "memory.h"
 #include "call.h"
 #include "signal.h"
+#include "flow.h"
 
 INLINE int is_refusal(long result)
 {

@@ -66,23 +66,65 @@ INLINE void read_wish(struct wish *wish, const struct call *call)
 		wish->address = call->act == ACT_SHMAT && call->compat ? 0 : call->result;
 }
 
-/* Code that the image itself has, mapped as a loader does. */
-INLINE int is_ordinary(const struct wish *wish, const struct region *region, struct file *file)
+/* What is mapped, as the sandbox names it. */
+struct mapped {
+	struct inode *inode;
+	__u64 dentry;
+	__u64 mount;
+};
+
+INLINE __u64 magic_of(struct inode *inode)
 {
-	if (wish->protection & PROT_WRITE || !region->known || region->written || !file)
-		return 0;
-	struct inode *inode = READ(file, f_inode);
 	struct super_block *sb = READ(inode, i_sb);
-	__u64 magic = READ(sb, s_magic);
-	/* Any file system but a tmpfs, where a memfd lives; of an overlay, what has no upper half. */
-	return magic != TMPFS_MAGIC && overlay_side(inode, magic) != 2;
+
+	return READ(sb, s_magic);
 }
 
-CALLED int send_mapping(const struct wish *wish, const struct region *region, __s64 result,
-			__u32 protect)
+/* An overlay maps the file below it (fs/overlayfs/file.c, ovl_mmap): since 6.5 that file remembers what
+ * was asked for, before that only the descriptor tells. The flag that says so has moved between
+ * versions (FMODE_BACKING is another bit in 6.14); what is there instead in any other file is no dentry
+ * of an overlay. */
+INLINE void find_mapped(struct mapped *mapped, struct file *file, struct file *asked)
+{
+	if (HAS_MEMBER(struct backing_file, user_path)) {
+		struct backing_file *backing = (struct backing_file *)file;
+		struct dentry *dentry = READ(backing, user_path.dentry);
+		struct inode *inode = READ(dentry, d_inode);
+
+		if (magic_of(inode) == OVERLAYFS_MAGIC) {
+			mapped->inode = inode;
+			mapped->dentry = (__u64)dentry;
+			mapped->mount = (__u64)READ(backing, user_path.mnt);
+			return;
+		}
+	} else if (asked) {
+		file = asked;
+	}
+	mapped->inode = READ(file, f_inode);
+	mapped->dentry = (__u64)READ(file, f_path.dentry);
+	mapped->mount = (__u64)READ(file, f_path.mnt);
+}
+
+/* Code that the image itself has, mapped as a loader does: of an overlay, what has no upper half; of
+ * other file systems anything but a tmpfs, where memfds live as well. */
+INLINE int is_ordinary(const struct wish *wish, const struct region *region,
+		       const struct mapped *mapped)
+{
+	if (wish->protection & PROT_WRITE || !region->known || region->written || !region->file)
+		return 0;
+	/* A local: inside READ an access to a struct of our own would be relocated as well. */
+	struct inode *inode = mapped->inode;
+	__u64 magic = magic_of(inode);
+
+	if (magic == OVERLAYFS_MAGIC)
+		return overlay_side(inode, magic) == 1;
+	return magic != TMPFS_MAGIC;
+}
+
+CALLED int send_mapping(const struct wish *wish, const struct region *region,
+			const struct mapped *mapped, __s64 result, __u32 protect)
 {
 	struct scratch *s = begin(sizeof(struct lz_mapping), LZ_MEMORY);
-	struct file *file = (struct file *)region->file;
 
 	if (!s)
 		return 0;
@@ -95,9 +137,9 @@ CALLED int send_mapping(const struct wish *wish, const struct region *region, __
 	body->protect = protect;
 	body->written = region->written;
 	body->known = region->known;
-	if (file) {
+	if (region->file) {
 		body->has_file = 1;
-		fill_file(s, &body->file, file);
+		fill_inode(s, &body->file, mapped->inode, mapped->dentry, mapped->mount);
 	}
 	/* A compiler at run time maps again and again: alike but for the place. */
 	__u64 key[KEY_WORDS] = { (__u64)wish->protection << 32 | wish->flags, body->file.inode,
@@ -112,6 +154,7 @@ int mapping(__u64 *ctx)
 	struct call call;
 	struct wish wish = {};
 	struct region region = {};
+	struct mapped mapped = {};
 
 	read_call(&call, ctx);
 	read_wish(&wish, &call);
@@ -119,10 +162,13 @@ int mapping(__u64 *ctx)
 		return 0;
 	if (!is_error(call.result)) {
 		bpf_find_vma(bpf_get_current_task_btf(), wish.address, look_at_region, &region, 0);
-		if (is_ordinary(&wish, &region, (struct file *)region.file))
+		if (region.file)
+			find_mapped(&mapped, (struct file *)region.file,
+				    call.act == ACT_MMAP ? file_of(call.args[4]) : 0);
+		if (is_ordinary(&wish, &region, &mapped))
 			return 0;
 	}
-	send_mapping(&wish, &region, call.result, call.act == ACT_MPROTECT);
+	send_mapping(&wish, &region, &mapped, call.result, call.act == ACT_MPROTECT);
 	return 0;
 }
 

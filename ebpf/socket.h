@@ -95,11 +95,13 @@ SHARED int add_user_address(struct scratch *s, __u64 from, __u64 length)
 		return 0;
 	__u32 at = s->at, n = length;
 
+	if (!from)
+		return 0;
 	if (length > LZ_ADDRESS_MAX) {
 		n = LZ_ADDRESS_MAX;
 		s->flags |= LZ_CUT;
 	}
-	if (!from || at > TEXT_LIMIT || n > LZ_ADDRESS_MAX)
+	if (at > TEXT_LIMIT || n > LZ_ADDRESS_MAX)
 		return 0;
 	if (bpf_probe_read_user((__u8 *)&s->record + at, n, (void *)from)) {
 		s->flags |= LZ_CUT;
@@ -107,6 +109,21 @@ SHARED int add_user_address(struct scratch *s, __u64 from, __u64 length)
 	}
 	s->at = at + n;
 	return n;
+}
+
+/* Remembers whose a connection is. */
+INLINE void own_flow(struct sock *sk)
+{
+	struct owner owner = {};
+	__u64 key = (__u64)sk;
+
+	if (READ(sk, __sk_common.skc_state) == TCP_CLOSE)
+		return;
+	fill_head(&owner.head);
+	owner.port = READ(sk, __sk_common.skc_num);
+	owner.net = (__u64)READ(sk, __sk_common.skc_net.net);
+	if (bpf_map_update_elem(&flows, &key, &owner, 0))
+		lose(LZ_NETWORK, 1);
 }
 
 /* One record about a socket and an address. */
@@ -144,6 +161,9 @@ SHARED int send_endpoint(const struct endpoint *endpoint)
 	if (!length)
 		length = add_user_address(s, endpoint->address, endpoint->length);
 	body->socket.address = length;
+	if (sk && body->socket.kind == SOCK_STREAM && (family == AF_INET || family == AF_INET6) &&
+	    endpoint->kernel == 2)
+		own_flow(sk);
 	send_or_count(s, endpoint->kind);
 	return 0;
 }

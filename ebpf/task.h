@@ -74,6 +74,21 @@ struct {
 	__type(value, __u64);
 } losses SEC(".maps");
 
+/* Whose a TCP connection is, by its struct sock; until it ends. */
+struct owner {
+	struct lz_head head;
+	__u64 net; /* struct net: another connection's sock may later lie at the same place */
+	__u32 port; /* its own: given back before the state is told (inet_put_port) */
+	__u32 pad;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, struct owner);
+} flows SEC(".maps");
+
 #define PATH_ROOM 4096
 /* A text with its NUL and one byte to tell a full one from a cut one, rounded up. */
 #define TEXT_ROOM (LZ_TEXT_MAX + 8)
@@ -238,7 +253,7 @@ INLINE __u64 wake_flag(void *ring)
 INLINE int is_critical(__u32 kind)
 {
 	return kind <= LZ_EXIT || (kind >= LZ_CONNECT && kind <= LZ_DENIED) || kind == LZ_IDS ||
-	       kind == LZ_MOVED || (kind >= LZ_SOCKET && kind <= LZ_QUERY);
+	       kind == LZ_MOVED || (kind >= LZ_SOCKET && kind <= LZ_FLOW);
 }
 
 INLINE __u32 family_of(__u32 kind)

@@ -58,6 +58,7 @@ enum lz_kind {
 	LZ_SOCKET = 61,
 	LZ_ACCEPT = 62,
 	LZ_QUERY = 63,
+	LZ_FLOW = 64,
 };
 
 /* lz_change.what */
@@ -233,6 +234,16 @@ struct lz_query {
 	__u16 pad[3];
 };
 
+/* A TCP connection that ended; addresses as of struct sockaddr_in and sockaddr_in6. The head is that of
+ * the process that opened or took it. */
+struct lz_flow {
+	__u64 sent; /* bytes, without those sent again */
+	__u64 received;
+	struct lz_socket socket;
+	__u8 local[28];
+	__u8 remote[28];
+};
+
 struct lz_dup {
 	__u32 onto;
 	__u32 is_socket; /* then the text is its remote address, else the file's path */
@@ -353,6 +364,7 @@ union lz_body {
 	struct lz_change change;
 	struct lz_endpoint endpoint;
 	struct lz_query query;
+	struct lz_flow flow;
 	struct lz_dup dup;
 	struct lz_denied denied;
 	struct lz_piece piece;

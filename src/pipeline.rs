@@ -28,6 +28,8 @@ mod provenance;
 mod recorder;
 pub mod rundir;
 #[cfg(feature = "live")]
+pub mod selftest;
+#[cfg(feature = "live")]
 mod signals;
 #[cfg(feature = "live")]
 mod watch;

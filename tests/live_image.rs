@@ -591,6 +591,61 @@ fn an_archive_is_unpacked_where_it_lies() {
     assert_eq!((last.layer, last.layers, last.read), (1, 2, last.size));
 }
 
+#[test]
+fn an_unpacker_at_work_has_nothing_that_it_does_not_need() {
+    if !live() {
+        return;
+    }
+    let place = Place::new();
+    let builder = ImageBuilder::new().packed(layer().file("big", &vec![0; 256 << 20], 0o644), Packing::Plain);
+    let image = place.image(builder);
+    // Somebody started us with a descriptor that is not close-on-exec.
+    let leaked =
+        nix::fcntl::open("/etc/hostname", nix::fcntl::OFlag::O_RDONLY, nix::sys::stat::Mode::empty());
+    let mut looked = false;
+    let limits = Limits { ratio: u64::MAX, ..Limits::default() };
+    place
+        .cache()
+        .unpack(&image, &limits, |_| {
+            let children = fs::read_to_string("/proc/thread-self/children").unwrap();
+            let Some(pid) = children.split_whitespace().next().filter(|_| !looked) else {
+                return ControlFlow::Continue(());
+            };
+            looked = true;
+            let own = PathBuf::from(format!("/proc/{pid}"));
+            let status = fs::read_to_string(own.join("status")).unwrap();
+            for line in ["Seccomp:\t2", "NoNewPrivs:\t1", "Threads:\t1", "Groups:\t \n"] {
+                assert!(status.contains(line), "{line} in {status}");
+            }
+            let uid = status.lines().find_map(|line| line.strip_prefix("Uid:\t")).unwrap();
+            assert!(uid.split('\t').all(|id| id.parse::<u32>().unwrap() >= 0x7000_0000), "{uid}");
+            for kind in ["user", "mnt", "net", "ipc", "uts"] {
+                let link = |process: &Path| fs::read_link(process.join("ns").join(kind)).unwrap();
+                assert_ne!(link(&own), link(Path::new("/proc/self")), "{kind}");
+            }
+            let mut open: Vec<_> = fs::read_dir(own.join("fd"))
+                .unwrap()
+                .flatten()
+                .filter_map(|fd| Some(fs::read_link(fd.path()).ok()?.display().to_string()))
+                .collect();
+            open.sort();
+            // The tree, the file in the making, nothing, the blob, the conversation.
+            let known = |path: &String| {
+                path == "/"
+                    || path == "/big"
+                    || path == "/dev/null"
+                    || path.contains("/blobs/sha256/")
+                    || path.starts_with("socket:")
+            };
+            assert!(open.iter().all(known) && open.len() <= 8, "{open:?}");
+            assert!(fs::symlink_metadata(own.join("root/proc")).is_err(), "its root is the layer");
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert!(looked);
+    drop(leaked);
+}
+
 /// Set in the process that [`a_killed_runner_takes_its_unpacker_along`] starts and kills.
 const VICTIM: &str = "LAZARET_TEST_VICTIM";
 

@@ -163,9 +163,10 @@ fn every_change_of_a_file_is_seen_by_name_and_by_descriptor() {
     );
 }
 
-/// Where several sockets were made alike, their count leaves whenever its place is needed.
+/// Where several sockets were made alike, their count leaves whenever its place is needed; connections end
+/// when they like.
 fn without_sockets(lines: Vec<String>) -> Vec<String> {
-    lines.into_iter().filter(|line| !line.starts_with("socket ")).collect()
+    lines.into_iter().filter(|line| !line.starts_with("socket ") && !line.starts_with("flow ")).collect()
 }
 
 #[test]
@@ -236,6 +237,22 @@ fn a_connection_that_is_taken_names_who_came() {
     assert!(peer.starts_with("127.0.0.7:"), "{lines:#?}");
     assert_eq!(lines[4], format!("accept 2.1.6 {peer}"));
     assert_eq!(lines.len(), 6, "one accept found nobody: {lines:#?}");
+}
+
+#[test]
+fn a_connection_that_ended_tells_the_bytes_each_way() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["flows"]);
+    seen.assert_whole();
+    let flows = seen.records.iter().filter_map(|record| match &record.body {
+        Body::Flow { sent, received, .. } if record.task.pid == seen.pid => Some((*sent, *received)),
+        _ => None,
+    });
+    let mut flows: Vec<_> = flows.collect();
+    flows.sort_unstable();
+    assert_eq!(flows, [(3, 5), (5, 3)], "{:#?}", seen.lines());
 }
 
 #[test]
@@ -588,6 +605,23 @@ fn memory_that_becomes_executable_is_told_and_an_ordinary_mapping_is_not() {
 }
 
 #[test]
+fn code_mapped_through_an_overlay_has_the_overlays_name_and_only_what_was_written_is_told() {
+    if !is_live() {
+        return;
+    }
+    let script = "mkdir low up work mnt && /bin/busybox cp /bin/busybox low/old && mount -t overlay none \
+        -o lowerdir=low,upperdir=up,workdir=work mnt && /bin/busybox cp mnt/old mnt/new \
+        && exec $0 code mnt/old mnt/new";
+    let stage = Stage::set(&["/bin/busybox", "unshare", "-m", "/bin/busybox", "sh", "-c", script, acts()]);
+    let watch = stage.attach(Probes::load().expect("probes"));
+    let seen = stage.run(watch);
+    seen.assert_whole();
+    let lines = seen.lines();
+    let mapped: Vec<_> = lines.iter().filter(|line| line.starts_with("mapping ")).collect();
+    assert_eq!(mapped, ["mapping map 0x1000 prot=5 flags=0x2 $/mnt/new upper = 0"], "{lines:#?}");
+}
+
+#[test]
 fn a_program_run_from_memory_is_seen_from_its_making_on() {
     if !is_live() {
         return;
@@ -699,4 +733,73 @@ fn a_refusal_for_a_missing_capability_names_it() {
         "kernel 165 mine sub tmpfs capability 21 = -1",
     ];
     assert_eq!(seen.lines()[1..4], expected);
+}
+
+#[test]
+fn a_call_that_the_kill_interrupts_returns_and_is_seen() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["hang"]);
+    seen.assert_whole();
+    let lines = seen.lines();
+    let connects: Vec<_> = lines.iter().filter(|line| line.starts_with("connect ")).collect();
+    // ERESTARTSYS: interrupted, and nobody is left to make the call again.
+    assert!(connects[1].ends_with(" = -512"), "{lines:#?}");
+    assert_eq!(lines.last().map(String::as_str), Some("exit 0xe"));
+}
+
+/// The counts of all records whose line begins so.
+fn total(seen: &Seen, start: &str) -> u64 {
+    let lines = seen.records.iter().map(|record| (record.count, record.to_string()));
+    let dir = seen.dir.path().to_str().unwrap();
+    lines.filter(|(_, line)| line.replace(dir, "$").starts_with(start)).map(|(count, _)| count).sum()
+}
+
+#[test]
+fn what_another_thread_rewrites_is_told_as_the_kernel_took_it() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["race", "20000"]);
+    seen.assert_whole();
+    let counts = fs::read_to_string(seen.dir.path().join("counts")).unwrap();
+    let counts: Vec<u64> = counts.split(' ').map(|count| count.parse().unwrap()).collect();
+    assert!(counts[2] > 0 && counts[3] > 0, "no race: {counts:?}");
+    let told = [
+        total(&seen, "open $/target "),
+        total(&seen, "open $/sub/inner "),
+        total(&seen, "connect 2.2.17 127.0.0.1:1 "),
+        total(&seen, "connect 2.2.17 127.0.0.1:2 "),
+    ];
+    assert_eq!(told[..], counts);
+}
+
+#[test]
+fn a_call_that_a_tracer_injects_is_the_tracees() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["inject"]);
+    seen.assert_whole();
+    let opens = seen.opens();
+    let [(open, file, ..)] = opens[..] else { panic!("{:#?}", seen.lines()) };
+    assert!(file.path.ends_with(b"/target"));
+    let child = |record: &Record| matches!(record.body, Body::Fork { child } if child.pid == open.task.pid);
+    assert!(open.task.pid != seen.pid && seen.records.iter().any(child));
+}
+
+#[test]
+fn what_is_done_in_new_namespaces_is_told_as_before() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["nested"]);
+    seen.assert_whole();
+    let lines: Vec<_> = seen.lines().into_iter().map(|line| steady(&seen, line)).collect();
+    assert!(lines.contains(&"kernel 272 detail=0x70020000 = 0".to_owned()), "{lines:#?}");
+    let opens = seen.opens();
+    let inner = opens.iter().find(|open| open.1.path.ends_with(b"/target")).expect("the open");
+    assert_eq!(inner.0.task.inner_pid, 1);
+    assert!(inner.1.path.starts_with(seen.dir.path().as_os_str().as_encoded_bytes()));
 }

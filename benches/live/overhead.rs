@@ -175,7 +175,7 @@ impl<'r> Eyes<'r> {
     /// As the pipeline does it.
     fn drain(&mut self, sandbox: &RunningSandbox) {
         let fill = self.watch.fill();
-        let is_full = fill.critical.is_above_half() || fill.bulk.is_above_half();
+        let is_full = fill.critical.is_above_mark() || fill.bulk.is_above_mark();
         if is_full {
             sandbox.hold().expect("a hold");
         }

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use lazaret::event::{Event, Family};
+use lazaret::image::Digest;
+use lazaret::report::document::Named;
 use lazaret::report::log::{self, Reader};
 use lazaret::rule::{Class, Confidence, Level, RuleSet};
-use lazaret::verdict::{Case, End, FamilyFacts, FindingFacts, RunFacts, Sight, SubjectFacts};
+use lazaret::verdict::{self, Case, End, FamilyFacts, FindingFacts, Policy, RunFacts, Sight, SubjectFacts};
 
 /// Events of an ordinary build.
 pub fn events() -> &'static [Event] {
@@ -24,6 +26,13 @@ pub fn events() -> &'static [Event] {
 pub fn rules() -> &'static RuleSet {
     static RULES: LazyLock<RuleSet> = LazyLock::new(RuleSet::shipped);
     &RULES
+}
+
+/// The shipped default.
+pub fn policy() -> (Named, Policy) {
+    let text = verdict::shipped("default").expect("it is shipped");
+    let policy = Policy::parse("default", text.as_bytes()).expect("it is right");
+    (Named { name: "default".into(), digest: Digest::of(text.as_bytes()).to_string() }, policy)
 }
 
 pub fn case() -> Case {

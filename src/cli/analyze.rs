@@ -78,6 +78,7 @@ fn analyze(
         options: options(args),
         duration: args.duration,
         probes: probes(args),
+        log_bound: args.event_log,
         out,
         state: state.to_owned(),
         rules: &loaded.rules,
@@ -190,8 +191,10 @@ fn options(args: &Analyze) -> Options {
         cpus: args.cpus.or(defaults.cpus),
         pids: Some(args.pids_limit),
         disk: Some(args.disk),
+        disk_files: Some(args.disk_files),
+        open_files: args.open_files,
+        output: args.output,
         stop_grace: args.stop_grace,
-        ..defaults
     }
 }
 

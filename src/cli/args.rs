@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[cfg(feature = "live")]
-pub use live::{Analyze, Doctor};
+pub use live::{Analyze, Doctor, Selftest};
 
 /// Runs a suspicious container image in a sealed sandbox, watches it from the kernel, and gives a
 /// verdict with the evidence.
@@ -44,6 +44,9 @@ pub enum Command {
     /// What this host can see and do, and what it lacks
     #[cfg(feature = "live")]
     Doctor(Doctor),
+    /// Do small deeds in a sandbox, and say which of them were seen
+    #[cfg(feature = "live")]
+    Selftest(Selftest),
     /// Remove what killed runs left behind
     #[cfg(feature = "live")]
     Gc,

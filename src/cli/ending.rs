@@ -14,6 +14,7 @@ use crate::image::Digest;
 use crate::pipeline::rundir::RunDir;
 use crate::report::completion::{Attempt, Completion};
 use crate::report::document::{Named, Report};
+use crate::report::escape;
 use crate::report::quarantine::{self, Check};
 
 /// The completion event's name in a run directory.
@@ -138,10 +139,10 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn write_event(out: &RunDir, event: &Completion) -> Result<(), Failure> {
-    let mut bytes = serde_json::to_vec_pretty(event)
+    let text = serde_json::to_string_pretty(event)
         .map_err(|error| Failure::new(Kind::Internal, "cannot write the completion event").because(error))?;
-    bytes.push(b'\n');
-    out.write(EVENT, &bytes).map_err(super::outdir::unwritten)
+    let text = escape::json(&text) + "\n";
+    out.write(EVENT, text.as_bytes()).map_err(super::outdir::unwritten)
 }
 
 /// A file of the run by name and digest.

@@ -17,6 +17,8 @@ mod outdir;
 mod progress;
 mod replay;
 pub mod rules;
+#[cfg(feature = "live")]
+mod selftest;
 mod show;
 mod terminal;
 mod verdict;
@@ -54,6 +56,8 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Rules(args) => rules::run(args),
         #[cfg(feature = "live")]
         Command::Doctor(args) => doctor::run(args, &cli.state),
+        #[cfg(feature = "live")]
+        Command::Selftest(args) => selftest::run(args, &cli.state),
         #[cfg(feature = "live")]
         Command::Gc => gc::run(&cli.state),
     }

@@ -8,8 +8,6 @@ pub enum KernelAct {
     Call(Call),
     /// The first call of a process through the 32-bit entry, whatever it is.
     Compat(Call),
-    /// A call that had not returned when the run ended.
-    Unfinished(Call),
     /// A process was put into another cgroup.
     Moved {
         /// Number of the hierarchy, 0 for the v2 tree.

@@ -24,6 +24,11 @@ pub enum NetAction {
     Socket,
     /// A connection from outside was taken: `remote` is who came.
     Accept,
+    /// A TCP connection ended, after so many bytes each way.
+    Close {
+        sent: u64,
+        received: u64,
+    },
 }
 
 impl NetAction {
@@ -35,6 +40,7 @@ impl NetAction {
             NetAction::Send => "send",
             NetAction::Socket => "socket",
             NetAction::Accept => "accept",
+            NetAction::Close { .. } => "close",
         }
     }
 }

@@ -84,6 +84,8 @@ pub struct Executable {
     pub deleted: bool,
     /// The script that the kernel was asked to run, where the file itself is only its interpreter.
     pub script: Option<File>,
+    /// The sha256 of that script, where it could be read.
+    pub script_sha256: Option<[u8; 32]>,
 }
 
 /// An act on processes that is not an exec.

@@ -17,6 +17,8 @@ const NAME_MAX: usize = 512;
 pub struct Archive {
     pub file: File,
     members: BTreeMap<Vec<u8>, Member>,
+    /// Symbolic links, as they stand.
+    links: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +31,16 @@ impl Archive {
     /// Reads the headers only. `path` is for the errors.
     pub fn index(file: File, path: &Path) -> Result<Archive, ImageError> {
         let object = format!("archive {path:?}");
-        let mut members = BTreeMap::new();
+        let (mut members, mut links) = (BTreeMap::new(), BTreeMap::new());
         let clone = file.try_clone().map_err(ImageError::io(format!("read {object}")))?;
         let length = file.metadata().map_err(ImageError::io(format!("look at {object}")))?.len();
         let mut tar = Entries::new(Skipping::new(clone)?, NAME_MAX);
         while let Some(entry) = tar.advance().map_err(|error| broken(&object, error))? {
+            if entry.kind == Kind::Symlink && links.len() < MEMBERS_MAX {
+                let name = entry.path.strip_prefix(b"./").unwrap_or(&entry.path).to_vec();
+                links.insert(name, entry.link);
+                continue;
+            }
             if entry.kind != Kind::File {
                 continue;
             }
@@ -52,7 +59,7 @@ impl Archive {
             }
             tar.skip_data().map_err(|error| broken(&object, error))?;
         }
-        Ok(Archive { file, members })
+        Ok(Archive { file, members, links })
     }
 
     pub fn has(&self, name: &str) -> bool {
@@ -61,6 +68,15 @@ impl Archive {
 
     pub fn member(&self, name: &str) -> Option<Member> {
         self.members.get(name.as_bytes()).copied()
+    }
+
+    /// The member behind a link of one form only, in which `docker save` writes a layer that comes twice:
+    /// `A/layer.tar` → `../B/layer.tar`.
+    pub fn linked(&self, name: &str) -> Option<Member> {
+        let target = self.links.get(name.as_bytes())?.strip_prefix(b"../")?;
+        let directory = target.strip_suffix(b"/layer.tar")?;
+        let plain = directory.iter().all(u8::is_ascii_alphanumeric) && name.ends_with("/layer.tar");
+        plain.then(|| self.members.get(target).copied())?
     }
 }
 

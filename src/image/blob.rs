@@ -114,7 +114,8 @@ impl Part {
         PartReader { file: &self.file, offset: self.offset, left: self.size }
     }
 
-    fn read(&self, object: &str, max: u64) -> Result<Vec<u8>, ImageError> {
+    /// The whole content, within a bound; not checked.
+    pub fn read(&self, object: &str, max: u64) -> Result<Vec<u8>, ImageError> {
         if self.size > max {
             let rule = format!("it has {} bytes, more than {max}", self.size);
             return Err(ImageError::rule(object, rule));

@@ -33,6 +33,8 @@ mod cache;
 #[cfg(feature = "live")]
 mod config;
 #[cfg(feature = "live")]
+mod docker;
+#[cfg(feature = "live")]
 mod error;
 #[cfg(feature = "live")]
 mod limits;

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use super::archive::Archive;
 use super::blob::{Blob, Store};
 use super::config::Document;
+use super::docker;
 use super::manifest::{self, Compression, Descriptor, Index, JSON_MAX, Manifest};
 use super::reference::{self, Place};
 use super::tree::Tree;
@@ -25,7 +26,7 @@ const DEPTH_MAX: usize = 4;
 pub struct Image {
     /// As it was typed.
     pub reference: OsString,
-    /// `None` for a bare tree.
+    /// `None` for a bare tree, and for what `docker save` writes.
     pub manifest_digest: Option<Digest>,
     pub config_digest: Digest,
     pub platform: Platform,
@@ -65,8 +66,9 @@ pub(super) enum Source {
 /// The blobs that make the subject.
 #[derive(Debug)]
 pub(super) struct Blobs {
-    manifest: Blob,
-    config: Blob,
+    /// `None` where the source has no manifest with a digest.
+    pub manifest: Option<Blob>,
+    pub config: Blob,
     pub layers: Vec<Blob>,
 }
 
@@ -77,6 +79,10 @@ impl Image {
             Place::Archive { file, tag } => {
                 let archive = Archive::index(reference::open_archive(file)?, file)?;
                 (Store::Archive(archive), file, tag)
+            }
+            Place::Docker { file, tag } => {
+                let archive = Archive::index(reference::open_archive(file)?, file)?;
+                return docker::open(reference, &archive, file, tag.as_deref(), limits);
             }
             Place::Tree { root } => return open_tree(reference, root, limits),
         };
@@ -92,9 +98,13 @@ impl Image {
             Source::Tree(tree) => return tree.digest().map(|(digest, _)| digest),
             Source::Blobs(blobs) => blobs,
         };
-        blobs.manifest.verify("the manifest")?;
+        let mut text = String::new();
+        if let Some(manifest) = &blobs.manifest {
+            manifest.verify("the manifest")?;
+            text = format!("{}\n", manifest.digest);
+        }
         blobs.config.verify("the config")?;
-        let mut text = format!("{}\n{}\n", blobs.manifest.digest, blobs.config.digest);
+        text += &format!("{}\n", blobs.config.digest);
         for blob in &blobs.layers {
             blob.verify(&format!("layer {}", blob.digest))?;
             text += &format!("{}\n", blob.digest);
@@ -180,7 +190,11 @@ impl Resolver<'_> {
             platform: document.platform,
             layers,
             config: document.config,
-            source: Source::Blobs(Box::new(Blobs { manifest: blob, config: config_blob, layers: blobs })),
+            source: Source::Blobs(Box::new(Blobs {
+                manifest: Some(blob),
+                config: config_blob,
+                layers: blobs,
+            })),
         })
     }
 

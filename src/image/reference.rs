@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use super::ImageError;
 use super::archive::Archive;
+use super::docker;
 
 /// Where an image lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,23 +27,19 @@ pub enum Place {
     Layout { directory: PathBuf, tag: Option<String> },
     /// The same as a tar file.
     Archive { file: PathBuf, tag: Option<String> },
+    /// A tar file as `docker save` writes it.
+    Docker { file: PathBuf, tag: Option<String> },
     /// An unpacked root file system.
     Tree { root: PathBuf },
 }
 
-const UNSUPPORTED: [&str; 8] = [
-    "docker-archive",
-    "docker",
-    "docker-daemon",
-    "containers-storage",
-    "containerd",
-    "registry",
-    "http",
-    "https",
-];
+const SUPPORTED: [&str; 4] = ["oci", "oci-archive", "docker-archive", "dir"];
+const UNSUPPORTED: [&str; 7] =
+    ["docker", "docker-daemon", "containers-storage", "containerd", "registry", "http", "https"];
 
 impl Reference {
-    /// Understands `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `dir:ROOTFS` and plain paths.
+    /// Understands `oci:DIR[:TAG]`, `oci-archive:FILE[:TAG]`, `docker-archive:FILE[:TAG]`, `dir:ROOTFS` and
+    /// plain paths.
     pub fn parse(text: &OsStr) -> Result<Reference, ImageError> {
         Ok(Reference { text: text.to_owned(), place: place(text)? })
     }
@@ -64,6 +61,7 @@ fn place(text: &OsStr) -> Result<Place, ImageError> {
     match transport {
         "oci" => tagged(rest).map(|(directory, tag)| Place::Layout { directory, tag }),
         "oci-archive" => tagged(rest).map(|(file, tag)| Place::Archive { file, tag }),
+        "docker-archive" => tagged(rest).map(|(file, tag)| Place::Docker { file, tag }),
         "dir" => Ok(Place::Tree { root: path(rest) }),
         other => Err(ImageError::Transport { transport: other.to_owned() }),
     }
@@ -73,7 +71,7 @@ fn place(text: &OsStr) -> Result<Place, ImageError> {
 fn split_transport(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let colon = bytes.iter().position(|&byte| byte == b':')?;
     let name = str::from_utf8(&bytes[..colon]).ok()?;
-    let known = ["oci", "oci-archive", "dir"].contains(&name) || UNSUPPORTED.contains(&name);
+    let known = SUPPORTED.contains(&name) || UNSUPPORTED.contains(&name);
     known.then_some((name, &bytes[colon + 1..]))
 }
 
@@ -105,18 +103,30 @@ fn plain(text: &OsStr) -> Result<Place, ImageError> {
     if kind.is_dir() && tag.is_none() {
         return Ok(Place::Tree { root: path });
     }
-    if kind.is_file() && is_archive(&path)? {
-        return Ok(Place::Archive { file: path, tag });
+    if kind.is_file() {
+        match archive_kind(&path)? {
+            ArchiveKind::Layout => return Ok(Place::Archive { file: path, tag }),
+            ArchiveKind::Docker => return Ok(Place::Docker { file: path, tag }),
+            ArchiveKind::Other => {}
+        }
     }
-    let rule = "it is neither a directory nor a tar file with an oci-layout member";
+    let rule = "it is neither a directory nor a tar file with an oci-layout or a manifest.json";
     Err(ImageError::Reference { text: text.to_owned(), rule })
 }
 
-fn is_archive(path: &Path) -> Result<bool, ImageError> {
+enum ArchiveKind {
+    Layout,
+    Docker,
+    Other,
+}
+
+/// Docker's own archives have both since version 25; a manifest's digest is worth more.
+fn archive_kind(path: &Path) -> Result<ArchiveKind, ImageError> {
     match Archive::index(open_archive(path)?, path) {
-        Ok(archive) => Ok(archive.has("oci-layout")),
+        Ok(archive) if archive.has("oci-layout") => Ok(ArchiveKind::Layout),
+        Ok(archive) if docker::is_ours(&archive) => Ok(ArchiveKind::Docker),
         Err(error) if error.is_host() => Err(error),
-        Err(_) => Ok(false),
+        _ => Ok(ArchiveKind::Other),
     }
 }
 
@@ -158,6 +168,7 @@ mod tests {
         check("oci:a:x", Place::Layout { directory: "a".into(), tag: tag("x") });
         check("oci:a:r:5000/x:1", Place::Layout { directory: "a".into(), tag: tag("r:5000/x:1") });
         check("oci-archive:/f.tar:x", Place::Archive { file: "/f.tar".into(), tag: tag("x") });
+        check("docker-archive:f.tar:a:1", Place::Docker { file: "f.tar".into(), tag: tag("a:1") });
         check("dir:/r:s", Place::Tree { root: "/r:s".into() });
     }
 
@@ -186,7 +197,6 @@ mod tests {
         assert!(refused("").contains("empty"));
         assert!(refused("oci:").contains("no path"));
         assert!(refused("docker://x/y:1").contains("\"docker\" is not supported yet"));
-        assert!(refused("docker-archive:f.tar").contains("\"docker-archive\" is not supported yet"));
         assert!(refused("./not-there:x").contains("no image at"));
         assert!(refused("/dev/null").contains("neither"));
     }

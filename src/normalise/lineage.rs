@@ -1,6 +1,6 @@
 //! Which process runs which program, and which programs led to it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::event::{
@@ -15,6 +15,9 @@ const OWN: ProgramId = ProgramId(1);
 /// Ids of one run: the container's 0 is the host's `base`.
 pub(super) const ID_RANGE: u32 = 65_536;
 
+/// How many processes are remembered after their end.
+const ENDED_MAX: usize = 4096;
+
 /// The processes of a run that are alive, by what the kernel calls them.
 pub(super) struct Lineage {
     id_base: u32,
@@ -23,6 +26,8 @@ pub(super) struct Lineage {
     own: Arc<Program>,
     alive: HashMap<ProcessKey, Arc<Program>>,
     kin: Kin,
+    /// The last that ended: their connections may end after them.
+    ended: VecDeque<(ProcessKey, Arc<Program>)>,
     last_program: u32,
     /// Processes that acted without a fork or exec of theirs having been seen.
     pub(super) strangers: u64,
@@ -37,6 +42,7 @@ impl Lineage {
             own,
             alive: HashMap::new(),
             kin: Kin::default(),
+            ended: VecDeque::new(),
             last_program: OWN.0,
             strangers: 0,
         }
@@ -76,8 +82,12 @@ impl Lineage {
     }
 
     pub(super) fn exited(&mut self, task: &Task) {
-        self.alive.remove(&key(task));
         self.kin.remove(task);
+        let Some(program) = self.alive.remove(&key(task)) else { return };
+        self.ended.push_back((key(task), program));
+        if self.ended.len() > ENDED_MAX {
+            self.ended.pop_front();
+        }
     }
 
     /// The process that the kernel itself names, as the target of an act of `task`. `start` may be
@@ -101,6 +111,14 @@ impl Lineage {
         let relation = self.kin.relation(key(task), target);
         let pid = self.kin.inner(target);
         Some(Target { key: target, pid, exe: program.exe.file.path.clone(), relation, verified })
+    }
+
+    /// A process of the image that may have ended by now; `None` where it is not known any more.
+    pub(super) fn remembered(&self, task: &Task) -> Option<Process> {
+        let ended =
+            || self.ended.iter().rev().find(|(ended, _)| *ended == key(task)).map(|(_, program)| program);
+        let program = self.alive.get(&key(task)).or_else(ended).filter(|program| program.id != OWN)?;
+        Some(Process { key: key(task), pid: task.inner_pid, ids: self.ids(task), program: program.clone() })
     }
 
     fn take_in(&mut self, task: &Task) -> Arc<Program> {
@@ -183,7 +201,7 @@ fn unseen_program(id: ProgramId, name: &[u8], origin: Origin) -> Program {
         File { path: Bytes::from(name), verified: false, inode: None, kind: FileKind::Unknown, origin };
     Program {
         id,
-        exe: Arc::new(Executable { file, sha256: None, deleted: false, script: None }),
+        exe: Arc::new(Executable { file, sha256: None, deleted: false, script: None, script_sha256: None }),
         argv: Arc::from([]),
         argv_cut: false,
         cwd: Bytes::from(&b""[..]),

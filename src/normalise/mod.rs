@@ -160,6 +160,11 @@ impl<P: Provenance> Normaliser<P> {
                 let act = KernelAct::Moved { hierarchy, cgroup: cgroup.into() };
                 Some(self.event(Some(process), time, Act::Kernel(act), Outcome::Done))
             }
+            Body::Flow { socket, local, remote, sent, received } => {
+                let process = self.lineage.remembered(&task)?;
+                let act = net(NetAction::Close { sent, received }, &socket, &local, &remote);
+                Some(self.event(Some(process), time, act, Outcome::Done))
+            }
             _ if self.lineage.is_own(&task) => None,
             body => {
                 let (act, outcome) = self.act(&task, body)?;
@@ -217,7 +222,8 @@ impl<P: Provenance> Normaliser<P> {
                 pid,
             )
         });
-        Executable { file, sha256, deleted: seen.exe.unlinked, script }
+        let script_sha256 = script.as_ref().and_then(|script| self.provenance.digest_of(script, start));
+        Executable { file, sha256, deleted: seen.exe.unlinked, script, script_sha256 }
     }
 
     fn fork(&mut self, time: u64, task: &Task, child: &Task) -> Option<Event> {
@@ -465,9 +471,14 @@ fn net(action: NetAction, socket: &KernelSocket, local: &[u8], remote: &[u8]) ->
     Act::Net(NetAct { action, protocol: net::protocol(socket), local, remote })
 }
 
-/// A return value as an outcome: only -4095 to -1 are errors (include/linux/err.h, `MAX_ERRNO`).
+/// A return value as an outcome: only -4095 to -1 are errors (include/linux/err.h, `MAX_ERRNO`). A call
+/// that a signal interrupts leaves the kernel with one of its own numbers, which no program sees
+/// (include/linux/errno.h, `ERESTARTSYS` to `ERESTART_RESTARTBLOCK`): so do those that the end of the run
+/// finds under way.
 fn outcome(result: i64) -> Outcome {
+    const EINTR: i32 = 4;
     match result {
+        -516..=-512 => Outcome::Failed(EINTR),
         -4095..=-1 => Outcome::Failed(-result as i32),
         _ => Outcome::Done,
     }

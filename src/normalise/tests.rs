@@ -240,3 +240,14 @@ fn a_process_that_left_the_cgroup_is_the_one_that_acts() {
     assert!(matches!(event.act, Act::Kernel(KernelAct::Moved { .. })));
     assert_eq!(normaliser.gaps().strangers, 0);
 }
+
+#[test]
+fn a_call_that_a_signal_interrupts_failed_with_eintr() {
+    let check = |result, expected| assert_eq!(outcome(result), expected, "{result}");
+    check(-512, Outcome::Failed(4));
+    check(-516, Outcome::Failed(4));
+    check(-511, Outcome::Failed(511));
+    check(-1, Outcome::Failed(1));
+    check(0, Outcome::Done);
+    check(-4096, Outcome::Done);
+}

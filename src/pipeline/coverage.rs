@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use crate::event::Family;
 use crate::report::document::{Coverage, CoverageState};
 
+/// What the probes of memory leave out: exec maps a program without a call of its own.
+const NOT_BY_EXEC: &str = "what a program's own file asks for (writable code, executable stack) is not told";
+
 /// What was lost or never seen, by cause. Every counter of every stage that can lose ends here.
 #[derive(Clone, Debug, Default)]
 pub struct Losses {
@@ -32,12 +35,15 @@ pub struct Losses {
     pub comparison: String,
     /// Names that could not be walked to the file that they led to.
     pub unresolved: u64,
+    /// Probes that this kernel has no place for.
+    pub absent: Vec<&'static str>,
 }
 
 impl Losses {
     /// Records that the kernel could not hand over, in all.
     pub fn total(&self) -> u64 {
-        self.records.values().sum::<u64>() + self.unreadable + self.unjoined
+        let all = self.records.values().chain([&self.unreadable, &self.unjoined]);
+        all.fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// One entry for each family.
@@ -51,6 +57,8 @@ impl Losses {
                 return entry(family, CoverageState::None, "not built yet".into());
             }
             Family::Sandbox => Vec::new(),
+            Family::Memory => [self.reasons(family), vec![NOT_BY_EXEC.into()]].concat(),
+            Family::Kernel => [self.reasons(family), self.unseen()].concat(),
             _ => self.reasons(family),
         };
         match (family, reasons.is_empty()) {
@@ -61,6 +69,11 @@ impl Losses {
             (_, true) => entry(family, CoverageState::Full, String::new()),
             (_, false) => entry(family, CoverageState::Partial, reasons.join("; ")),
         }
+    }
+
+    /// What the probes that are absent would have told of the kernel.
+    fn unseen(&self) -> Vec<String> {
+        self.absent.iter().map(|probe| format!("this kernel has no place for the probe {probe}")).collect()
     }
 
     fn reasons(&self, family: Family) -> Vec<String> {
@@ -114,11 +127,11 @@ mod tests {
     #[test]
     fn nothing_lost_is_full_for_what_is_built_and_none_for_what_is_not() {
         let losses = Losses::default();
-        let built =
-            [Family::Process, Family::Memory, Family::File, Family::Network, Family::Kernel, Family::Sandbox];
+        let built = [Family::Process, Family::File, Family::Network, Family::Kernel, Family::Sandbox];
         for family in built {
             assert_eq!(state(&losses, family), (CoverageState::Full, String::new()));
         }
+        assert_eq!(state(&losses, Family::Memory), (CoverageState::Partial, NOT_BY_EXEC.to_owned()));
         for family in [Family::Http, Family::Tls] {
             assert_eq!(state(&losses, family), (CoverageState::None, "not built yet".into()));
         }
@@ -144,5 +157,6 @@ mod tests {
         check(|it| it.comparison = "why".into(), Family::File, "why");
         check(|it| it.capture = "why".into(), Family::Process, "why");
         check(|it| it.unresolved = 5, Family::File, "5 names not walked to their end");
+        check(|it| it.absent = vec!["uring"], Family::Kernel, "this kernel has no place for the probe uring");
     }
 }

@@ -24,12 +24,10 @@ use crate::report::document::{self, Environment, Inputs, Request, Subject, Uncha
 use crate::report::log::{self, Header, Trailer};
 use crate::rule::{Finding, RuleSet};
 use crate::sandbox::{
-    self, HeldSandbox, Options, Plan, Remains, RunId, SandboxError, SealedProgram, StateDir, Target, Watcher,
+    self, DiskUse, HeldSandbox, Options, Plan, Remains, RunId, SandboxError, SealedProgram, StateDir, Target,
+    Watcher,
 };
 use crate::trace::{self, Probes, Watch};
-
-/// Bytes of events that the log takes before compression.
-const LOG_BOUND: u64 = 4 << 30;
 
 /// What is to be run, and how it is to be judged.
 pub struct Job<'j> {
@@ -40,6 +38,8 @@ pub struct Job<'j> {
     pub options: Options,
     pub duration: Duration,
     pub probes: trace::Options,
+    /// Bytes of events that the log takes before compression.
+    pub log_bound: u64,
     /// The directory the run leaves behind.
     pub out: &'j RunDir,
     pub state: PathBuf,
@@ -158,6 +158,8 @@ fn unpack(
     signals: &Signals,
     tell: &mut dyn FnMut(News<'_>),
 ) -> Result<Rootfs, PipelineError> {
+    // Before anything is written; what the layers take is looked at again before the run.
+    StateDir::open(&job.state)?.check_room(job.options.disk.unwrap_or(0))?;
     let cache = Cache::open(&job.state)?;
     let mut ended = Ok(());
     let unpacked = cache.unpack(image, &Limits::default(), |progress| {
@@ -176,6 +178,7 @@ struct Cage {
     id_base: u32,
     stop_grace: Duration,
     output_bound: u64,
+    disk: DiskUse,
 }
 
 fn cage(job: &Job<'_>, image: &Image, rootfs: &Rootfs) -> Result<Cage, PipelineError> {
@@ -184,12 +187,15 @@ fn cage(job: &Job<'_>, image: &Image, rootfs: &Rootfs) -> Result<Cage, PipelineE
     let _ = sandbox::gc(&state);
     let id = RunId::random()?;
     let plan = Plan::new(&image.config, &job.options, &id)?;
+    let bound = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
+    let disk = DiskUse { bytes: bound(plan.limits.disk), entries: bound(plan.limits.disk_files) };
+    state.check_room(plan.limits.disk.unwrap_or(0))?;
     let run = state.new_run(&id)?;
     let (upper, id_base) = (run.upper(), run.id_base());
     let layers =
         sandbox::Layers { dirs: rootfs.directories().map(Path::to_owned).collect(), id_base: LAYER_ID_BASE };
     let held = sandbox::create(&SealedProgram::of_this_process()?, &plan, &layers, run)?;
-    Ok(Cage { held, upper, id_base, stop_grace: plan.stop_grace, output_bound: plan.limits.output })
+    Ok(Cage { held, upper, id_base, stop_grace: plan.stop_grace, output_bound: plan.limits.output, disk })
 }
 
 fn arm(probes: Probes, held: &HeldSandbox) -> Result<Watch, PipelineError> {
@@ -233,7 +239,7 @@ fn recorder<'j>(
     let normaliser = Normaliser::new(layers, cage.id_base, cage.held.target().pid);
     let file = job.out.create("events.jsonl.zst")?;
     let frame = log::compress(BufWriter::new(file)).map_err(PipelineError::io("begin the event log"))?;
-    let log = log::Writer::with_bound(BufWriter::with_capacity(1 << 18, frame), header, LOG_BOUND)?;
+    let log = log::Writer::with_bound(BufWriter::with_capacity(1 << 18, frame), header, job.log_bound)?;
     let mut recorder = Recorder::new(normaliser, log, Judge::new(job.rules, header), before);
     if let Err(error) = capture {
         recorder.losses.capture = format!("executed files could not be captured: {error}");
@@ -259,8 +265,7 @@ fn run<'j>(
         stdout: Output::new(File::from(stdout), job.out.create("stdout")?, cage.output_bound),
         stderr: Output::new(File::from(stderr), job.out.create("stderr")?, cage.output_bound),
     };
-    let bounds =
-        watch::Bounds { duration: job.duration, stop_grace: cage.stop_grace, disk: job.options.disk };
+    let bounds = watch::Bounds { duration: job.duration, stop_grace: cage.stop_grace, disk: cage.disk };
     watch::watch(sandbox, watch, recorder, ended, bounds, signals, tell)
 }
 

@@ -11,13 +11,16 @@ use super::coverage::Losses;
 use super::judge::Judge;
 use super::provenance::Layers;
 use super::{News, PipelineError};
-use crate::event::{Act, Event, FileAct, KernelAct, Phase, ProcessAct, ProcessKey, SandboxAct};
+use crate::event::{Act, Event, FileAct, KernelAct, Outcome, Phase, ProcessAct, ProcessKey, SandboxAct};
 use crate::normalise::Normaliser;
 use crate::reconcile::Ledger;
 use crate::record::{Record, Stream};
 use crate::report::document::{Captured, EventCount, Exit, PhaseTime, Recording, Run};
 use crate::report::log::{Trailer, Writer};
 use crate::trace::{Drained, Loss};
+
+/// The kernel's answer to a process with too many open files, errno-base.h.
+const EMFILE: i32 = 24;
 
 /// The event log on disk.
 pub type LogFile = BufWriter<zstd::Encoder<'static, BufWriter<File>>>;
@@ -32,6 +35,7 @@ pub struct Recorder<'r> {
     pub events: u64,
     pub cut: u64,
     first: FirstProgram,
+    out_of_descriptors: bool,
     /// Each phase and when it began.
     phases: Vec<(Phase, u64)>,
     /// On the clock of the records, up to which all is known.
@@ -65,6 +69,7 @@ impl<'r> Recorder<'r> {
             events: 0,
             cut: 0,
             first: FirstProgram::default(),
+            out_of_descriptors: false,
             phases: Vec::new(),
             time: 0,
             held: Duration::ZERO,
@@ -199,8 +204,15 @@ impl<'r> Recorder<'r> {
         Ok(())
     }
 
+    /// Limits that show in what was recorded.
+    pub fn limits_hit(&self) -> Vec<&'static str> {
+        let hits = [(self.out_of_descriptors, "open_files"), (self.log.counters().truncated, "event_log")];
+        hits.into_iter().filter(|(hit, _)| *hit).map(|(_, name)| name).collect()
+    }
+
     fn keep(&mut self, event: &Event, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
-        self.events += event.count;
+        self.out_of_descriptors |= event.outcome == Outcome::Failed(EMFILE);
+        self.events = self.events.saturating_add(event.count);
         self.ledger.observe(event);
         if event.cut {
             self.count_cut(event);

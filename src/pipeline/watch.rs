@@ -16,24 +16,24 @@ use super::signals::Signals;
 use super::{News, PipelineError};
 use crate::event::{Phase, SandboxAct};
 use crate::report::document::{Coverage, Exit, ExitReason, Run};
-use crate::sandbox::{DiskUse, Remains, RunningSandbox, SandboxError, Status};
+use crate::sandbox::{DISK_FLOOR, DiskMeter, DiskUse, Remains, RunningSandbox, SandboxError, Status};
 use crate::trace::{Drained, Watch};
 
 /// What a ring does not ask for, the timer drains.
 const TICK: Duration = Duration::from_millis(100);
 /// How long the last tasks may take to be gone after the kill.
 const KILL_GRACE: Duration = Duration::from_secs(10);
-/// How often the writable layer is measured, and how many entries are looked at.
+/// How often the writable layer is measured, and for how long at once: records come meanwhile.
 const DISK_TURN: Duration = Duration::from_secs(2);
-const DISK_ENTRIES: u64 = 1 << 20;
+const DISK_TIME: Duration = Duration::from_millis(20);
 
 /// When a run has to end.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
     pub duration: Duration,
     pub stop_grace: Duration,
-    /// Bytes of the writable layer.
-    pub disk: Option<u64>,
+    /// Of the writable layer.
+    pub disk: DiskUse,
 }
 
 /// Both outputs of the image.
@@ -80,6 +80,7 @@ struct Turning<'j, 't> {
     refused: Option<crate::sandbox::Refusal>,
     /// No task is left.
     empty: bool,
+    meter: DiskMeter,
     next_disk: Instant,
 }
 
@@ -112,6 +113,7 @@ impl<'j, 't> Turning<'j, 't> {
     ) -> Turning<'j, 't> {
         let now = Instant::now();
         Turning {
+            meter: sandbox.disk_meter(),
             sandbox,
             watch,
             recorder,
@@ -163,7 +165,7 @@ impl<'j, 't> Turning<'j, 't> {
     /// Drains the rings; above their mark, with the workload held, so that nothing is lost.
     fn drain(&mut self) -> Result<(), PipelineError> {
         let fill = self.watch.fill();
-        if !(fill.critical.is_above_half() || fill.bulk.is_above_half()) {
+        if !(fill.critical.is_above_mark() || fill.bulk.is_above_mark()) {
             return self.drain_once().map(drop);
         }
         let since = Instant::now();
@@ -233,15 +235,19 @@ impl<'j, 't> Turning<'j, 't> {
 
     fn check_limits(&mut self) -> Result<(), PipelineError> {
         let now = Instant::now();
-        let Some(disk) = self.bounds.disk.filter(|_| now >= self.next_disk && self.clock.killed.is_none())
-        else {
+        if self.clock.killed.is_some() || (now < self.next_disk && !self.meter.is_walking()) {
             return Ok(());
-        };
+        }
         self.next_disk = now + DISK_TURN;
-        let bound = DiskUse { bytes: disk, entries: DISK_ENTRIES };
-        let used = self.sandbox.disk_used(bound);
-        if used.bytes > bound.bytes || used.entries > bound.entries {
-            self.limit("disk")?;
+        let bound = self.bounds.disk;
+        let used = self.sandbox.measure_disk(&mut self.meter, bound, now + DISK_TIME);
+        let room = self.sandbox.disk_room().map_err(PipelineError::io("look at the disk's room"))?;
+        let over = [
+            (used.bytes > bound.bytes || room.bytes < DISK_FLOOR.bytes, "disk"),
+            (used.entries > bound.entries || room.entries < DISK_FLOOR.entries, "disk_files"),
+        ];
+        for (_, name) in over.into_iter().filter(|(over, _)| *over) {
+            self.limit(name)?;
             self.kill(ExitReason::Limit)?;
         }
         Ok(())
@@ -311,10 +317,11 @@ impl<'j, 't> Turning<'j, 't> {
         for output in [&mut self.output.stdout, &mut self.output.stderr] {
             while output.is_open() && output.drain().is_ok_and(|turn| turn == Turn::More) {}
         }
-        for hit in limits {
-            if !self.limits.iter().any(|limit| limit == hit.name) {
-                self.limits.push(hit.name.into());
-                self.recorder.note(SandboxAct::Limit { name: hit.name.into() }, self.tell)?;
+        let ours = self.recorder.limits_hit().into_iter();
+        for name in limits.into_iter().map(|hit| hit.name).chain(ours) {
+            if !self.limits.iter().any(|limit| limit == name) {
+                self.limits.push(name.into());
+                self.recorder.note(SandboxAct::Limit { name: name.into() }, self.tell)?;
             }
         }
         self.recorder.lost(&self.watch.losses()?, self.tell)?;
@@ -324,6 +331,7 @@ impl<'j, 't> Turning<'j, 't> {
             self.exit.signal.get_or_insert_with(|| "SIGKILL".into());
         }
         let mut run = self.recorder.run(self.exit, self.limits);
+        self.recorder.losses.absent = self.watch.absent().to_vec();
         if let Ok(remains) = &remains {
             self.recorder.compare(&remains.upper(), &mut run);
         }

@@ -81,6 +81,7 @@ fn message(head: Head, cursor: &mut Cursor<'_>) -> Result<Message, Reason> {
         kind::RING => call::ring(cursor)?,
         kind::IDS => ids::ids(&head, cursor)?,
         kind::SIGNAL => signal::signal(cursor)?,
+        kind::FLOW => socket::flow(cursor)?,
         _ => return Err("unknown kind"),
     };
     Ok(Message::Act { head, body })

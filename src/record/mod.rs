@@ -222,6 +222,15 @@ pub enum Body {
         payload: Vec<u8>,
         result: i64,
     },
+    /// A TCP connection ended. The task is the one that opened or took it, as it was then.
+    Flow {
+        socket: KernelSocket,
+        local: Sockaddr,
+        remote: Sockaddr,
+        /// Bytes, without those that were sent again.
+        sent: u64,
+        received: u64,
+    },
     /// A descriptor was copied onto 0, 1 or 2 (dup2, dup3, fcntl(F_DUPFD), or dup and open reusing
     /// the number).
     Dup {

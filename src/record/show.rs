@@ -77,6 +77,10 @@ impl Display for Body {
             Body::Query { socket, server, payload, result } => {
                 write!(f, "query {socket} {} {} = {result}", Address(server), payload.escape_ascii())
             }
+            Body::Flow { socket, local, remote, sent, received } => {
+                let (local, remote) = (Address(local), Address(remote));
+                write!(f, "flow {socket} {local} {remote} sent {sent} received {received}")
+            }
             Body::Dup { onto, source: DupSource::Socket { socket, remote } } => {
                 write!(f, "dup {onto} {socket} {}", Address(remote))
             }

@@ -1,4 +1,4 @@
-//! connect, bind, listen, send, socket, accept, query. Written by ebpf/socket.h.
+//! connect, bind, listen, send, socket, accept, query, flow. Written by ebpf/socket.h.
 
 use super::decode::{Cursor, Reason, kernel_socket};
 use super::{Body, wire};
@@ -25,4 +25,15 @@ pub fn query(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
     let (socket, result) = (kernel_socket(&body.socket), body.result);
     let server = cursor.text(body.socket.address)?;
     Ok(Body::Query { socket, server, payload: cursor.text(body.payload)?, result })
+}
+
+pub fn flow(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
+    let body: wire::Flow = cursor.fixed()?;
+    Ok(Body::Flow {
+        socket: kernel_socket(&body.socket),
+        local: body.local.to_vec(),
+        remote: body.remote.to_vec(),
+        sent: body.sent,
+        received: body.received,
+    })
 }

@@ -88,8 +88,11 @@ impl Stream {
 
     /// Everything that is left, for the end of a run. Counts pieces that no exec will claim.
     pub fn finish(&mut self) -> Vec<Record> {
-        let records = self.take(u64::MAX);
-        self.counters.orphaned += self.pieces.values().map(|pieces| pieces.count).sum::<u64>();
+        // Not `take` alone: nothing is before the last moment that there is.
+        let mut records = self.take(u64::MAX);
+        records.append(&mut self.waiting);
+        let pieces = self.pieces.values().map(|pieces| pieces.count).sum();
+        self.counters.orphaned = self.counters.orphaned.saturating_add(pieces);
         self.pieces.clear();
         self.pieces_size = 0;
         records
@@ -123,7 +126,7 @@ impl Stream {
 
     fn piece(&mut self, piece: &wire::Piece, bytes: &[u8]) {
         if self.pieces_size + bytes.len() > PIECES_MAX {
-            self.counters.orphaned += 1;
+            self.counters.orphaned = self.counters.orphaned.saturating_add(1);
             return;
         }
         let turn = self.turn;
@@ -132,7 +135,7 @@ impl Stream {
         pieces.turn = turn;
         // Pieces come in order; one after a gap would stand in the wrong place.
         if block.len() != piece.offset as usize {
-            self.counters.orphaned += 1;
+            self.counters.orphaned = self.counters.orphaned.saturating_add(1);
             return;
         }
         block.extend_from_slice(bytes);
@@ -145,7 +148,8 @@ impl Stream {
         let like = held.find(|record| record.time == fold.first);
         match like.cloned() {
             Some(like) => self.wait(Record { time: head.time, count: fold.count.max(1), ..like }),
-            None => self.counters.orphaned += fold.count.max(1),
+            // Whoever reads a count that came around to nothing would think that nothing is missing.
+            None => self.counters.orphaned = self.counters.orphaned.saturating_add(fold.count.max(1)),
         }
     }
 
@@ -180,7 +184,7 @@ impl Stream {
             let keep = pieces.turn + 2 >= turn;
             if !keep {
                 *size -= pieces.argv.len() + pieces.env.len();
-                *orphaned += pieces.count;
+                *orphaned = orphaned.saturating_add(pieces.count);
             }
             keep
         });

@@ -46,6 +46,7 @@ pub mod kind {
     pub const SOCKET: u16 = 61;
     pub const ACCEPT: u16 = 62;
     pub const QUERY: u16 = 63;
+    pub const FLOW: u16 = 64;
 }
 
 /// The ring that a kind travels in (`is_critical` of ebpf/task.h).
@@ -61,7 +62,7 @@ impl Ring {
     pub fn of(kind: u16) -> Ring {
         match kind {
             ..=kind::EXIT | kind::CONNECT..=kind::DENIED | kind::IDS | kind::MOVED => Ring::Critical,
-            kind::SOCKET..=kind::QUERY => Ring::Critical,
+            kind::SOCKET..=kind::FLOW => Ring::Critical,
             _ => Ring::Bulk,
         }
     }
@@ -135,6 +136,8 @@ wire! {
     Endpoint = "lz_endpoint" { result: i64, socket: Socket, }
     /// A datagram to port 53: the server's address, then its bytes.
     Query = "lz_query" { result: i64, socket: Socket, payload: u16, pad: [u16; 3], }
+    /// A TCP connection that ended; the head is that of the process that opened or took it.
+    Flow = "lz_flow" { sent: u64, received: u64, socket: Socket, local: [u8; 28], remote: [u8; 28], }
     Dup = "lz_dup" { onto: u32, is_socket: u32, socket: Socket, file: File, }
     Denied = "lz_denied" { result: i64, args: [u64; 6], number: u32, capability: u32, }
     /// A part of an argument vector or environment; it comes before the exec that names it.

@@ -191,7 +191,9 @@ fn put_subject(document: &mut Fields, ours: Option<&str>) -> Result<(), Quaranti
 /// The checks with ours in the place of our former one, or at the end.
 fn put_check(document: &Fields, check: &Check) -> Result<Vec<Box<RawValue>>, QuarantineError> {
     let before: Vec<Box<RawValue>> = document.parse("checks")?;
-    let mut ours = Some(to_raw_value(check)?);
+    // Only ours: what others wrote keeps its bytes.
+    let ours = super::escape::json(&serde_json::to_string(check)?);
+    let mut ours = Some(RawValue::from_string(ours)?);
     let mut after = Vec::with_capacity(before.len() + 1);
     for raw in before {
         let view: View = serde_json::from_str(raw.get())?;

@@ -102,10 +102,10 @@ impl Summary {
     /// Notes a program that came about during the run, and a script that did.
     fn executed(&mut self, event: &Event) {
         let Some(exe) = event.process.as_ref().map(|process| process.program.exe.clone()) else { return };
-        let Executable { file, sha256, script, .. } = &*exe;
+        let Executable { file, sha256, script, script_sha256, .. } = &*exe;
         self.dropped(file, sha256.as_ref().map(hex), event.at);
         if let Some(script) = script {
-            self.dropped(script, None, event.at);
+            self.dropped(script, script_sha256.as_ref().map(hex), event.at);
         }
     }
 
@@ -173,6 +173,14 @@ impl Summary {
         let exe = exe.map(|path| short_text(path, TEXT_MAX)).unwrap_or_default();
         match (act.action, &act.remote, &act.local) {
             (NetAction::Connect | NetAction::Send, Some(remote), _) => self.flow(act, remote, exe, event),
+            (NetAction::Close { sent, received }, Some(remote), _) => {
+                let Some(remote) = endpoint(remote) else { return };
+                if let Some(&place) = self.flows.get(&(protocol(act.protocol), remote, exe)) {
+                    let known = &mut self.behaviour.network.flows[place];
+                    known.sent = known.sent.saturating_add(sent);
+                    known.received = known.received.saturating_add(received);
+                }
+            }
             (NetAction::Listen, _, Some(local)) => self.listener(act, local, exe, event),
             // A datagram socket that is bound hears without listen(2).
             (NetAction::Bind, _, Some(local)) if act.protocol == Protocol::Udp => {
@@ -218,7 +226,16 @@ impl Summary {
         self.flows.insert(key.clone(), network.flows.len());
         let (protocol, remote, exe) = key;
         let first_seen = seconds(event.at);
-        network.flows.push(Flow { protocol, remote, exe, count: event.count, failed, first_seen });
+        network.flows.push(Flow {
+            protocol,
+            remote,
+            exe,
+            count: event.count,
+            failed,
+            sent: 0,
+            received: 0,
+            first_seen,
+        });
     }
 
     fn listener(&mut self, act: &NetAct, local: &Endpoint, exe: String, event: &Event) {

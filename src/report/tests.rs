@@ -24,7 +24,8 @@ fn file(path: &str, origin: Origin) -> File {
 
 fn process(id: u32, exe: &str, origin: Origin, before: &[&Process]) -> Process {
     let sha256 = Some([id as u8; 32]);
-    let exe = Executable { file: file(exe, origin), sha256, deleted: false, script: None };
+    let exe =
+        Executable { file: file(exe, origin), sha256, deleted: false, script: None, script_sha256: None };
     let lineage = before.iter().map(|process| process.program.as_ancestor()).collect();
     let program = Program {
         id: ProgramId(id),
@@ -74,7 +75,7 @@ impl Story {
     fn net(&mut self, process: &Process, action: NetAction, address: &str, outcome: Outcome) {
         let end = Some(Endpoint::Inet(address.parse().unwrap()));
         let (local, remote) = match action {
-            NetAction::Socket | NetAction::Accept => (None, None),
+            NetAction::Socket | NetAction::Accept | NetAction::Close { .. } => (None, None),
             NetAction::Bind | NetAction::Listen => (end, None),
             NetAction::Connect | NetAction::Send => (None, end),
         };

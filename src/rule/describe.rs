@@ -151,7 +151,6 @@ fn kernel_act(act: &KernelAct) -> String {
     match act {
         KernelAct::Call(call) => format!("called {}", called(call)),
         KernelAct::Compat(call) => format!("used the 32-bit entry of the kernel, first for {}", called(call)),
-        KernelAct::Unfinished(call) => format!("was still in {} when the run ended", called(call)),
         KernelAct::Moved { cgroup, .. } => format!("was moved to the cgroup {}", escape(cgroup)),
         KernelAct::Ring { operation, paths } if paths.is_empty() => {
             format!("handed {} to io_uring", escape(operation))
@@ -263,6 +262,10 @@ fn net_act(act: &NetAct) -> String {
         NetAction::Connect => format!("connected ({protocol}) to {}", at(&act.remote)),
         NetAction::Send => format!("sent a datagram ({protocol}) to {}", at(&act.remote)),
         NetAction::Bind => format!("bound a {protocol} socket to {}", at(&act.local)),
+        NetAction::Close { sent, received } => format!(
+            "ended a connection ({protocol}) with {} after {sent} bytes sent and {received} received",
+            at(&act.remote)
+        ),
         NetAction::Socket => format!("made a {protocol} socket"),
         NetAction::Accept => format!("took a connection ({protocol}) from {}", at(&act.remote)),
         NetAction::Listen => format!("listened ({protocol}) on {}", at(&act.local)),
@@ -309,6 +312,8 @@ fn errno_name(errno: i32) -> String {
     let name = match errno {
         1 => "EPERM",
         2 => "ENOENT",
+        3 => "ESRCH",
+        4 => "EINTR",
         13 => "EACCES",
         17 => "EEXIST",
         20 => "ENOTDIR",

@@ -129,7 +129,7 @@ impl<'r> Findings<'r> {
                 by_id.insert(id, Growing { finding: Finding::first(id, &found), last: None });
                 new.push(id);
             } else {
-                *omitted += found.event.count;
+                *omitted = omitted.saturating_add(found.event.count);
             }
         }
         correlator.take(event, matcher.feeds());

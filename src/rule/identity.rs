@@ -108,6 +108,7 @@ mod tests {
             sha256: Some([0xab; 32]),
             deleted: false,
             script: None,
+            script_sha256: None,
         };
         assert_eq!(executable(&exe), format!("sha256:{}", "ab".repeat(32)).into_bytes());
         exe.sha256 = None;

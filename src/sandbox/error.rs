@@ -16,6 +16,11 @@ pub enum SandboxError {
     StateNotPrivate { path: PathBuf },
     #[error("run {id} exists already")]
     RunExists { id: String },
+    /// What a run may write has no room on this host.
+    #[error("{path:?} has room for {free} MiB, a run may need {needed} MiB")]
+    NoRoom { path: PathBuf, free: u64, needed: u64 },
+    #[error("{path:?} has room for {free} more files, too few for a run")]
+    NoRoomForFiles { path: PathBuf, free: u64 },
     #[error("no range of 65536 ids is free")]
     NoIds,
     #[error("run id is not 16 to 32 lower-case hex digits: {text:?}")]

@@ -202,7 +202,7 @@ fn build(
 ) -> Result<Container, Failure> {
     let (_, open_files) = getrlimit(Resource::RLIMIT_NOFILE).map_err(step("read the limit of open files"))?;
     let spec = spec::spec(order, root, open_files).map_err(step("specify the container"))?;
-    let (bundle, state) = (Path::new(BASE).join("b"), Path::new(BASE).join("s"));
+    let (bundle, state) = (Path::new(BASE).join("o"), Path::new(BASE).join("s"));
     for directory in [&bundle, &state] {
         std::fs::create_dir(directory).map_err(step("make the runtime's directories"))?;
     }

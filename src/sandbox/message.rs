@@ -218,11 +218,11 @@ impl Order {
         out.list(self.env.iter().map(|text| text.as_encoded_bytes()));
         out.bytes(self.user.as_bytes()).bytes(self.working_dir.as_encoded_bytes());
         out.bytes(self.hostname.as_bytes());
-        let Limits { memory, cpus, pids, disk, output } = self.limits;
-        for limit in [memory, cpus.map(f64::to_bits), pids.map(u64::from), disk] {
+        let Limits { memory, cpus, pids, disk, disk_files, open_files, output } = self.limits;
+        for limit in [memory, cpus.map(f64::to_bits), pids.map(u64::from), disk, disk_files] {
             out.byte(u8::from(limit.is_some())).number(limit.unwrap_or(0));
         }
-        out.number(output);
+        out.number(open_files).number(output);
         out.0
     }
 
@@ -244,6 +244,8 @@ impl Order {
                 cpus: input.option()?.map(f64::from_bits),
                 pids: input.option()?.map(u32::try_from).transpose().ok()?,
                 disk: input.option()?,
+                disk_files: input.option()?,
+                open_files: input.number()?,
                 output: input.number()?,
             },
         };
@@ -374,7 +376,13 @@ mod tests {
             run: "0123456789abcdef".into(),
             layers: vec!["/a".into(), "/b".into()],
             argv: vec![OsString::from_vec(b"\xff".to_vec()), "".into()],
-            limits: Limits { cpus: Some(1.5), pids: Some(7), ..Limits::default() },
+            limits: Limits {
+                cpus: Some(1.5),
+                pids: Some(7),
+                disk_files: Some(3),
+                open_files: 99,
+                ..Limits::default()
+            },
             ..Order::default()
         };
         let bytes = order.encode();

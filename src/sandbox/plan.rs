@@ -38,8 +38,12 @@ pub struct Options {
     pub cpus: Option<f64>,
     /// Tasks, threads included.
     pub pids: Option<u32>,
-    /// Bytes of the upper layer. Measured by [`super::RunningSandbox::disk_used`], enforced by the caller.
+    /// Bytes of the upper layer. Measured by [`super::DiskMeter`], enforced by the caller, as the next one.
     pub disk: Option<u64>,
+    /// Files, directories and links in the upper layer.
+    pub disk_files: Option<u64>,
+    /// Open files of each process; less where the host itself allows less.
+    pub open_files: u64,
     /// Bytes kept of each output stream; the caller cuts.
     pub output: u64,
     /// Between the stop signal and the kill.
@@ -59,6 +63,8 @@ impl Default for Options {
             cpus: Some(2.0),
             pids: Some(1024),
             disk: Some(4 << 30),
+            disk_files: Some(1 << 20),
+            open_files: 1 << 20,
             output: 1 << 20,
             stop_grace: Duration::from_secs(10),
         }
@@ -89,6 +95,8 @@ pub struct Limits {
     pub cpus: Option<f64>,
     pub pids: Option<u32>,
     pub disk: Option<u64>,
+    pub disk_files: Option<u64>,
+    pub open_files: u64,
     pub output: u64,
 }
 
@@ -242,11 +250,16 @@ fn limits(options: &Options) -> Result<Limits, PlanError> {
     positive(options.pids != Some(0), "pids limit")?;
     positive(options.cpus.is_none_or(|cpus| cpus.is_finite() && cpus > 0.0), "processor limit")?;
     positive(options.disk != Some(0), "disk limit")?;
+    positive(options.disk_files != Some(0), "limit of files")?;
+    // Fewer than the runtime itself needs for the set-up would be an error of ours.
+    positive(options.open_files >= 64, "limit of open files, less 63,")?;
     Ok(Limits {
         memory: options.memory,
         cpus: options.cpus,
         pids: options.pids,
         disk: options.disk,
+        disk_files: options.disk_files,
+        open_files: options.open_files,
         output: options.output,
     })
 }

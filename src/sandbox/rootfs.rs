@@ -26,7 +26,9 @@ use super::message::Order;
 use super::state::RANGE;
 use crate::sys::{mount as tree, process};
 
-/// Where the helper mounts; exists everywhere, and is the helper's own once the tmpfs is on it.
+/// Where the helper mounts: each layer at its number in hexadecimal (so no other name here is made of the
+/// digits `0` to `f`), the writable files at `w`, the root at `r`, the runtime's files beside them. It
+/// exists everywhere, and is the helper's own once the tmpfs is on it.
 pub(super) const BASE: &str = "/tmp";
 
 /// Must be directories before the runtime mounts on them or we write into them.

@@ -6,15 +6,17 @@
 use std::cell::{Cell, OnceCell};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::time::Instant;
 
 use nix::sys::signal::Signal;
 use nix::sys::socket::MsgFlags;
 use nix::unistd::Pid;
 
 use super::create::{Cage, Target};
+use super::disk::room;
 use super::message::{MESSAGE_MAX, Message};
-use super::{LimitHit, RunDir, SandboxError, Status};
+use super::{DiskMeter, DiskUse, LimitHit, RunDir, SandboxError, Status};
 use crate::sys::{process, socket};
 
 /// Dropped: killed and cleaned up, the written files too.
@@ -139,10 +141,19 @@ impl RunningSandbox {
         self.cage.cgroups.limits_hit()
     }
 
-    /// What the run wrote so far, looked at until `bound` bytes or entries are found.
-    pub fn disk_used(&self, bound: DiskUse) -> DiskUse {
-        let upper = self.cage.run().map(RunDir::upper);
-        upper.map_or(DiskUse::default(), |upper| disk_use(&upper, bound))
+    /// Measures what the run has on disk, for a while: see [`DiskMeter::measure`].
+    pub fn measure_disk(&self, meter: &mut DiskMeter, bound: DiskUse, until: Instant) -> DiskUse {
+        meter.measure(bound, until, || self.cage.cgroups.pids())
+    }
+
+    /// A meter for what the run has on disk.
+    pub fn disk_meter(&self) -> DiskMeter {
+        DiskMeter::new(self.cage.run().map(RunDir::upper).unwrap_or_default())
+    }
+
+    /// What the file system that the run writes to still takes.
+    pub fn disk_room(&self) -> io::Result<DiskUse> {
+        self.cage.run().map_or(Err(io::ErrorKind::NotFound.into()), |run| room(run.path()))
     }
 
     /// Kills what is left, waits until everything is gone (processes, mounts, groups), and keeps the
@@ -150,36 +161,6 @@ impl RunningSandbox {
     pub fn end(mut self) -> Result<Remains, SandboxError> {
         self.cage.tear_down().map(|run| Remains { run: Some(run) })
     }
-}
-
-/// How much of the disk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DiskUse {
-    pub bytes: u64,
-    pub entries: u64,
-}
-
-/// Counts allocated bytes and entries below `top`, following no link, up to `bound`. What vanishes while
-/// it is counted, and what lies deeper than paths reach, is not.
-fn disk_use(top: &Path, bound: DiskUse) -> DiskUse {
-    use std::os::unix::fs::MetadataExt;
-    let mut found = DiskUse::default();
-    let mut left = vec![top.to_owned()];
-    while let Some(directory) = left.pop() {
-        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
-        for entry in entries.flatten() {
-            let Ok(metadata) = entry.metadata() else { continue };
-            found.bytes += metadata.blocks() * 512;
-            found.entries += 1;
-            if found.bytes > bound.bytes || found.entries > bound.entries {
-                return found;
-            }
-            if metadata.is_dir() {
-                left.push(entry.path());
-            }
-        }
-    }
-    found
 }
 
 /// What a run leaves: its written files. Dropped: removed.
@@ -207,24 +188,5 @@ impl Drop for Remains {
             // Nobody to tell; `gc` finds it.
             let _ = run.remove();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn disk_use_counts_to_its_bound_and_follows_no_link() {
-        let directory = tempfile::tempdir().unwrap();
-        let top = directory.path().join("t");
-        std::fs::create_dir_all(top.join("a/b")).unwrap();
-        std::fs::write(top.join("a/b/file"), vec![1; 100_000]).unwrap();
-        std::os::unix::fs::symlink("/usr", top.join("link")).unwrap();
-        let bound = DiskUse { bytes: 1 << 30, entries: 1000 };
-        let found = disk_use(&top, bound);
-        assert!(found.entries == 4 && found.bytes >= 100_000, "{found:?}");
-        assert_eq!(disk_use(&top, DiskUse { entries: 1, ..bound }).entries, 2);
-        assert_eq!(disk_use(&directory.path().join("none"), bound), DiskUse::default());
     }
 }

@@ -65,9 +65,6 @@ const MASKED: &[&str] = &[
 
 const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/// Open files, as ordinary engines allow; less where the host itself allows less.
-const OPEN_FILES: u64 = 1 << 20;
-
 /// The specification for `order`, with the root file system at `root`. `open_files_max` is the hard limit
 /// of the caller, which cannot be raised.
 pub(super) fn spec(order: &Order, root: &Path, open_files_max: u64) -> Result<Spec, OciSpecError> {
@@ -76,12 +73,12 @@ pub(super) fn spec(order: &Order, root: &Path, open_files_max: u64) -> Result<Sp
         .root(RootBuilder::default().path(root).readonly(false).build()?)
         .hostname(&order.hostname)
         .mounts(mounts()?)
-        .process(process(open_files_max)?)
+        .process(process(order.limits.open_files.min(open_files_max))?)
         .linux(linux(order)?)
         .build()
 }
 
-fn process(open_files_max: u64) -> Result<Process, OciSpecError> {
+fn process(open_files: u64) -> Result<Process, OciSpecError> {
     let set: HashSet<Capability> = KEPT.iter().map(|(capability, _)| *capability).chain(FOR_SET_UP).collect();
     let capabilities = LinuxCapabilitiesBuilder::default()
         .bounding(set.clone())
@@ -97,7 +94,7 @@ fn process(open_files_max: u64) -> Result<Process, OciSpecError> {
         .env(Vec::new())
         .cwd("/")
         .capabilities(capabilities)
-        .rlimits(rlimits(open_files_max)?)
+        .rlimits(rlimits(open_files)?)
         .build()?;
     // The builder sets it. Left out, set-uid programs work as they do in an ordinary container; the root
     // that is gained is nobody outside.
@@ -105,8 +102,7 @@ fn process(open_files_max: u64) -> Result<Process, OciSpecError> {
     Ok(process)
 }
 
-fn rlimits(open_files_max: u64) -> Result<Vec<PosixRlimit>, OciSpecError> {
-    let open_files = OPEN_FILES.min(open_files_max);
+fn rlimits(open_files: u64) -> Result<Vec<PosixRlimit>, OciSpecError> {
     // One byte, not zero: only this keeps the kernel from handing a crash to a host's core_pattern
     // program as well (fs/coredump.c, coredump_pipe).
     [(PosixRlimitType::RlimitCore, 1), (PosixRlimitType::RlimitNofile, open_files)]

@@ -15,7 +15,11 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use super::SandboxError;
+use super::disk::room;
+use super::{DiskUse, SandboxError};
+
+/// A run ends before the host's file system has less room than this.
+pub const DISK_FLOOR: DiskUse = DiskUse { bytes: 256 << 20, entries: 4096 };
 
 /// The first of the ids that own unpacked layers on disk.
 pub const LAYER_IDS: u32 = 0x7000_0000;
@@ -93,6 +97,21 @@ impl StateDir {
         }
         let path = fs::canonicalize(path).map_err(state("resolve", path))?;
         Ok(StateDir { path })
+    }
+
+    /// Refuses where a run that writes `bytes` would leave the file system with less than
+    /// [`DISK_FLOOR`].
+    pub fn check_room(&self, bytes: u64) -> Result<(), SandboxError> {
+        let path = self.path.join("runs");
+        let free = room(&path).map_err(state("look at the room of", &path))?;
+        let needed = bytes.saturating_add(DISK_FLOOR.bytes);
+        if free.bytes < needed {
+            return Err(SandboxError::NoRoom { path, free: free.bytes >> 20, needed: needed >> 20 });
+        }
+        if free.entries < 2 * DISK_FLOOR.entries {
+            return Err(SandboxError::NoRoomForFiles { path, free: free.entries });
+        }
+        Ok(())
     }
 
     /// Makes the directory of a new run, takes its lock, and gives it a range of ids.

@@ -22,12 +22,13 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/la
 
 /// Name of a probe and the tracepoint it hangs on, in the order of attaching: the sieve comes last,
 /// when its handlers are in place.
-const PROBES: [(&str, &str); 6] = [
+const PROBES: [(&str, &str); 7] = [
     ("fork", "sched_process_fork"),
     ("exit", "sched_process_exit"),
     ("exec", "sched_process_exec"),
     ("moved", "cgroup_attach_task"),
     ("signal", "signal_generate"),
+    ("flow", "inet_sock_set_state"),
     ("sys_exit", "sys_exit"),
 ];
 
@@ -74,10 +75,12 @@ pub struct Options {
 }
 
 impl Default for Options {
-    /// At about 600,000 records of 200 bytes a second (what two processors can do at most), 100 ms
-    /// are 12 MB: they fit above half of the bulk ring.
+    /// At about 600,000 records of 150 bytes a second (what two processors can do at most), 100 ms are
+    /// 9 MB: they fit above the mark of the bulk ring ([`super::Level::is_above_mark`]). Twice the size
+    /// with its mark at half had as much room, but let twice as much pile up: a record takes four times
+    /// its bytes until it is written, and the runner went over 150 MiB.
     fn default() -> Options {
-        Options { btf: PathBuf::from(KERNEL_BTF), critical: 8 << 20, bulk: 32 << 20, wake_at: 256 << 10 }
+        Options { btf: PathBuf::from(KERNEL_BTF), critical: 8 << 20, bulk: 16 << 20, wake_at: 256 << 10 }
     }
 }
 

@@ -63,9 +63,10 @@ pub struct Level {
 }
 
 impl Level {
-    /// True above the mark at which the workload is to be held.
-    pub fn is_above_half(self) -> bool {
-        self.waiting > self.size / 2
+    /// True above the mark at which the workload is to be held: a quarter. While what was below the mark
+    /// is judged and written, the ring takes in three times as much.
+    pub fn is_above_mark(self) -> bool {
+        self.waiting > self.size / 4
     }
 }
 

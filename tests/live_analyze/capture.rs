@@ -110,6 +110,10 @@ fn every_place_that_can_be_written_is_watched_and_a_changed_file_has_another_has
         ("/tmp/true".to_owned(), vec![one.clone(), two.clone()]),
     ];
     assert_eq!(seen, BTreeMap::from(expected), "{}", said.stdout);
+    let report = place.report();
+    let mut dropped = report["behaviour"]["dropped"].as_array().unwrap().iter();
+    let script = dropped.find(|it| it["path"] == "/tmp/script").unwrap();
+    assert_eq!(script["sha256"], hex(b"#!/bin/true\n"));
     let mut kept: Vec<String> = fs::read_dir(place.path("out/files"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -136,5 +140,49 @@ fn a_program_in_memory_has_the_hash_of_its_content() {
     assert!([0, 1, 4].contains(&said.code), "{}{}", said.stdout, said.stderr);
     assert_eq!(ran(&place, "memfd:"), [("memfd:x".to_owned(), Some(hex(&bytes)))]);
     assert_eq!(process_coverage(&place)["state"], "full");
+    place.assert_clean();
+}
+
+/// Four tasks that go on writing programs and running them.
+const STORM: &str = "for j in 1 2 3 4; do mkdir /tmp/$j; (i=0; while [ $i -lt COUNT ]; do i=$((i+1)); \
+    cp /bin/busybox /tmp/$j/true; echo $i >> /tmp/$j/true; /tmp/$j/true; done) & done; echo up; wait";
+
+#[test]
+fn a_storm_of_executions_and_holds_ends_by_itself_and_no_hash_is_missing() {
+    if !live() {
+        return;
+    }
+    let place = Place::new();
+    let reference = place.image(shell(&STORM.replace("COUNT", "40")));
+    let said = place.analyze(&["--ring", "64k", "--duration", "60s", &reference]);
+    let report = place.report();
+    assert_eq!(report["run"]["exit"]["reason"], "exited", "{}{}", said.stdout, said.stderr);
+    let programs = ran(&place, "/tmp/");
+    // So small a ring may lose records, but never in silence.
+    assert!(programs.len() == 160 || report["run"]["events"]["lost"] != 0, "{}", programs.len());
+    assert!(programs.iter().all(|(_, hash)| hash.is_some()), "{programs:?}");
+    // The same forty contents by four tasks.
+    assert_eq!(report["run"]["captured"]["files"], 40);
+    place.assert_clean();
+}
+
+#[test]
+fn a_runner_that_is_killed_while_programs_wait_for_its_answer_leaves_nothing() {
+    if !live() {
+        return;
+    }
+    let place = Place::new();
+    let reference = place.image(shell(&STORM.replace("COUNT", "100000")));
+    let mut command = place.command();
+    let command = command.args(["analyze", "--out"]).arg(place.path("out")).arg(&reference);
+    let mut running = command.stderr(std::process::Stdio::null()).spawn().unwrap();
+    while fs::read_dir(place.path("out/files")).map_or(0, Iterator::count) < 20 {
+        assert!(running.try_wait().unwrap().is_none());
+        std::thread::yield_now();
+    }
+    running.kill().unwrap();
+    running.wait().unwrap();
+    let collected = place.call(&["gc"]);
+    assert_eq!(collected.code, 0, "{}", collected.stderr);
     place.assert_clean();
 }

@@ -14,3 +14,4 @@ mod attempt;
 mod calls;
 mod files;
 mod layers;
+mod leftovers;

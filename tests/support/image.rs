@@ -294,6 +294,47 @@ impl ImageBuilder {
     }
 }
 
+/// How `docker save` lays an image out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DockerShape {
+    /// `<hex>.json` and `<id>/layer.tar`.
+    Old,
+    /// `blobs/sha256/<hex>`.
+    New,
+}
+
+/// The files of an archive of `docker save`, from those of a layout.
+pub fn docker_files(layout: &Files, shape: DockerShape, tags: &[&str]) -> Files {
+    let json = |bytes: &[u8]| -> Value { serde_json::from_slice(bytes).unwrap() };
+    let blob = |descriptor: &Value| layout[&blob_name(descriptor["digest"].as_str().unwrap())].clone();
+    let manifest = json(&blob(&json(&layout["index.json"])["manifests"][0]));
+    let mut files = Files::new();
+    let config = blob(&manifest["config"]);
+    let config_name = match shape {
+        DockerShape::Old => digest(&config).replacen("sha256:", "", 1) + ".json",
+        DockerShape::New => blob_name(&digest(&config)),
+    };
+    files.insert(config_name.clone(), config);
+    let layers: Vec<String> = manifest["layers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .enumerate()
+        .map(|(i, layer)| {
+            let bytes = blob(layer);
+            let name = match shape {
+                DockerShape::Old => format!("{:064x}/layer.tar", i + 1),
+                DockerShape::New => blob_name(&digest(&bytes)),
+            };
+            files.insert(name.clone(), bytes);
+            name
+        })
+        .collect();
+    let entry = json!([{ "Config": config_name, "RepoTags": tags, "Layers": layers }]);
+    files.insert("manifest.json".into(), to_bytes(&entry));
+    files
+}
+
 pub fn write_layout(files: &Files, directory: &Path) {
     fs::create_dir_all(directory.join("blobs/sha256")).unwrap();
     for (name, content) in files {

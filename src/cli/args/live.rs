@@ -8,10 +8,10 @@ use clap::{Args, ValueEnum};
 
 use super::{Format, Judging};
 
-/// IMAGE is oci:DIR[:TAG], oci-archive:FILE[:TAG], dir:ROOTFS, or a plain path to one of these.
+/// IMAGE is oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:ROOTFS, or a plain path to one of these.
 #[derive(Debug, Args)]
 pub struct Analyze {
-    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], dir:ROOTFS or a path
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:ROOTFS or a path
     #[arg(value_name = "IMAGE")]
     pub image: OsString,
     /// Run this instead of the image's Cmd
@@ -58,6 +58,18 @@ pub struct Analyze {
     /// Bytes that the image may write to its files
     #[arg(long, default_value = "4g", value_parser = size, value_name = "SIZE")]
     pub disk: u64,
+    /// Files, directories and links that the image may make
+    #[arg(long, default_value_t = 1 << 20, value_parser = clap::value_parser!(u64).range(1..), value_name = "N")]
+    pub disk_files: u64,
+    /// Open files of each process of the image
+    #[arg(long, default_value_t = 1 << 20, value_parser = clap::value_parser!(u64).range(64..), value_name = "N")]
+    pub open_files: u64,
+    /// How much of what the image prints is kept, of each stream
+    #[arg(long, default_value = "1m", value_parser = bytes, value_name = "SIZE")]
+    pub output: u64,
+    /// Bytes of events that the recording takes, before compression; judging goes on beyond
+    #[arg(long, default_value = "4g", value_parser = bytes, value_name = "SIZE")]
+    pub event_log: u64,
     /// Time between the stop signal and the kill
     #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub stop_grace: Duration,
@@ -82,6 +94,13 @@ pub enum Network {
 
 #[derive(Debug, Args)]
 pub struct Doctor {
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Selftest {
     /// What goes to standard output
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,

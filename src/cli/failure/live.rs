@@ -25,7 +25,7 @@ fn image_hint(error: &ImageError) -> &'static str {
     use ImageError::*;
     match error {
         Reference { .. } | NotFound { .. } => {
-            "an image is oci:DIR[:TAG], oci-archive:FILE[:TAG], dir:ROOTFS, or a path to one of these"
+            "an image is oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:ROOTFS, or a path to one of these"
         }
         Transport { .. } => "copy the image into an OCI layout first, and name it as oci:DIR",
         NoSuchTag { .. } | Ambiguous { .. } => "name one of the tags behind a colon",
@@ -70,6 +70,11 @@ impl From<SandboxError> for Failure {
                 Kind::Environment,
                 "cannot use the state directory",
                 "name a directory of root's own with --state, mode 0700",
+            ),
+            SandboxError::NoRoom { .. } | SandboxError::NoRoomForFiles { .. } => (
+                Kind::Environment,
+                "this host has too little room for a run; nothing of the image ran",
+                "make room, lower --disk, or name another state directory with --state",
             ),
             SandboxError::Left { .. } => {
                 (Kind::Environment, "the run could not be removed", "run lazaret gc")

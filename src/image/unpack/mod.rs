@@ -10,6 +10,9 @@
 //!
 //! It owns nothing on the host: its ids are a range of their own ([`super::LAYER_ID_BASE`]), its
 //! root is the merged tree, its descriptors are the blob, the conversation and the upper directory.
+//! It has no pid namespace and no landlock rules, and needs neither: by its filter ([`crate::sys::allow`])
+//! it cannot signal, trace, start or look into a process, nor make a socket or a mount; and no path
+//! leads from its root to another tree, since the host's is detached and no `/proc` lies in it.
 //! What it says is length-checked, and its digests decide only together with those of the image.
 
 mod apply;

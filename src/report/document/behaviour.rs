@@ -103,6 +103,11 @@ pub struct Flow {
     pub count: u64,
     /// How many of them were refused.
     pub failed: u64,
+    /// Bytes of those TCP connections that ended in the run.
+    #[serde(default)]
+    pub sent: u64,
+    #[serde(default)]
+    pub received: u64,
     pub first_seen: f64,
 }
 

@@ -257,6 +257,8 @@ struct ExecutableDef {
     deleted: bool,
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_file")]
     script: Option<File>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "digest")]
+    script_sha256: Option<[u8; 32]>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -452,7 +454,6 @@ struct RegionDef {
 enum KernelActDef {
     Call(#[serde(with = "CallDef")] Call),
     Compat(#[serde(with = "CallDef")] Call),
-    Unfinished(#[serde(with = "CallDef")] Call),
     Moved {
         hierarchy: u32,
         #[serde(with = "text")]
@@ -634,6 +635,7 @@ enum NetActionDef {
     Send,
     Socket,
     Accept,
+    Close { sent: u64, received: u64 },
 }
 
 #[derive(Serialize, Deserialize)]

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use super::Visit;
 use crate::event::{
     Act, Call, Credentials, DnsAct, DupSource, Endpoint, Exec, FileAct, FileChange, FileKind, Inode,
-    KernelAct, MemoryAct, NetAct, OpenMode, Origin, ProcessAct, Protocol, Question, Region, SandboxAct,
-    Target,
+    KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin, ProcessAct, Protocol, Question, Region,
+    SandboxAct, Target,
 };
 use crate::rule::capability;
 use crate::rule::subject::{Subject, origin_name};
@@ -184,6 +184,14 @@ pub(super) fn net_act(s: Subject<'_>) -> Option<&NetAct> {
     }
 }
 
+/// Sent, received.
+pub(super) fn flow(s: Subject<'_>) -> Option<(u64, u64)> {
+    match net_act(s)?.action {
+        NetAction::Close { sent, received } => Some((sent, received)),
+        _ => None,
+    }
+}
+
 pub(super) fn dns(s: Subject<'_>) -> Option<&DnsAct> {
     match &s.event.act {
         Act::Dns(act) => Some(act),
@@ -287,9 +295,7 @@ pub(super) fn call(s: Subject<'_>) -> Option<&Call> {
         Act::Denied(call)
         | Act::Process(ProcessAct::Call { call, .. })
         | Act::Memory(MemoryAct::Memfd(call) | MemoryAct::SecretMemfd(call) | MemoryAct::UserFault(call))
-        | Act::Kernel(KernelAct::Call(call) | KernelAct::Compat(call) | KernelAct::Unfinished(call)) => {
-            Some(call)
-        }
+        | Act::Kernel(KernelAct::Call(call) | KernelAct::Compat(call)) => Some(call),
         _ => None,
     }
 }
@@ -361,7 +367,6 @@ pub(super) fn kernel_action(s: Subject<'_>) -> Option<&[u8]> {
     Some(match kernel_act(s)? {
         KernelAct::Call(_) => b"call",
         KernelAct::Compat(_) => b"compat",
-        KernelAct::Unfinished(_) => b"unfinished",
         KernelAct::Moved { .. } => b"moved",
         KernelAct::Ring { .. } => b"ring",
     })

@@ -2,7 +2,7 @@
 
 use super::read::{
     arg, asked, call, call_texts, capabilities, changed, dns, dup, env, errno, exe_inodes,
-    exe_written_inodes, file_actions, file_capabilities, file_flags, file_inode, file_kind, gained, ip,
+    exe_written_inodes, file_actions, file_capabilities, file_flags, file_inode, file_kind, flow, gained, ip,
     is_local, is_own_exe, is_public, kernel_act, kernel_action, layer, memory_action, namespaces, net_act,
     new_mode, open_mode, origin, owner, port, process_act, process_action, protocol, protocol_name, question,
     region, ring_paths, sandbox_action, suffix_added, symlink_target, target, times, unix_path, xattr,
@@ -537,12 +537,12 @@ pub static FIELDS: &[Field] = &[
     )),
     // net, and sockets copied onto standard streams
     one_of(
-        &["connect", "bind", "listen", "send", "socket", "accept"],
+        &["connect", "bind", "listen", "send", "socket", "accept", "close"],
         event(
             NET,
             "net.action",
             Read::Text(|s| Some(net_act(s)?.action.name().as_bytes())),
-            "what was done with the socket; send is a datagram with an address of its own, accept took a connection of dst",
+            "what was done with the socket; send is a datagram with an address of its own, accept took a connection of dst, close ended one",
         ),
     ),
     one_of(
@@ -676,6 +676,13 @@ pub static FIELDS: &[Field] = &[
             _ => None,
         }),
         "path of the copied file",
+    ),
+    event(NET, "flow.sent", Read::Number(|s| Some(flow(s)?.0)), "bytes that an ended TCP connection sent"),
+    event(
+        NET,
+        "flow.received",
+        Read::Number(|s| Some(flow(s)?.1)),
+        "bytes that an ended TCP connection received",
     ),
     // dns: dst is the server
     stable(event(
@@ -820,13 +827,13 @@ pub static FIELDS: &[Field] = &[
     ),
     // kernel
     one_of(
-        &["call", "compat", "unfinished", "moved", "ring"],
+        &["call", "compat", "moved", "ring"],
         event(
             KERNEL,
             "kernel.action",
             Read::Text(kernel_action),
-            "call: one that was not refused; compat: the process's first 32-bit call; unfinished: not \
-             returned when the run ended; moved: to another cgroup; ring: handed to io_uring",
+            "call: one that was not refused; compat: the process's first 32-bit call; moved: to \
+             another cgroup; ring: handed to io_uring",
         ),
     ),
     event(

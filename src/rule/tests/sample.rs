@@ -30,6 +30,7 @@ pub fn program(
             sha256: Some([id as u8; 32]),
             deleted: false,
             script: None,
+            script_sha256: None,
         }),
         argv: argv.iter().map(|argument| bytes(argument)).collect(),
         argv_cut: false,
@@ -140,6 +141,12 @@ fn acts() -> Vec<Act> {
         connect("[2001:4860::8]:443"),
     ]);
     acts.push(unix(NetAction::Connect, Protocol::Unix, "/var/run/docker.sock"));
+    acts.push(Act::Net(NetAct {
+        action: NetAction::Close { sent: 1, received: 2 },
+        protocol: Protocol::Tcp,
+        local: None,
+        remote: Some(Endpoint::Inet("192.0.2.1:443".parse().unwrap())),
+    }));
     let question = Question { name: bytes("pool.minexmr.com"), kind: 16 };
     let server = Some(Endpoint::Inet("192.0.2.53:53".parse().unwrap()));
     acts.push(Act::Dns(DnsAct { server, question: Some(question) }));
@@ -187,7 +194,6 @@ fn acts() -> Vec<Act> {
         ["mount", "unshare", "setns", "bpf", "chroot"].map(|it| Act::Kernel(KernelAct::Call(call(it)))),
     );
     acts.push(Act::Kernel(KernelAct::Compat(call("open"))));
-    acts.push(Act::Kernel(KernelAct::Unfinished(call("connect"))));
     acts.push(Act::Kernel(KernelAct::Moved { hierarchy: 0, cgroup: bytes("/") }));
     acts.push(Act::Kernel(KernelAct::Ring { operation: bytes("unlinkat"), paths: vec![bytes("/etc/x")] }));
     acts.extend(ProcessCall::ALL.map(|what| Act::Process(ProcessAct::Call { what, call: call("ptrace") })));
