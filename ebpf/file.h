@@ -76,8 +76,10 @@ static long step(__u32 index, struct walk *walk)
 }
 
 /* Appends the path of a (dentry, vfsmount). */
-CALLED int add_path(struct scratch *s, __u64 dentry, __u64 vfsmount)
+SHARED int add_path(struct scratch *s, __u64 dentry, __u64 vfsmount)
 {
+	if (!s)
+		return 0;
 	/* Read before it goes into the struct: an access to `walk` inside READ would be relocated. */
 	struct mount *mount = (struct mount *)(vfsmount - OFFSET(struct mount, mnt));
 	struct walk walk = {
@@ -99,8 +101,10 @@ CALLED int add_path(struct scratch *s, __u64 dentry, __u64 vfsmount)
 	}
 	from = s->from;
 	length = PATH_ROOM - from;
-	if (at > TEXT_LIMIT || length > PATH_ROOM)
+	if (at > TEXT_LIMIT || length > PATH_ROOM) {
+		s->flags |= LZ_CUT;
 		return 0;
+	}
 	bpf_probe_read_kernel((__u8 *)&s->record + at, length, &s->path[from & (PATH_ROOM - 1)]);
 	s->at = at + length;
 	return length;
@@ -170,8 +174,10 @@ INLINE int add_cwd(struct scratch *s)
 }
 
 /* Appends the directory that the text at `at` starts from, if it is a relative one. */
-CALLED int add_base(struct scratch *s, struct lz_argument *out, __u32 at, __s32 dirfd)
+SHARED int add_base(struct scratch *s, struct lz_argument *out, __u32 at, __s32 dirfd)
 {
+	if (!s || !out)
+		return 0;
 	if (at > TEXT_LIMIT || (out->text && ((__u8 *)&s->record)[at] == '/'))
 		return 0;
 	if (dirfd == AT_FDCWD) {
@@ -185,15 +191,97 @@ CALLED int add_base(struct scratch *s, struct lz_argument *out, __u32 at, __s32 
 	return 0;
 }
 
-/* A path argument: the string, and for a relative one the directory it starts from. */
+/* Appends the task's root directory, if that is not where the sandbox's file tree begins. */
+SHARED int add_root(struct scratch *s)
+{
+	if (!s)
+		return 0;
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct fs_struct *fs = READ(task, fs);
+
+	if (!fs || !root.dentry)
+		return 0;
+	__u64 dentry = (__u64)READ(fs, root.dentry), mount = (__u64)READ(fs, root.mnt);
+	if (dentry == root.dentry && mount - OFFSET(struct mount, mnt) == root.mount)
+		return 0;
+	return add_path(s, dentry, mount);
+}
+
+/* The number at the beginning of eight letters; -1 where there is none. */
+INLINE __s32 number_in(__u64 letters)
+{
+	__s32 number = -1;
+
+	for (int i = 0; i < 8; i++, letters >>= 8) {
+		__u8 digit = (letters & 0xff) - '0';
+
+		if (digit > 9)
+			break;
+		number = (number < 0 ? 0 : number * 10) + digit;
+	}
+	return number;
+}
+
+/* Eight letters as they lie in memory (every machine that runs this is little-endian): compared one by
+ * one, each would double the verifier's work. */
+#define LETTERS(a, b, c, d, e, f, g, h)                                                            \
+	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 |   \
+	 (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
+#define FIRST(n) ((1ULL << 8 * (n)) - 1)
+
+/* Where the number begins in a text that names a descriptor of the task's own; 0 in any other. */
+INLINE __u32 descriptor_at(const __u64 *text)
+{
+	if (text[0] == LETTERS('/', 'd', 'e', 'v', '/', 'f', 'd', '/'))
+		return 8;
+	if (text[0] == LETTERS('/', 'p', 'r', 'o', 'c', '/', 's', 'e') &&
+	    (text[1] & FIRST(6)) == LETTERS('l', 'f', '/', 'f', 'd', '/', 0, 0))
+		return 14;
+	if (text[0] == LETTERS('/', 'p', 'r', 'o', 'c', '/', 't', 'h') &&
+	    text[1] == LETTERS('r', 'e', 'a', 'd', '-', 's', 'e', 'l') &&
+	    (text[2] & FIRST(5)) == LETTERS('f', '/', 'f', 'd', '/', 0, 0, 0))
+		return 21;
+	return 0;
+}
+
+/* Appends where the descriptor leads that the text at `at` begins with: no walk over names could tell. */
+SHARED int add_link(struct scratch *s, struct lz_argument *out, __u32 at)
+{
+	if (!s || !out)
+		return 0;
+	__u64 text[3] = {}, digits = 0;
+	__u32 from;
+	__s32 fd;
+
+	if (at > TEXT_LIMIT || out->text < 9)
+		return 0;
+	bpf_probe_read_kernel(text, sizeof(text), (__u8 *)&s->record + at);
+	from = descriptor_at(text);
+	if (!from)
+		return 0;
+	bpf_probe_read_kernel(&digits, sizeof(digits), (__u8 *)&s->record + at + from);
+	fd = number_in(digits);
+	if (fd < 0)
+		return 0;
+	struct file *file = file_of(fd);
+	if (file)
+		out->link = add_path(s, (__u64)READ(file, f_path.dentry),
+				     (__u64)READ(file, f_path.mnt));
+	return 0;
+}
+
+/* A path argument: the string, for a relative one the directory it starts from, and where it goes on
+ * from if it names a descriptor. */
 INLINE void add_argument(struct scratch *s, struct lz_argument *out, __u64 text, __s32 dirfd)
 {
 	__u32 at = s->at;
 
 	out->unreadable = 0;
 	out->base = 0;
+	out->link = 0;
 	out->text = add_user_text(s, text, &out->unreadable);
 	add_base(s, out, at, dirfd);
+	add_link(s, out, at);
 }
 
 #endif

@@ -17,8 +17,10 @@
 #define FOLD_JIFFIES 250
 
 /* Built on the stack: the scratch area may hold the very record that needs the slot. */
-CALLED int send_count(struct slot *slot, __u32 index)
+SHARED int send_count(struct slot *slot, __u32 index)
 {
+	if (!slot)
+		return 0;
 	__u32 kind = slot->key[4] & 0xffff;
 	struct {
 		struct lz_head head;
@@ -140,8 +142,10 @@ static long sip_word(__u32 index, struct sip *sip)
 }
 
 /* Of everything behind the head. */
-CALLED __u64 hash_record(struct scratch *s)
+SHARED __u64 hash_record(struct scratch *s)
 {
+	if (!s)
+		return 0;
 	__u32 at = s->at;
 	struct sip sip = {
 		.v0 = secret[0] ^ 0x736f6d6570736575ULL,
@@ -194,8 +198,10 @@ INLINE int send_or_count_by(struct scratch *s, __u32 kind, const __u64 *key)
 	return 0;
 }
 
-CALLED int send_or_count(struct scratch *s, __u32 kind)
+SHARED int send_or_count(struct scratch *s, __u32 kind)
 {
+	if (!s)
+		return 0;
 	__u64 key[KEY_WORDS] = { hash_record(s), s->at, s->flags, 0, kind, acting_ids() };
 
 	return send_or_count_by(s, kind, key);

@@ -17,6 +17,9 @@ typedef long long __s64;
 #define SEC(name) __attribute__((section(name), used))
 #define INLINE static __attribute__((always_inline)) inline
 #define CALLED static __attribute__((noinline))
+/* Verified once and by itself, whoever calls it: a static function is verified again for every state
+ * in which it is called. Its pointers come unchecked. */
+#define SHARED __attribute__((noinline))
 #define __uint(name, value) int(*name)[value]
 #define __type(name, value) typeof(value) *name
 
@@ -53,8 +56,9 @@ enum {
 /* include/uapi/asm-generic/siginfo.h */
 enum { SI_USER = 0, SI_TKILL = -6 };
 enum { AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10 };
-enum { S_IFMT = 0170000, S_IFSOCK = 0140000 };
+enum { S_IFMT = 0170000, S_IFSOCK = 0140000, S_IFREG = 0100000 };
 enum { SOCKFS_MAGIC = 0x534f434b, OVERLAYFS_MAGIC = 0x794c7630, TMPFS_MAGIC = 0x01021994, PIDFS_MAGIC = 0x50494446 };
+enum { AT_REMOVEDIR = 0x200, AT_SYMLINK_NOFOLLOW = 0x100 };
 enum { AT_FDCWD = -100, F_DUPFD = 0, F_DUPFD_CLOEXEC = 1030 };
 enum { O_CREAT_WRONLY_TRUNC = 0100 | 01 | 01000 };
 /* include/linux/fs.h: set by the lookup that made the file. */
@@ -301,6 +305,7 @@ static long (*bpf_probe_read_user)(void *dst, __u32 size, const void *src) = (vo
 static long (*bpf_probe_read_kernel)(void *dst, __u32 size, const void *src) = (void *)113;
 static long (*bpf_probe_read_user_str)(void *dst, __u32 size, const void *src) = (void *)114;
 static long (*bpf_probe_read_kernel_str)(void *dst, __u32 size, const void *src) = (void *)115;
+static __u64 (*bpf_ktime_get_tai_ns)(void) = (void *)208;
 static __u64 (*bpf_jiffies64)(void) = (void *)118;
 static __u64 (*bpf_ktime_get_boot_ns)(void) = (void *)125;
 static long (*bpf_ringbuf_output)(void *ring, void *data, __u64 size, __u64 flags) = (void *)130;

@@ -9,6 +9,7 @@
 #include "process.h"
 #include "open.h"
 #include "names.h"
+#include "change.h"
 #include "socket.h"
 #include "uring.h"
 #include "memory.h"
@@ -23,6 +24,10 @@ INLINE int is_refusal(long result)
 /* Calls that are looked at for one kind of result only. */
 INLINE int is_dull(const struct pt_regs *regs, __u16 act, long result, int compat)
 {
+	if (act == ACT_IOCTL) {
+		/* The second argument of either entry; neither number means anything else in the other. */
+		return !sets_flags(regs->si) && !sets_flags(regs->cx);
+	}
 	switch (HANDLER(act)) {
 	case ON_DUP:
 		return result < 0 || result > 2;

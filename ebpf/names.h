@@ -1,7 +1,8 @@
 /* rename, link, symlink, unlink, mkdir, chmod by name; file_chmod by descriptor.
  *
- * Only strings exist for these: the kernel's own base directory is kept beside a relative one.
- * A failed one may be folded; one that changed something never is.
+ * Only strings exist for these. What a walk over them starts from is the kernel's own: the directory
+ * of a relative one, the task's root and working directory, the file behind a descriptor that the
+ * string names. A failed one may be folded; one that changed something never is.
  */
 #ifndef LZ_NAMES_H
 #define LZ_NAMES_H
@@ -22,12 +23,14 @@ struct shape {
 static const struct shape shapes[16] = {
 	[ACT_RENAME & 15] = { LZ_RENAME, NONE, 0, NONE, 1, NONE },
 	[ACT_RENAMEAT & 15] = { LZ_RENAME, 0, 1, 2, 3, NONE },
+	[ACT_RENAMEAT2 & 15] = { LZ_RENAME, 0, 1, 2, 3, 4 },
 	[ACT_LINK & 15] = { LZ_LINK, NONE, 0, NONE, 1, NONE },
-	[ACT_LINKAT & 15] = { LZ_LINK, 0, 1, 2, 3, NONE },
+	[ACT_LINKAT & 15] = { LZ_LINK, 0, 1, 2, 3, 4 },
 	[ACT_SYMLINK & 15] = { LZ_SYMLINK, NONE, 0, NONE, 1, NONE },
 	[ACT_SYMLINKAT & 15] = { LZ_SYMLINK, NONE, 0, 1, 2, NONE },
 	[ACT_UNLINK & 15] = { LZ_UNLINK, NONE, 0, NONE, NONE, NONE },
-	[ACT_UNLINKAT & 15] = { LZ_UNLINK, 0, 1, NONE, NONE, NONE },
+	[ACT_UNLINKAT & 15] = { LZ_UNLINK, 0, 1, NONE, NONE, 2 },
+	[ACT_RMDIR & 15] = { LZ_UNLINK, NONE, 0, NONE, NONE, NONE },
 	[ACT_MKDIR & 15] = { LZ_MKDIR, NONE, 0, NONE, NONE, 1 },
 	[ACT_MKDIRAT & 15] = { LZ_MKDIR, 0, 1, NONE, NONE, 2 },
 	[ACT_CHMOD & 15] = { LZ_CHMOD, NONE, 0, NONE, NONE, 1 },
@@ -46,6 +49,8 @@ INLINE __u64 argument(const struct call *call, __u8 index)
 		return call->args[2];
 	case 3:
 		return call->args[3];
+	case 4:
+		return call->args[4];
 	}
 	return 0;
 }
@@ -69,7 +74,7 @@ int names(__u64 *ctx)
 		return 0;
 	struct lz_names *body = &s->record.body.names;
 	body->result = call.result;
-	body->mode = argument(&call, shape->mode);
+	body->mode = call.act == ACT_RMDIR ? AT_REMOVEDIR : argument(&call, shape->mode);
 	if (shape->kind == LZ_SYMLINK)
 		body->first.text = add_user_text(s, argument(&call, shape->text1),
 						 &body->first.unreadable);
@@ -79,10 +84,13 @@ int names(__u64 *ctx)
 	if (shape->text2 != NONE)
 		add_argument(s, &body->second, argument(&call, shape->text2),
 			     directory(&call, shape->dir2));
-	if (call.result < 0)
+	body->root = add_root(s);
+	if (call.result < 0) {
 		send_or_count(s, shape->kind);
-	else
-		send(s, shape->kind, LZ_NO_SLOT);
+		return 0;
+	}
+	body->cwd = add_cwd(s);
+	send(s, shape->kind, LZ_NO_SLOT);
 	return 0;
 }
 

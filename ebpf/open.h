@@ -40,6 +40,7 @@ INLINE int open_failed(const struct call *call, const struct opening *opening)
 	body->result = call->result;
 	body->flags = opening->flags;
 	add_argument(s, &body->path, opening->text, opening->dirfd);
+	body->root = add_root(s);
 	send_or_count(s, LZ_OPEN_FAILED);
 	return 0;
 }

@@ -89,8 +89,10 @@ CALLED int add_sock_address(struct scratch *s, struct sock *sk, __u32 family, __
 }
 
 /* Appends the bytes that the program passed. */
-CALLED int add_user_address(struct scratch *s, __u64 from, __u64 length)
+SHARED int add_user_address(struct scratch *s, __u64 from, __u64 length)
 {
+	if (!s)
+		return 0;
 	__u32 at = s->at, n = length;
 
 	if (length > LZ_ADDRESS_MAX) {
@@ -118,8 +120,10 @@ struct endpoint {
 	__u8 cut;
 };
 
-CALLED int send_endpoint(const struct endpoint *endpoint)
+SHARED int send_endpoint(const struct endpoint *endpoint)
 {
+	if (!endpoint)
+		return 0;
 	struct scratch *s = begin(sizeof(struct lz_endpoint), LZ_NETWORK);
 	struct file *file;
 	struct sock *sk = 0;

@@ -81,7 +81,7 @@ struct {
 struct record {
 	struct lz_head head;
 	union lz_body body;
-	__u8 texts[5 * TEXT_ROOM];
+	__u8 texts[6 * TEXT_ROOM];
 };
 
 #define TEXT_LIMIT (sizeof(struct record) - TEXT_ROOM)
@@ -172,8 +172,10 @@ INLINE __u32 inner_pid(struct task_struct *task)
 	return upid.nr;
 }
 
-CALLED int fill_head(struct lz_head *head)
+SHARED int fill_head(struct lz_head *head)
 {
+	if (!head)
+		return 0;
 	struct task_struct *task = bpf_get_current_task_btf();
 
 	struct task_struct *leader = READ(task, group_leader);
@@ -248,14 +250,16 @@ INLINE __u32 family_of(__u32 kind)
 		return LZ_MEMORY;
 	if (kind >= LZ_KERNEL_CALL && kind <= LZ_RING)
 		return LZ_KERNEL;
-	if (kind <= LZ_FILE_CHMOD)
+	if (kind <= LZ_FILE_CHMOD || kind == LZ_CHANGE)
 		return LZ_FILE;
 	return kind == LZ_DENIED ? LZ_KERNEL : LZ_NETWORK;
 }
 
 /* Sends the record and closes it. Its time, or 0 if it was lost (and counted). */
-CALLED __u64 send(struct scratch *s, __u32 kind, __u32 slot)
+SHARED __u64 send(struct scratch *s, __u32 kind, __u32 slot)
 {
+	if (!s)
+		return 0;
 	struct lz_head *head = &s->record.head;
 	__u32 size = s->at;
 	__u64 now;
@@ -283,8 +287,10 @@ CALLED __u64 send(struct scratch *s, __u32 kind, __u32 slot)
 
 /* Texts: each appends to the record and returns its length. */
 
-CALLED int add_user_text(struct scratch *s, __u64 from, __u8 *unreadable)
+SHARED int add_user_text(struct scratch *s, __u64 from, __u8 *unreadable)
 {
+	if (!s || !unreadable)
+		return 0;
 	__u32 at = s->at;
 	long n;
 
@@ -302,8 +308,10 @@ CALLED int add_user_text(struct scratch *s, __u64 from, __u8 *unreadable)
 	return n;
 }
 
-CALLED int add_kernel_text(struct scratch *s, __u64 from)
+SHARED int add_kernel_text(struct scratch *s, __u64 from)
 {
+	if (!s)
+		return 0;
 	__u32 at = s->at;
 	long n;
 

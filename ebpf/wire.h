@@ -54,7 +54,22 @@ enum lz_kind {
 	LZ_SIGNAL = 46,
 	LZ_MOVED = 47,
 	LZ_RING = 48,
+	LZ_CHANGE = 60,
 };
+
+/* lz_change.what */
+enum lz_what {
+	LZ_TRUNCATE = 1,    /* numbers: length */
+	LZ_CHOWN = 2,	    /* user, group; ~0: as it was */
+	LZ_TIMES = 3,	    /* time of change, ns since 1970, ~0: none given; now */
+	LZ_SET_XATTR = 4,   /* texts: name, value */
+	LZ_REMOVE_XATTR = 5,
+	LZ_MKNOD = 6,	    /* mode, device */
+	LZ_SET_FLAGS = 7,   /* flags of FS_IOC_SETFLAGS, or FS_XFLAG_* */
+	LZ_COPY = 8,	    /* sendfile, splice, copy_file_range, into it */
+};
+/* Bytes of an extended attribute's value. */
+#define LZ_VALUE_MAX 256
 
 /* What a lost record would have told about; index of the loss counters. */
 enum lz_family {
@@ -95,12 +110,14 @@ struct lz_file {
 	__u8 pad[3];
 };
 
-/* A path argument: the program's string, and the kernel's own path of what it starts from. */
+/* A path argument: the program's string, the kernel's own path of what it starts from, and the one of
+ * the file behind a descriptor that the string names (/proc/self/fd/N, /dev/fd/N). */
 struct lz_argument {
 	__u16 text;
 	__u16 base;
+	__u16 link;
 	__u8 unreadable;
-	__u8 pad[3];
+	__u8 pad;
 };
 
 struct lz_socket {
@@ -159,15 +176,17 @@ struct lz_open {
 struct lz_open_failed {
 	__s64 result;
 	__u32 flags;
-	__u32 pad;
+	__u16 root; /* the task's root directory, where it is not the sandbox's */
+	__u16 pad;
 	struct lz_argument path;
 };
 
 /* rename, link, symlink (first is the new link's content), unlink, mkdir, chmod. */
 struct lz_names {
 	__s64 result;
-	__u32 mode;
-	__u32 pad;
+	__u32 mode; /* of rename, link and unlink: the flags */
+	__u16 root; /* as above */
+	__u16 cwd;  /* of those that succeeded: the task's working directory */
 	struct lz_argument first;
 	struct lz_argument second;
 };
@@ -177,6 +196,22 @@ struct lz_file_chmod {
 	__s64 result;
 	__u32 mode;
 	__u32 pad;
+};
+
+/* Other changes of a file: by name, or by descriptor; then there is no path. */
+struct lz_change {
+	struct lz_file file;
+	__s64 result;
+	__u64 numbers[2];
+	__u32 what;
+	__u16 root; /* as of lz_names */
+	__u16 cwd;
+	__u16 name;
+	__u16 value;
+	__u8 by_name;
+	__u8 keep; /* a link at the end of the name is not followed */
+	__u8 pad[2];
+	struct lz_argument path;
 };
 
 /* connect, bind, listen, send. */
@@ -302,6 +337,7 @@ union lz_body {
 	struct lz_open_failed open_failed;
 	struct lz_names names;
 	struct lz_file_chmod file_chmod;
+	struct lz_change change;
 	struct lz_endpoint endpoint;
 	struct lz_dup dup;
 	struct lz_denied denied;

@@ -24,6 +24,8 @@ pub mod record;
 
 pub mod normalise;
 
+pub mod reconcile;
+
 pub mod rule;
 
 pub mod verdict;

@@ -9,11 +9,17 @@
 pub mod judge;
 
 #[cfg(feature = "live")]
+pub mod capture;
+#[cfg(feature = "live")]
+mod compare;
+#[cfg(feature = "live")]
 mod coverage;
 #[cfg(feature = "live")]
 mod detonate;
 #[cfg(feature = "live")]
 mod error;
+#[cfg(feature = "live")]
+mod inside;
 #[cfg(feature = "live")]
 mod output;
 #[cfg(feature = "live")]

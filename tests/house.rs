@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in reading order; each may use those before it. `sys` is open to all live ones.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 13] = [
     "sys",
     "event",
     "image",
@@ -13,6 +13,7 @@ const ORDER: [&str; 12] = [
     "trace",
     "record",
     "normalise",
+    "reconcile",
     "rule",
     "verdict",
     "report",
@@ -21,10 +22,10 @@ const ORDER: [&str; 12] = [
 ];
 
 /// What builds without privileges: no I/O, no clock, no environment.
-const CORE: [&str; 6] = ["event", "record", "normalise", "rule", "verdict", "report"];
+const CORE: [&str; 7] = ["event", "record", "normalise", "reconcile", "rule", "verdict", "report"];
 
 /// Only these may know several stages at once.
-const NARROW: [(&str, &[&str]); 7] = [
+const NARROW: [(&str, &[&str]); 8] = [
     ("sys", &[]),
     ("event", &[]),
     ("image", &["sys"]),
@@ -32,6 +33,7 @@ const NARROW: [(&str, &[&str]); 7] = [
     ("trace", &["sys", "event"]),
     ("record", &[]),
     ("normalise", &["event", "record"]),
+    ("reconcile", &["event"]),
 ];
 
 #[test]

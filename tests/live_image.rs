@@ -7,6 +7,7 @@ mod support;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -49,7 +50,7 @@ impl Place {
     }
 
     fn unpack_within(&self, builder: ImageBuilder, limits: &Limits) -> Result<Rootfs, ImageError> {
-        self.cache().unpack(&self.image(builder), limits, |_| {})
+        self.cache().unpack(&self.image(builder), limits, |_| ControlFlow::Continue(()))
     }
 
     /// No entry, finished or not, may be left of a layer that was refused.
@@ -528,7 +529,11 @@ fn runs_at_the_same_time_make_each_layer_once() {
     ));
     let unpacked: Vec<Rootfs> = std::thread::scope(|scope| {
         let runs: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| place.cache().unpack(&image, &Limits::default(), |_| {}).unwrap()))
+            .map(|_| {
+                scope.spawn(|| {
+                    place.cache().unpack(&image, &Limits::default(), |_| ControlFlow::Continue(())).unwrap()
+                })
+            })
             .collect();
         runs.into_iter().map(|run| run.join().unwrap()).collect()
     });
@@ -554,7 +559,7 @@ fn a_tree_unpacks_to_itself() {
     let _socket = std::os::unix::net::UnixListener::bind(tree.join("socket")).unwrap();
     let reference = Reference::parse(&[OsStr::new("dir:"), tree.as_os_str()].join_os()).unwrap();
     let image = Image::open(&reference, &Limits::default()).unwrap();
-    let rootfs = place.cache().unpack(&image, &Limits::default(), |_| {}).unwrap();
+    let rootfs = place.cache().unpack(&image, &Limits::default(), |_| ControlFlow::Continue(())).unwrap();
     let merged = Merged::new(&rootfs);
     assert_eq!(fs::read(merged.path("a/twin")).unwrap().len(), 300_000);
     let metadata = |path: &str| fs::symlink_metadata(merged.path(path)).unwrap();
@@ -576,7 +581,11 @@ fn an_archive_is_unpacked_where_it_lies() {
     two(layer().file("a", b"1", 0o644), layer().file("b", b"2", 0o644)).write_archive(&file);
     let image = Image::open(&Reference::parse(file.as_os_str()).unwrap(), &Limits::default()).unwrap();
     let mut shown = Vec::new();
-    let rootfs = place.cache().unpack(&image, &Limits::default(), |progress| shown.push(progress)).unwrap();
+    let note = |progress| {
+        shown.push(progress);
+        ControlFlow::Continue(())
+    };
+    let rootfs = place.cache().unpack(&image, &Limits::default(), note).unwrap();
     assert_eq!(Merged::new(&rootfs).names(""), ["a", "b"]);
     let last = shown.last().unwrap();
     assert_eq!((last.layer, last.layers, last.read), (1, 2, last.size));

@@ -93,7 +93,71 @@ fn changes_of_names_carry_the_directory_they_start_from() {
             "file_chmod $/outer 0o600 = 0",
             "unlink second@$ = 0",
             "unlink nothing@$/sub = -2",
-            "unlink sub@$ = 0",
+            "rmdir sub@$ = 0",
+            "exit 0x0",
+        ],
+    );
+}
+
+#[test]
+fn a_name_that_leads_through_a_descriptor_carries_where_that_leads() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["aliases"]);
+    seen.assert_whole();
+    let mut lines = seen.lines();
+    // The name of a file that never had one is its number.
+    let number = lines[6].split(['#', ' ']).nth(2).unwrap_or_default().to_owned();
+    lines.iter_mut().for_each(|line| *line = line.replace(&format!("#{number}"), "#N"));
+    let expected = [
+        "open $/sub 0o300000",
+        "rename /proc/self/fd/3/inner=>$/sub /proc/self/cwd/moved = 0",
+        "rename moved@$ /dev/fd/3/back=>$/sub = 0",
+        "chmod /proc/thread-self/fd/3/back=>$/sub 0o600 = 0",
+        "open $/target 0o10000000",
+        "chmod /proc/self/fd/4=>$/target 0o640 = 0",
+        "open $/#N unlinked 0o20300002",
+        "link /proc/self/fd/5=>$/#N born@$ 0x400 = 0",
+        "rename born@$ target@$ 0x2 = 0",
+        "exit 0x0",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn every_change_of_a_file_is_seen_by_name_and_by_descriptor() {
+    let capabilities = format!("\\x01\\x00\\x00\\x02\\x80{}", "\\x00".repeat(15));
+    check(
+        "changes",
+        &[
+            "open $/target 0o100002",
+            "open $/sub/inner 0o100000",
+            "truncate 3 link@$ = 0",
+            "truncate 2 $/target = 0",
+            "chown 1:2 link@$ = 0",
+            "chown 3:-1 link@$ itself = 0",
+            "chown 4:5 link@$ itself = 0",
+            "chown 0:0 $/target = 0",
+            "times 1000000000000000005 target@$ = 0",
+            "times now link@$ itself = 0",
+            "times 1000000000000000005 $/target = 0",
+            "times 1000000001000007000 target@$ = 0",
+            "times now target@$ = 0",
+            &format!("setxattr security.capability={capabilities} target@$ = 0"),
+            "setxattr user.mark=xyz $/target = 0",
+            "removexattr user.none link@$ itself = -1",
+            "removexattr security.capability $/target = 0",
+            "mknod 0o10600 0x0 fifo@$ itself = 0",
+            "mknod 0o20666 0x103 null@$ itself = 0",
+            "setflags 0x10 $/target = 0",
+            "setflags 0x0 $/target = 0",
+            "copy into $/target = 0",
+            "open $/suid 0o100101 created",
+            "rmdir absent@$ = -2",
+            "truncate 1 target@$ = 0",
+            // copy_file_range(2) after sendfile(2): the same fact about the same file.
+            "copy into $/target = 0",
             "exit 0x0",
         ],
     );

@@ -8,7 +8,8 @@ pub struct File {
     /// Absolute, as seen from the container's root. Bytes: the image chose them.
     pub path: Bytes,
     /// True: the path was read from the kernel's own file. False: it is the string that the program
-    /// passed, joined to its working directory, and another thread may have changed it meanwhile.
+    /// passed, walked over the links of the image and of the run; another thread may have changed the
+    /// string meanwhile.
     pub verified: bool,
     pub inode: Option<Inode>,
     pub kind: FileKind,
@@ -62,6 +63,11 @@ pub enum FileAct {
         from: File,
         to: File,
     },
+    /// Two names were swapped (renameat2(2), RENAME_EXCHANGE).
+    Exchange {
+        from: File,
+        to: File,
+    },
     Link {
         from: File,
         to: File,
@@ -74,6 +80,10 @@ pub enum FileAct {
     Unlink {
         file: File,
     },
+    /// An empty directory was removed.
+    Rmdir {
+        file: File,
+    },
     Mkdir {
         file: File,
     },
@@ -82,6 +92,51 @@ pub enum FileAct {
         file: File,
         mode: u32,
     },
+    Change {
+        file: File,
+        change: FileChange,
+    },
+}
+
+/// What else is changed of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FileChange {
+    /// Its length was set (truncate(2), ftruncate(2)).
+    Truncate {
+        length: u64,
+    },
+    /// As the process passed the ids; `None`: left as it was.
+    Chown {
+        uid: Option<u32>,
+        gid: Option<u32>,
+    },
+    /// `modified`: seconds since 1970, `None` where it was left or set to the present. `behind`: by how many
+    /// seconds that lies before the present; 0 where it does not.
+    Times {
+        modified: Option<i64>,
+        behind: u64,
+    },
+    /// An extended attribute; its value up to a bound. `capabilities`: those that `security.capability`
+    /// permits, as a set of bits; 0 of any other attribute.
+    SetXattr {
+        name: Bytes,
+        value: Bytes,
+        capabilities: u64,
+    },
+    RemoveXattr {
+        name: Bytes,
+    },
+    /// Made by mknod(2): a FIFO, a socket, a device, or a plain file ([`File::kind`]).
+    Mknod {
+        device: u64,
+    },
+    /// The flags that keep even root from changing it (FS_IOC_SETFLAGS, FS_IOC_FSSETXATTR).
+    SetFlags {
+        immutable: bool,
+        append_only: bool,
+    },
+    /// Filled by the kernel from another descriptor (sendfile, splice, copy_file_range).
+    Copy,
 }
 
 /// How a file was opened.
@@ -93,4 +148,6 @@ pub struct OpenMode {
     pub truncate: bool,
     /// The file did not exist before (the kernel's `FMODE_CREATED`).
     pub created: bool,
+    /// Permission bits of a file that it made, with set-id and sticky (07777); else 0.
+    pub permissions: u16,
 }

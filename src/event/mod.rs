@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use call::Call;
-pub use file::{File, FileAct, FileKind, Inode, OpenMode, Origin};
+pub use file::{File, FileAct, FileChange, FileKind, Inode, OpenMode, Origin};
 pub use kernel::KernelAct;
 pub use memory::{MemoryAct, Region};
 pub use net::{Endpoint, NetAct, NetAction, Protocol};

@@ -17,6 +17,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
+use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
@@ -79,12 +80,13 @@ impl Cache {
         Cache { unpacker: Unpacker::new(program), ..self }
     }
 
-    /// Unpacks what is not there yet, from the bottom up. The result holds its layers locked.
+    /// Unpacks what is not there yet, from the bottom up. The result holds its layers locked. `progress`
+    /// may break off: then [`ImageError::Stopped`].
     pub fn unpack(
         &self,
         image: &Image,
         limits: &Limits,
-        mut progress: impl FnMut(Progress),
+        mut progress: impl FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<Rootfs, ImageError> {
         let mut left = Bounds {
             bytes: limits.unpacked_bytes,
@@ -101,7 +103,9 @@ impl Cache {
             };
             let build = Build { cache: self, image, number, layer, below: &layers, left };
             let found = build.layer(&entry_name(chain), &mut show)?;
-            show(layer.size);
+            if show(layer.size).is_break() {
+                return Err(ImageError::Stopped);
+            }
             left = build.charge(found.tally)?;
             layers.push(found);
         }
@@ -222,9 +226,12 @@ struct Build<'a> {
     left: Bounds,
 }
 
+/// Hears how many bytes of a layer are read, and says whether to go on.
+type Show<'s> = dyn FnMut(u64) -> ControlFlow<()> + 's;
+
 impl Build<'_> {
     /// Found or made; another run that makes it at this moment is waited for.
-    fn layer(&self, name: &str, show: &mut dyn FnMut(u64)) -> Result<RootLayer, ImageError> {
+    fn layer(&self, name: &str, show: &mut Show<'_>) -> Result<RootLayer, ImageError> {
         loop {
             if let Some(found) = self.cache.entry(name)? {
                 self.vouch(name, show)?;
@@ -237,7 +244,7 @@ impl Build<'_> {
         }
     }
 
-    fn make(&self, name: &str, show: &mut dyn FnMut(u64)) -> Result<(), ImageError> {
+    fn make(&self, name: &str, show: &mut Show<'_>) -> Result<(), ImageError> {
         let partial = self.cache.prepare(name)?;
         let target = Target {
             parents: self.below.iter().map(|layer| layer.relative()).collect(),
@@ -255,7 +262,7 @@ impl Build<'_> {
     }
 
     /// Makes sure that this very blob unpacks to the entry found by its diff_id.
-    fn vouch(&self, name: &str, show: &mut dyn FnMut(u64)) -> Result<(), ImageError> {
+    fn vouch(&self, name: &str, show: &mut Show<'_>) -> Result<(), ImageError> {
         let mark = self.cache.path.join(name).join(blob_mark(self.layer.digest));
         if mark.exists() {
             return Ok(());
@@ -266,7 +273,7 @@ impl Build<'_> {
         Ok(())
     }
 
-    fn run(&self, target: Option<Target>, show: &mut dyn FnMut(u64)) -> Result<Tally, ImageError> {
+    fn run(&self, target: Option<Target>, show: &mut Show<'_>) -> Result<Tally, ImageError> {
         let mut job = Job {
             runner: nix::unistd::getpid().as_raw(),
             offset: None,

@@ -69,6 +69,9 @@ pub enum ImageError {
     )]
     Forged { layer: Digest, path: PathBuf, name: String },
 
+    /// Whoever watched the progress broke it off.
+    #[error("unpacking was broken off")]
+    Stopped,
     #[error("cannot {what}")]
     Io { what: String, source: io::Error },
     #[error("the unpacker of layer {layer} {reason}")]
@@ -80,7 +83,7 @@ impl ImageError {
         use ImageError::*;
         match self {
             Escapes { .. } | Bomb { .. } | Forged { .. } => ImageFault::Hostile,
-            Io { .. } | Unpacker { .. } => ImageFault::Host,
+            Io { .. } | Unpacker { .. } | Stopped => ImageFault::Host,
             _ => ImageFault::Unusable,
         }
     }

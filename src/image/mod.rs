@@ -18,7 +18,7 @@ mod live {
     pub use super::manifest::Compression;
     pub use super::open::{Image, Layer, Platform};
     pub use super::reference::{Place, Reference};
-    pub use super::rootfs::{Rootfs, Skipped};
+    pub use super::rootfs::{RootEntry, Rootfs, Skipped};
     pub use super::unpack::{is_unpacker, unpacker_main};
 }
 #[cfg(feature = "live")]
@@ -44,8 +44,10 @@ mod open;
 mod reference;
 #[cfg(feature = "live")]
 mod rootfs;
+/// Public for the fuzzer alone, which has no other way to the reader: layers are read in another process.
 #[cfg(feature = "live")]
-mod tar;
+#[doc(hidden)]
+pub mod tar;
 #[cfg(feature = "live")]
 mod tree;
 #[cfg(feature = "live")]

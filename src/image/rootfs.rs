@@ -6,12 +6,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, ResolveFlag};
+use nix::fcntl::{OFlag, ResolveFlag, readlinkat};
 
 use super::unpack::Tally;
 use crate::sys::{open, xattr};
@@ -67,11 +67,32 @@ impl Rootfs {
         self.find(path).map(|(layer, _)| layer)
     }
 
+    /// What the merged view has at a path without links on the way; a link is not followed.
+    pub fn entry_at(&self, path: &[u8]) -> Option<RootEntry> {
+        let (layer, path) = self.find(path)?;
+        let file = self.layers[usize::from(layer)].at(path, OFlag::O_PATH).ok()?;
+        let kind = file.metadata().ok()?.file_type();
+        Some(if kind.is_symlink() {
+            RootEntry::Link(readlinkat(&file, "").ok()?.into_vec())
+        } else if kind.is_dir() {
+            RootEntry::Directory
+        } else {
+            RootEntry::Other
+        })
+    }
+
     /// The file itself, for reading; regular files only.
     pub fn open_file(&self, path: &[u8]) -> Option<(u16, File)> {
         let (layer, path) = self.find(path)?;
         let file = open::regular_beneath(&self.layers[usize::from(layer)].directory, path).ok()?;
         Some((layer, file))
+    }
+
+    /// What stands at this path in the merged view, as a descriptor that can only be asked about itself
+    /// (O_PATH). The path has no links in it, but may lead to one.
+    pub fn entry(&self, path: &[u8]) -> Option<File> {
+        let (layer, path) = self.find(path)?;
+        self.layers[usize::from(layer)].at(path, OFlag::O_PATH).ok()
     }
 
     fn find<'a>(&self, path: &'a [u8]) -> Option<(u16, &'a Path)> {
@@ -86,6 +107,15 @@ impl Rootfs {
         }
         None
     }
+}
+
+/// What stands at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RootEntry {
+    /// A symbolic link, with its text.
+    Link(Vec<u8>),
+    Directory,
+    Other,
 }
 
 enum Look {

@@ -7,10 +7,11 @@
 //! kept, marked, and counted in [`Gaps`].
 
 mod call;
+mod change;
 mod lineage;
 mod net;
 mod origin;
-mod path;
+mod resolve;
 mod syscall;
 #[cfg(test)]
 mod tests;
@@ -27,13 +28,35 @@ use crate::record::{self, Body, KernelFile, KernelSocket, PathArgument, Record, 
 
 use lineage::{Lineage, key};
 use origin::Origins;
+use resolve::{Last, Names};
 
 /// What only the unpacked image and the writable layer can tell. The paths are the kernel's own.
 pub trait Provenance {
     /// The layer that supplies this path in the image, counted from 0 at the bottom.
     fn layer_of(&mut self, path: &[u8]) -> Option<u16>;
-    /// The sha256 of a file's content, where it can still be read.
-    fn digest_of(&mut self, file: &File) -> Option<[u8; 32]>;
+    /// What the image has at this path, no link followed.
+    fn entry_at(&mut self, path: &[u8]) -> ImageEntry;
+    /// The sha256 of the content that began to run, where it is known.
+    fn digest_of(&mut self, file: &File, start: Start) -> Option<[u8; 32]>;
+}
+
+/// The moment at which a program began to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// Thread group, in the initial pid namespace.
+    pub pid: u32,
+    /// `CLOCK_BOOTTIME` nanoseconds.
+    pub time: u64,
+}
+
+/// What stands at a path of the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageEntry {
+    Absent,
+    /// A symbolic link, with its text.
+    Link(Vec<u8>),
+    Directory,
+    Other,
 }
 
 /// What could not be joined; each ends in the report's coverage.
@@ -43,6 +66,9 @@ pub struct Gaps {
     pub strangers: u64,
     /// Records that no decoder could read.
     pub unreadable: u64,
+    /// Names that led through what is not known: another process's descriptors, links without end, and
+    /// links that there was no room for.
+    pub unresolved: u64,
 }
 
 /// Turns the records of one run, in order of time, into its events.
@@ -50,6 +76,8 @@ pub struct Normaliser<P> {
     provenance: P,
     lineage: Lineage,
     origins: Origins,
+    names: Names,
+    unresolved: u64,
     zero: Option<u64>,
     phase: Phase,
     last_event: u64,
@@ -64,6 +92,8 @@ impl<P: Provenance> Normaliser<P> {
             provenance,
             lineage: Lineage::new(id_base, init_pid),
             origins: Origins::default(),
+            names: Names::new(),
+            unresolved: 0,
             zero: None,
             phase: Phase::Setup,
             last_event: 0,
@@ -82,11 +112,12 @@ impl<P: Provenance> Normaliser<P> {
     }
 
     pub fn gaps(&self) -> Gaps {
-        Gaps { strangers: self.lineage.strangers, unreadable: self.unreadable }
+        let unresolved = self.unresolved + self.names.forgotten;
+        Gaps { strangers: self.lineage.strangers, unreadable: self.unreadable, unresolved }
     }
 
-    pub fn into_provenance(self) -> P {
-        self.provenance
+    pub fn provenance(&self) -> &P {
+        &self.provenance
     }
 
     /// Begins a phase; what follows belongs to it.
@@ -153,7 +184,7 @@ impl<P: Provenance> Normaliser<P> {
 
     fn exec(&mut self, time: u64, task: &Task, seen: Seen) -> Event {
         self.zero.get_or_insert(time);
-        let exe = Arc::new(self.executable(&seen));
+        let exe = Arc::new(self.executable(&seen, Start { pid: task.pid, time }, task.inner_pid));
         let program = |id| Program {
             id,
             exe,
@@ -171,12 +202,19 @@ impl<P: Provenance> Normaliser<P> {
         self.event(Some(process), time, act, Outcome::Done)
     }
 
-    fn executable(&mut self, seen: &Seen) -> Executable {
+    fn executable(&mut self, seen: &Seen, start: Start, pid: u32) -> Executable {
         let file = self.kernel_file(&seen.exe);
-        let sha256 = self.provenance.digest_of(&file);
+        let sha256 = self.provenance.digest_of(&file, start);
         // bprm->interp differs from bprm->filename only where a script or binfmt took over.
         let is_script = !seen.interpreter.is_empty() && seen.interpreter != seen.asked;
-        let script = is_script.then(|| self.named_file(&path::join(&seen.cwd, &seen.asked)));
+        let script = is_script.then(|| {
+            let (text, base) = (seen.asked.clone(), seen.cwd.clone());
+            self.argument(
+                &PathArgument { text, cwd: base.clone(), base, ..PathArgument::default() },
+                Last::Follow,
+                pid,
+            )
+        });
         Executable { file, sha256, deleted: seen.exe.unlinked, script }
     }
 
@@ -204,6 +242,7 @@ impl<P: Provenance> Normaliser<P> {
 
     /// The acts that need only the record itself and the files of the run.
     fn act(&mut self, task: &Task, body: Body) -> Option<(Act, Outcome)> {
+        let pid = task.inner_pid;
         let done = Outcome::Done;
         Some(match body {
             Body::ExecFailed { asked, result } => {
@@ -211,12 +250,16 @@ impl<P: Provenance> Normaliser<P> {
             }
             Body::Open { file, flags, created } => (Act::File(self.open(&file, flags, created)), done),
             Body::OpenFailed { path, flags, result } => {
-                let file = self.argument(&path);
-                (Act::File(FileAct::Open { file, mode: open_mode(flags, false) }), outcome(result))
+                let last = if flags & O_NOFOLLOW == 0 { Last::Follow } else { Last::Keep };
+                let file = self.argument(&path, last, pid);
+                (Act::File(FileAct::Open { file, mode: open_mode(flags, false) }), begun(result))
             }
             Body::FileChmod { file, mode, result } => {
                 let file = self.kernel_file(&file);
                 (Act::File(FileAct::Chmod { file, mode: mode & 0o7777 }), outcome(result))
+            }
+            Body::Change { target, change, result } => {
+                (Act::File(self.change(target, change, pid, result)), outcome(result))
             }
             Body::Dup { onto, source } => {
                 let source = self.dup_source(source);
@@ -228,7 +271,7 @@ impl<P: Provenance> Normaliser<P> {
             }
             Body::Ring { opcode, paths, .. } => (call::ring(opcode, paths), done),
             Body::Connect { socket, remote, result } => {
-                (net(NetAction::Connect, &socket, &[], &remote), connect_outcome(result))
+                (net(NetAction::Connect, &socket, &[], &remote), begun(result))
             }
             Body::Bind { socket, local, result } => {
                 (net(NetAction::Bind, &socket, &local, &[]), outcome(result))
@@ -239,7 +282,7 @@ impl<P: Provenance> Normaliser<P> {
             Body::Send { socket, remote, result } => {
                 (net(NetAction::Send, &socket, &[], &remote), outcome(result))
             }
-            body => self.name_act(body)?,
+            body => self.name_act(body, pid)?,
         })
     }
 
@@ -276,47 +319,76 @@ impl<P: Provenance> Normaliser<P> {
     }
 
     /// The acts on names: rename, link, symlink, unlink, mkdir, chmod.
-    fn name_act(&mut self, body: Body) -> Option<(Act, Outcome)> {
+    fn name_act(&mut self, body: Body, pid: u32) -> Option<(Act, Outcome)> {
         let (act, result) = match body {
-            Body::Rename { from, to, result } => (self.rename(&from, &to, result), result),
-            Body::Link { from, to, result } => {
-                let (from, to) = (self.argument(&from), self.argument(&to));
-                if result == 0 {
-                    self.origins.linked(&from.path, &to.path);
-                }
-                (FileAct::Link { from, to }, result)
-            }
+            Body::Rename { from, to, flags, result } => (self.rename(&from, &to, flags, pid, result), result),
+            Body::Link { from, to, flags, result } => (self.link(&from, &to, flags, pid, result), result),
             Body::Symlink { target, path, result } => {
-                (FileAct::Symlink { target: target.into(), file: self.argument(&path) }, result)
+                let file = self.argument(&path, Last::Keep, pid);
+                if result == 0 {
+                    self.names.made_link(&file.path, &target);
+                }
+                (FileAct::Symlink { target: target.into(), file }, result)
             }
-            Body::Unlink { path, result } => {
-                let file = self.argument(&path);
+            Body::Unlink { path, directory, result } => {
+                let file = self.argument(&path, Last::Keep, pid);
                 if result == 0 {
                     self.origins.unlinked(&file.path);
+                    self.names.removed(&file.path, &mut self.provenance);
                 }
-                (FileAct::Unlink { file }, result)
+                let act = if directory { FileAct::Rmdir { file } } else { FileAct::Unlink { file } };
+                (act, result)
             }
-            Body::Mkdir { path, result } => (FileAct::Mkdir { file: self.argument(&path) }, result),
+            Body::Mkdir { path, result } => {
+                (FileAct::Mkdir { file: self.argument(&path, Last::Keep, pid) }, result)
+            }
             Body::Chmod { path, mode, result } => {
-                (FileAct::Chmod { file: self.argument(&path), mode: mode & 0o7777 }, result)
+                let file = self.argument(&path, Last::Follow, pid);
+                (FileAct::Chmod { file, mode: mode & 0o7777 }, result)
             }
             _ => return None,
         };
         Some((Act::File(act), outcome(result)))
     }
 
-    fn rename(&mut self, from: &PathArgument, to: &PathArgument, result: i64) -> FileAct {
-        let (from, mut to) = (self.argument(from), self.argument(to));
+    fn rename(
+        &mut self,
+        from: &PathArgument,
+        to: &PathArgument,
+        flags: u32,
+        pid: u32,
+        result: i64,
+    ) -> FileAct {
+        let (from, mut to) = (self.argument(from, Last::Keep, pid), self.argument(to, Last::Keep, pid));
+        if flags & RENAME_EXCHANGE != 0 {
+            if result == 0 {
+                self.origins.exchanged(&from.path, &to.path);
+                self.names.exchanged(&from.path, &to.path, &mut self.provenance);
+            }
+            return FileAct::Exchange { from, to };
+        }
         if result == 0 {
             self.origins.renamed(&from.path, &to.path);
+            self.names.renamed(&from.path, &to.path, &mut self.provenance);
             // What stands at the new name now is what stood at the old one.
             to = File { path: to.path, ..from.clone() };
         }
         FileAct::Rename { from, to }
     }
 
+    fn link(&mut self, from: &PathArgument, to: &PathArgument, flags: u32, pid: u32, result: i64) -> FileAct {
+        let last = if flags & AT_SYMLINK_FOLLOW == 0 { Last::Keep } else { Last::Follow };
+        let (from, to) = (self.argument(from, last, pid), self.argument(to, Last::Keep, pid));
+        if result == 0 {
+            self.origins.linked(&from.path, &to.path);
+            self.names.linked(&from.path, &to.path, &mut self.provenance);
+        }
+        FileAct::Link { from, to }
+    }
+
     fn open(&mut self, file: &KernelFile, flags: u32, created: bool) -> FileAct {
-        let mode = open_mode(flags, created);
+        let permissions = if created { file.mode & 0o7777 } else { 0 };
+        let mode = OpenMode { permissions, ..open_mode(flags, created) };
         if (mode.write || mode.created) && origin::kind(file.mode) == FileKind::Regular {
             self.origins.wrote(file);
         }
@@ -334,9 +406,11 @@ impl<P: Provenance> Normaliser<P> {
         }
     }
 
-    /// A file known by the program's own string.
-    fn argument(&mut self, argument: &PathArgument) -> File {
-        self.named_file(&path::join(&argument.base, &argument.text))
+    /// A file known by the program's own string, walked to where it leads.
+    fn argument(&mut self, argument: &PathArgument, last: Last, pid: u32) -> File {
+        let resolved = self.names.resolve(argument, last, pid, &mut self.provenance);
+        self.unresolved += u64::from(!resolved.sure);
+        self.named_file(&resolved.path)
     }
 
     fn named_file(&mut self, path: &[u8]) -> File {
@@ -358,6 +432,11 @@ impl<P: Provenance> Normaliser<P> {
         }
     }
 }
+
+// include/uapi/linux/fcntl.h, include/uapi/linux/fs.h; O_NOFOLLOW is that of x86-64.
+const AT_SYMLINK_FOLLOW: u32 = 0x400;
+const RENAME_EXCHANGE: u32 = 1 << 1;
+const O_NOFOLLOW: u32 = 0o400_000;
 
 /// The parts of an exec record.
 struct Seen {
@@ -391,8 +470,9 @@ fn outcome(result: i64) -> Outcome {
     }
 }
 
-/// A non-blocking connect that is under way was made all the same.
-fn connect_outcome(result: i64) -> Outcome {
+/// A call that is under way was made all the same: a connect that does not block, and whatever was
+/// handed to io_uring, whose end is not seen.
+fn begun(result: i64) -> Outcome {
     const EINPROGRESS: i64 = 115;
     if result == -EINPROGRESS { Outcome::Done } else { outcome(result) }
 }
@@ -415,6 +495,7 @@ fn open_mode(flags: u32, created: bool) -> OpenMode {
         append: flags & O_APPEND != 0,
         truncate: flags & O_TRUNC != 0,
         created,
+        permissions: 0,
     }
 }
 

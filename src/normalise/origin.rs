@@ -38,6 +38,8 @@ pub(super) struct Origins {
     written: HashSet<Inode>,
     /// Where the written ones can be found by name, for calls that give only a string.
     names: HashMap<Vec<u8>, Inode>,
+    /// Names of files whose content was changed without an open.
+    changed: HashSet<Vec<u8>>,
     /// Answers that cannot change: files of the image by inode.
     layers: HashMap<Inode, u16>,
 }
@@ -52,12 +54,27 @@ impl Origins {
         }
     }
 
+    /// Remembers that what stands at this name was changed; its inode is not known.
+    pub(super) fn changed(&mut self, path: &[u8]) {
+        match self.names.get(path) {
+            Some(inode) => drop(self.written.insert(*inode)),
+            None if self.changed.len() < REMEMBERED => drop(self.changed.insert(path.to_vec())),
+            None => {}
+        }
+    }
+
     /// Follows a rename, so that the new name leads to the same file.
     pub(super) fn renamed(&mut self, from: &[u8], to: &[u8]) {
         match self.names.remove(from) {
             Some(inode) => drop(self.names.insert(to.to_vec(), inode)),
             None => drop(self.names.remove(to)),
         }
+    }
+
+    pub(super) fn exchanged(&mut self, one: &[u8], other: &[u8]) {
+        let (first, second) = (self.names.remove(one), self.names.remove(other));
+        self.names.extend(second.map(|inode| (one.to_vec(), inode)));
+        self.names.extend(first.map(|inode| (other.to_vec(), inode)));
     }
 
     pub(super) fn linked(&mut self, from: &[u8], to: &[u8]) {
@@ -105,6 +122,9 @@ impl Origins {
     fn of_overlay(&mut self, file: &KernelFile, provenance: &mut dyn Provenance) -> Origin {
         if SUPPLIED.contains(&file.path.as_slice()) {
             return Origin::Supplied;
+        }
+        if file.upper != Some(false) && self.changed.contains(&file.path) {
+            return Origin::Written;
         }
         if let Some(&layer) = self.layers.get(&inode(file)) {
             return Origin::Layer(layer);

@@ -9,7 +9,10 @@ impl Provenance for Image {
     fn layer_of(&mut self, path: &[u8]) -> Option<u16> {
         self.0.get(path).copied()
     }
-    fn digest_of(&mut self, file: &File) -> Option<[u8; 32]> {
+    fn entry_at(&mut self, path: &[u8]) -> ImageEntry {
+        if self.0.contains_key(path) { ImageEntry::Other } else { ImageEntry::Absent }
+    }
+    fn digest_of(&mut self, file: &File, _: Start) -> Option<[u8; 32]> {
         (file.origin == Origin::Written).then_some([7; 32])
     }
 }
@@ -86,7 +89,12 @@ fn a_file_written_and_renamed_into_place_is_written_wherever_it_runs() {
     normaliser.observe(record(300, task(11), open));
     let rename = Body::Rename {
         from: PathArgument { text: b"/tmp/x".to_vec(), ..PathArgument::default() },
-        to: PathArgument { text: b"../usr/bin/app".to_vec(), base: b"/tmp".to_vec(), unreadable: false },
+        to: PathArgument {
+            text: b"../usr/bin/app".to_vec(),
+            base: b"/tmp".to_vec(),
+            ..PathArgument::default()
+        },
+        flags: 0,
         result: 0,
     };
     let event = normaliser.observe(record(310, task(11), rename)).expect("an event");
@@ -146,8 +154,8 @@ fn a_long_chain_of_execs_keeps_the_nearest_and_the_first() {
 fn outcomes_tell_refusal_from_progress() {
     assert_eq!(outcome(-13), Outcome::Failed(13));
     assert_eq!(outcome(3), Outcome::Done);
-    assert_eq!(connect_outcome(-115), Outcome::Done);
-    assert_eq!(connect_outcome(-111), Outcome::Failed(111));
+    assert_eq!(begun(-115), Outcome::Done);
+    assert_eq!(begun(-111), Outcome::Failed(111));
 }
 
 #[test]

@@ -25,6 +25,18 @@ pub struct Losses {
     pub cut_paths: u64,
     /// Probes that this kernel has no place for.
     pub absent: Vec<&'static str>,
+    /// Programs made in the run that ran without their hash being known.
+    pub unhashed: u64,
+    /// Executions that went by before they could be looked at.
+    pub uncaptured: u64,
+    /// Why executed files could not be captured at all, or not to the end; empty where they were.
+    pub capture: String,
+    /// Changes on disk that no event explains.
+    pub unexplained: u64,
+    /// Why the changes on disk could not be held against the events; empty where they were.
+    pub comparison: String,
+    /// Names that could not be walked to the file that they led to.
+    pub unresolved: u64,
 }
 
 impl Losses {
@@ -62,6 +74,11 @@ impl Losses {
     fn reasons(&self, family: Family) -> Vec<String> {
         let lost = self.records.get(&family).copied().unwrap_or(0);
         let process = |count| if family == Family::Process { count } else { 0 };
+        let said = match family {
+            Family::Process => Some(&self.capture),
+            Family::File => Some(&self.comparison),
+            _ => None,
+        };
         let file = |count| if family == Family::File { count } else { 0 };
         [
             (lost, "records lost"),
@@ -69,11 +86,16 @@ impl Losses {
             (process(self.unjoined), "records not joined"),
             (process(self.cut_arguments), "argument vectors or environments cut"),
             (process(self.strangers), "processes whose beginning was not seen"),
+            (process(self.unhashed), "programs made in the run without a hash"),
+            (process(self.uncaptured), "executions not captured"),
             (file(self.cut_paths), "paths cut"),
+            (file(self.unexplained), "changes on disk that no event explains"),
+            (file(self.unresolved), "names not walked to their end"),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
+        .chain(said.filter(|text| !text.is_empty()).cloned())
         .collect()
     }
 }
@@ -119,5 +141,11 @@ mod tests {
         check(|it| it.strangers = 1, Family::Process, "1 processes whose beginning was not seen");
         check(|it| it.cut_paths = 4, Family::File, "4 paths cut");
         check(|it| it.absent = vec!["uring"], Family::Kernel, "this kernel has no place for the probe uring");
+        check(|it| it.unhashed = 1, Family::Process, "1 programs made in the run without a hash");
+        check(|it| it.uncaptured = 1, Family::Process, "1 executions not captured");
+        check(|it| it.unexplained = 2, Family::File, "2 changes on disk that no event explains");
+        check(|it| it.comparison = "why".into(), Family::File, "why");
+        check(|it| it.capture = "why".into(), Family::Process, "why");
+        check(|it| it.unresolved = 5, Family::File, "5 names not walked to their end");
     }
 }

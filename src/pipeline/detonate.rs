@@ -1,12 +1,16 @@
 //! Lets one image run, and records everything it does.
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::PipelineError;
+use super::capture::Capture;
+use super::compare::Before;
+use super::inside::Inside;
 use super::judge::Judge;
 use super::output::Output;
 use super::provenance::Layers;
@@ -85,18 +89,23 @@ pub struct Detonated<'j> {
 
 /// Runs the image and records it. Whatever the outcome, nothing is left but the run directory.
 pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Detonated<'j>, PipelineError> {
+    let signals = Signals::block().map_err(PipelineError::io("block signals"))?;
     let mut steps = Steps::new(tell);
     let (image, before, subject) = steps.take("open", |tell| open(&job, tell))?;
-    let rootfs = steps.take("unpack", |tell| unpack(&job, &image, tell))?;
-    let signals = Signals::block().map_err(PipelineError::io("block signals"))?;
-    let probes = steps.take("load probes", |_| Ok(Probes::load_with(&job.probes)?))?;
-    let cage = steps.take("cage", |_| cage(&job, &image, &rootfs))?;
+    let rootfs = steps.take("unpack", |tell| unpack(&job, &image, &signals, tell))?;
+    let (probes, cage) = prepare(&job, &image, &rootfs, &mut steps)?;
     let watch = steps.take("arm", |_| arm(probes, &cage.held))?;
+    let inside = Inside::open(cage.held.target()).map_err(PipelineError::io("reach into the sandbox"))?;
+    let capture = capture(&job, &cage, &inside)?;
+    let places = Before::look(&inside, &cage.upper, cage.id_base);
+    let places = places.map_err(PipelineError::io("look at the sandbox before its start"))?;
+    drop(inside);
 
     let header = header(&job, subject.clone());
-    let recorder = recorder(&job, rootfs, &cage, &header)?;
+    let recorder = recorder(&job, rootfs, &cage, &capture, places, &header)?;
     signals.check()?;
-    let watched = steps.take("run", |tell| run(&job, cage, watch, recorder, &signals, tell))?;
+    let watched =
+        steps.take("run", |tell| run(&job, cage, (watch, capture.ok()), recorder, &signals, tell))?;
 
     let unchanged = steps.take("look again", |_| compare(&image, before))?;
     let subject = Subject { unchanged: Some(unchanged), ..subject };
@@ -104,6 +113,24 @@ pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Deto
     let (judge, trailer) = close(watched.recorder, trailer)?;
     let clean_up = steps.take("clean up", |_| Ok(watched.remains.and_then(Remains::remove)))?;
     Ok(Detonated { header, trailer, judge, timings: steps.done, clean_up })
+}
+
+/// Loads the probes in a thread of their own while this one builds the cage: the verifier and the
+/// set-up need a processor each. The cage stays with this thread, because the sandbox dies with the one
+/// that began it. Signals are blocked by now, so that the other thread gets none.
+fn prepare(
+    job: &Job<'_>,
+    image: &Image,
+    rootfs: &Rootfs,
+    steps: &mut Steps<'_>,
+) -> Result<(Probes, Cage), PipelineError> {
+    std::thread::scope(|scope| {
+        let loading = scope.spawn(|| Probes::load_with(&job.probes));
+        let cage = steps.take("cage", |_| cage(job, image, rootfs));
+        // What is left of it: nothing, where building the cage took longer.
+        let probes = steps.take("load probes", |_| Ok(loading.join().expect("loading does not panic")?))?;
+        Ok((probes, cage?))
+    })
 }
 
 fn open(job: &Job<'_>, tell: &mut dyn FnMut(News<'_>)) -> Result<(Image, Digest, Subject), PipelineError> {
@@ -125,9 +152,21 @@ fn open(job: &Job<'_>, tell: &mut dyn FnMut(News<'_>)) -> Result<(Image, Digest,
     Ok((image, before, subject))
 }
 
-fn unpack(job: &Job<'_>, image: &Image, tell: &mut dyn FnMut(News<'_>)) -> Result<Rootfs, PipelineError> {
+fn unpack(
+    job: &Job<'_>,
+    image: &Image,
+    signals: &Signals,
+    tell: &mut dyn FnMut(News<'_>),
+) -> Result<Rootfs, PipelineError> {
     let cache = Cache::open(&job.state)?;
-    Ok(cache.unpack(image, &Limits::default(), |progress| tell(News::Unpacking(progress)))?)
+    let mut ended = Ok(());
+    let unpacked = cache.unpack(image, &Limits::default(), |progress| {
+        tell(News::Unpacking(progress));
+        ended = signals.check();
+        if ended.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    ended?;
+    Ok(unpacked?)
 }
 
 /// A held sandbox, and what must be known of it once it is gone.
@@ -159,15 +198,24 @@ fn arm(probes: Probes, held: &HeldSandbox) -> Result<Watch, PipelineError> {
     Ok(probes.attach(&trace::Target { init: target.pidfd.as_fd(), cgroup: cgroup.as_fd() })?)
 }
 
-/// Proof that probes are attached to this very sandbox.
+/// Begins to keep what is executed. Where this host cannot, the run goes on without, and `coverage` says
+/// so.
+fn capture(job: &Job<'_>, cage: &Cage, inside: &Inside) -> Result<io::Result<Capture>, PipelineError> {
+    let files = job.out.directory("files")?;
+    Ok(Capture::start(cage.held.target().pid, inside, &cage.upper, files))
+}
+
+/// Proof that probes are attached to this very sandbox, and that what it executes is captured where
+/// that is possible at all.
 struct Armed<'w> {
     _watch: &'w Watch,
+    capture: Option<&'w Capture>,
     pid: u32,
 }
 
 impl Watcher for Armed<'_> {
     fn watches(&self, target: &Target) -> bool {
-        target.pid == self.pid
+        target.pid == self.pid && self.capture.is_none_or(|capture| capture.watches(target))
     }
 }
 
@@ -175,26 +223,33 @@ fn recorder<'j>(
     job: &Job<'j>,
     rootfs: Rootfs,
     cage: &Cage,
+    capture: &io::Result<Capture>,
+    before: Before,
     header: &Header,
 ) -> Result<Recorder<'j>, PipelineError> {
-    let layers =
-        Layers::open(rootfs, &cage.upper).map_err(PipelineError::io("open the run's writable layer"))?;
+    let book = capture.as_ref().ok().map(Capture::book);
+    let layers = Layers::open(rootfs, &cage.upper, book)
+        .map_err(PipelineError::io("open the run's writable layer"))?;
     let normaliser = Normaliser::new(layers, cage.id_base, cage.held.target().pid);
     let file = job.out.create("events.jsonl.zst")?;
     let frame = log::compress(BufWriter::new(file)).map_err(PipelineError::io("begin the event log"))?;
     let log = log::Writer::with_bound(BufWriter::with_capacity(1 << 18, frame), header, LOG_BOUND)?;
-    Ok(Recorder::new(normaliser, log, Judge::new(job.rules, header)))
+    let mut recorder = Recorder::new(normaliser, log, Judge::new(job.rules, header), before);
+    if let Err(error) = capture {
+        recorder.losses.capture = format!("executed files could not be captured: {error}");
+    }
+    Ok(recorder)
 }
 
 fn run<'j>(
     job: &Job<'j>,
     cage: Cage,
-    watch: Watch,
+    (watch, capture): (Watch, Option<Capture>),
     recorder: Recorder<'j>,
     signals: &Signals,
     tell: &mut dyn FnMut(News<'_>),
 ) -> Result<Watched<'j>, PipelineError> {
-    let armed = Armed { _watch: &watch, pid: cage.held.target().pid };
+    let armed = Armed { _watch: &watch, capture: capture.as_ref(), pid: cage.held.target().pid };
     let mut sandbox = cage.held.start(&armed)?;
     let taken = (sandbox.take_stdout(), sandbox.take_stderr());
     let (Some(stdout), Some(stderr)) = taken else {

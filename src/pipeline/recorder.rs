@@ -2,16 +2,20 @@
 
 use std::fs::File;
 use std::io::BufWriter;
+use std::path::Path;
 use std::time::Duration;
 
+use super::capture::{Book, Tally};
+use super::compare::Before;
 use super::coverage::Losses;
 use super::judge::Judge;
 use super::provenance::Layers;
 use super::{News, PipelineError};
 use crate::event::{Act, Event, FileAct, KernelAct, Phase, ProcessAct, ProcessKey, SandboxAct};
 use crate::normalise::Normaliser;
+use crate::reconcile::Ledger;
 use crate::record::{Record, Stream};
-use crate::report::document::{EventCount, Exit, PhaseTime, Recording, Run};
+use crate::report::document::{Captured, EventCount, Exit, PhaseTime, Recording, Run};
 use crate::report::log::{Trailer, Writer};
 use crate::trace::{Drained, Loss};
 
@@ -33,6 +37,9 @@ pub struct Recorder<'r> {
     /// On the clock of the records, up to which all is known.
     time: u64,
     held: Duration,
+    ledger: Ledger,
+    /// The writable places before the start.
+    before: Before,
 }
 
 /// What is known of the image's first program: did it get past its loader?
@@ -43,7 +50,12 @@ struct FirstProgram {
 }
 
 impl<'r> Recorder<'r> {
-    pub fn new(normaliser: Normaliser<Layers>, log: Writer<LogFile>, judge: Judge<'r>) -> Recorder<'r> {
+    pub fn new(
+        normaliser: Normaliser<Layers>,
+        log: Writer<LogFile>,
+        judge: Judge<'r>,
+        before: Before,
+    ) -> Recorder<'r> {
         Recorder {
             stream: Stream::new(),
             normaliser,
@@ -56,6 +68,8 @@ impl<'r> Recorder<'r> {
             phases: Vec::new(),
             time: 0,
             held: Duration::ZERO,
+            ledger: Ledger::default(),
+            before,
         }
     }
 
@@ -112,6 +126,7 @@ impl<'r> Recorder<'r> {
             recording: Recording::Complete,
             held_seconds: self.held.as_secs_f64(),
             limits_hit,
+            captured: self.normaliser.provenance().book().map(captured),
             ..Run::default()
         }
     }
@@ -137,6 +152,15 @@ impl<'r> Recorder<'r> {
         self.losses.unreadable = counters.unreadable;
         self.losses.unjoined = counters.orphaned;
         self.losses.strangers = gaps.strangers;
+        self.losses.unresolved = gaps.unresolved;
+        let layers = self.normaliser.provenance();
+        self.losses.unhashed = layers.unhashed();
+        match layers.book().map(Book::missed) {
+            // Said already, with the reason.
+            None => {}
+            Some(None) => self.losses.capture = "the capture of executed files ended early".into(),
+            Some(Some(missed)) => self.losses.uncaptured = missed,
+        }
         Ok(())
     }
 
@@ -144,6 +168,21 @@ impl<'r> Recorder<'r> {
     pub fn close(self, trailer: Trailer) -> Result<(Judge<'r>, LogFile, Trailer), PipelineError> {
         let (file, trailer) = self.log.finish(trailer)?;
         Ok((self.judge, file, trailer))
+    }
+
+    /// Holds what the run left against its events, once all are read. `upper` is the overlay's writable
+    /// directory; no task of the sandbox is left.
+    pub fn compare(&mut self, upper: &Path, run: &mut Run) {
+        match self.before.compare(upper, self.normaliser.provenance().rootfs(), &self.ledger) {
+            Ok(compared) => {
+                self.losses.unexplained = compared.visibility.all - compared.visibility.explained;
+                run.visibility = Some(compared.visibility);
+                (run.unexplained, run.unexplained_omitted) = (compared.unexplained, compared.omitted);
+            }
+            Err(error) => {
+                self.losses.comparison = format!("the changed files could not be compared: {error}");
+            }
+        }
     }
 
     fn take_in(&mut self, records: Vec<Record>, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
@@ -162,6 +201,7 @@ impl<'r> Recorder<'r> {
 
     fn keep(&mut self, event: &Event, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         self.events += event.count;
+        self.ledger.observe(event);
         if event.cut {
             self.count_cut(event);
         }
@@ -180,6 +220,11 @@ impl<'r> Recorder<'r> {
             _ => self.losses.cut_paths += 1,
         }
     }
+}
+
+fn captured(book: &Book) -> Captured {
+    let Tally { files, bytes, omitted } = book.tally();
+    Captured { files, bytes, omitted }
 }
 
 impl FirstProgram {

@@ -3,7 +3,7 @@
 //! Files are made relative to the open directory and never replace one another by accident; what a
 //! reader may wait for (`report.json`) appears by rename only, complete.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat, renameat};
-use nix::sys::stat::{Mode, fchmod, fstat};
+use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, geteuid, mkdir, unlinkat};
 
 /// Why a run directory cannot be used.
@@ -68,6 +68,14 @@ impl RunDir {
         file.map(File::from).map_err(|errno| self.write_error(name, errno.into()))
     }
 
+    /// Makes a directory for files, 0700.
+    pub fn directory(&self, name: &str) -> Result<OwnedFd, RunDirError> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let made = mkdirat(&self.dir, name, Mode::S_IRWXU)
+            .and_then(|()| openat(&self.dir, name, flags, Mode::empty()));
+        made.map_err(|errno| self.write_error(name, errno.into()))
+    }
+
     /// Writes a whole file, so that it is there complete or not at all.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), RunDirError> {
         let draft = format!(".{name}.draft");
@@ -79,13 +87,10 @@ impl RunDir {
             .map_err(|errno| self.write_error(name, errno.into()))
     }
 
-    /// Removes the files that were made here. Directories are not looked into: none is made here.
+    /// Removes what was made here: files, and directories of files.
     pub fn clear(&self) -> Result<(), RunDirError> {
         let unusable = |errno: Errno| RunDirError::Unusable { path: self.path.clone(), source: errno.into() };
-        for name in names(&self.dir).map_err(unusable)? {
-            unlinkat(&self.dir, name.as_c_str(), UnlinkatFlags::NoRemoveDir).map_err(unusable)?;
-        }
-        Ok(())
+        clear(&self.dir, remove_directory).map_err(unusable)
     }
 
     /// Removes the directory itself, where it is empty.
@@ -96,6 +101,23 @@ impl RunDir {
     fn write_error(&self, name: &str, source: io::Error) -> RunDirError {
         RunDirError::Write { path: self.path.clone(), name: name.into(), source }
     }
+}
+
+/// Removes every file, and hands each directory to `deeper`.
+fn clear(dir: &OwnedFd, deeper: fn(&OwnedFd, &CStr) -> Result<(), Errno>) -> Result<(), Errno> {
+    for name in names(dir)? {
+        match unlinkat(dir, name.as_c_str(), UnlinkatFlags::NoRemoveDir) {
+            Err(Errno::EISDIR) => deeper(dir, &name)?,
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+fn remove_directory(dir: &OwnedFd, name: &CStr) -> Result<(), Errno> {
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    clear(&openat(dir, name, flags, Mode::empty())?, |_, _| Err(Errno::EISDIR))?;
+    unlinkat(dir, name, UnlinkatFlags::RemoveDir)
 }
 
 fn is_empty(dir: &OwnedFd) -> Result<bool, Errno> {
@@ -137,6 +159,17 @@ mod tests {
             let made = RunDir::make(&base.path().join(name));
             assert!(matches!(made, Err(RunDirError::Unusable { .. })), "{name}: {made:?}");
         }
+    }
+
+    #[test]
+    fn clear_removes_files_and_directories_of_files() {
+        let base = tempfile::tempdir().expect("a temporary directory");
+        let run = RunDir::make(&base.path().join("run")).expect("a new directory");
+        run.write("report.json", b"{}").expect("a file");
+        drop(run.directory("files").expect("a directory"));
+        fs::write(run.path().join("files/a"), "x").expect("a file");
+        run.clear().expect("nothing in the way");
+        run.remove().expect("an empty directory");
     }
 
     #[test]

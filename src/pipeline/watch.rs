@@ -323,7 +323,10 @@ impl<'j, 't> Turning<'j, 't> {
             // Init died by the same kill, and could not tell.
             self.exit.signal.get_or_insert_with(|| "SIGKILL".into());
         }
-        let run = self.recorder.run(self.exit, self.limits);
+        let mut run = self.recorder.run(self.exit, self.limits);
+        if let Ok(remains) = &remains {
+            self.recorder.compare(&remains.upper(), &mut run);
+        }
         self.recorder.losses.absent = self.watch.absent().to_vec();
         let coverage = self.recorder.losses.coverage();
         Ok(Watched { recorder: self.recorder, run, coverage, remains })

@@ -8,8 +8,8 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use super::wire::{self, Head, kind};
 use super::{
-    Body, KernelFile, KernelSocket, PathArgument, Task, call, ids, memory, names, open, process, signal,
-    socket,
+    Body, KernelFile, KernelSocket, PathArgument, Task, call, change, ids, memory, names, open, process,
+    signal, socket,
 };
 
 /// What the bytes of one record turned out to be.
@@ -72,6 +72,7 @@ fn message(head: Head, cursor: &mut Cursor<'_>) -> Result<Message, Reason> {
         kind::OPEN_FAILED => open::open_failed(cursor)?,
         kind::RENAME..=kind::CHMOD => names::names(head.kind, cursor)?,
         kind::FILE_CHMOD => names::file_chmod(cursor)?,
+        kind::CHANGE => change::change(cursor)?,
         kind::CONNECT..=kind::SEND => socket::endpoint(head.kind, cursor)?,
         kind::MAPPING => memory::mapping(cursor)?,
         kind::MEMORY_CALL..=kind::COMPAT_CALL => call::call(&head, cursor)?,
@@ -136,11 +137,14 @@ impl Cursor<'_> {
         })
     }
 
+    /// Its place (root and working directory) stands further behind, and is the caller's to add.
     pub fn argument(&mut self, argument: &wire::Argument) -> Result<PathArgument, Reason> {
         Ok(PathArgument {
             text: self.text(argument.text)?,
             base: self.text(argument.base)?,
+            link: self.text(argument.link)?,
             unreadable: argument.unreadable != 0,
+            ..PathArgument::default()
         })
     }
 }

@@ -10,6 +10,7 @@
 //! Not here: names, parents, layers. See [`crate::normalise`].
 
 mod call;
+mod change;
 mod decode;
 mod ids;
 mod memory;
@@ -137,14 +138,18 @@ pub enum Body {
         flags: u32,
         result: i64,
     },
+    /// `flags` as of renameat2(2).
     Rename {
         from: PathArgument,
         to: PathArgument,
+        flags: u32,
         result: i64,
     },
+    /// `flags` as of linkat(2).
     Link {
         from: PathArgument,
         to: PathArgument,
+        flags: u32,
         result: i64,
     },
     Symlink {
@@ -155,6 +160,7 @@ pub enum Body {
     /// unlink(2), unlinkat(2), rmdir(2).
     Unlink {
         path: PathArgument,
+        directory: bool,
         result: i64,
     },
     Mkdir {
@@ -171,6 +177,12 @@ pub enum Body {
     FileChmod {
         file: KernelFile,
         mode: u32,
+        result: i64,
+    },
+    /// Any other change of a file.
+    Change {
+        target: Target,
+        change: Change,
         result: i64,
     },
     Connect {
@@ -260,6 +272,53 @@ pub enum Body {
     },
 }
 
+/// What a change was asked of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// `keep`: a link at its end is itself what is changed.
+    Name {
+        path: PathArgument,
+        keep: bool,
+    },
+    File(KernelFile),
+}
+
+/// What was to be changed of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    Truncate {
+        length: u64,
+    },
+    /// Ids as they were passed; `u32::MAX`: as it was.
+    Chown {
+        uid: u32,
+        gid: u32,
+    },
+    /// Nanoseconds since 1970; `None`: left, or set to the present, which is `now` (in whole seconds).
+    Times {
+        modified: Option<i64>,
+        now: i64,
+    },
+    SetXattr {
+        name: Vec<u8>,
+        value: Vec<u8>,
+    },
+    RemoveXattr {
+        name: Vec<u8>,
+    },
+    Mknod {
+        mode: u32,
+        device: u64,
+    },
+    /// `FS_*_FL`; with `extended` `FS_XFLAG_*`.
+    SetFlags {
+        flags: u32,
+        extended: bool,
+    },
+    /// Filled from another descriptor.
+    Copy,
+}
+
 /// A path argument of a system call: a string of the program's, and what it is relative to.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PathArgument {
@@ -268,6 +327,13 @@ pub struct PathArgument {
     /// The directory that a relative string starts from, by the kernel's own dentry; empty where
     /// `text` is absolute.
     pub base: Vec<u8>,
+    /// The kernel's own path of the file behind the descriptor that `text` begins with
+    /// (`/proc/self/fd/N`, `/dev/fd/N`); empty where it does not.
+    pub link: Vec<u8>,
+    /// The task's root directory, from the sandbox's root; empty where they are the same.
+    pub root: Vec<u8>,
+    /// The task's working directory, of calls that changed something; else empty.
+    pub cwd: Vec<u8>,
     /// The string could not be read (its page was not present).
     pub unreadable: bool,
 }

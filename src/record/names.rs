@@ -5,16 +5,22 @@ use super::decode::{Cursor, Reason};
 use super::{Body, wire};
 use wire::kind;
 
+/// include/uapi/linux/fcntl.h
+const AT_REMOVEDIR: u32 = 0x200;
+
 pub fn names(kind: u16, cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
     let body: wire::Names = cursor.fixed()?;
     let result = body.result;
-    let first = cursor.argument(&body.first)?;
-    let second = cursor.argument(&body.second)?;
+    let mut first = cursor.argument(&body.first)?;
+    let mut second = cursor.argument(&body.second)?;
+    second.root = cursor.text(body.root)?;
+    second.cwd = cursor.text(body.cwd)?;
+    (first.root, first.cwd) = (second.root.clone(), second.cwd.clone());
     Ok(match kind {
-        kind::RENAME => Body::Rename { from: first, to: second, result },
-        kind::LINK => Body::Link { from: first, to: second, result },
+        kind::RENAME => Body::Rename { from: first, to: second, flags: body.mode, result },
+        kind::LINK => Body::Link { from: first, to: second, flags: body.mode, result },
         kind::SYMLINK => Body::Symlink { target: first.text, path: second, result },
-        kind::UNLINK => Body::Unlink { path: first, result },
+        kind::UNLINK => Body::Unlink { path: first, directory: body.mode & AT_REMOVEDIR != 0, result },
         kind::MKDIR => Body::Mkdir { path: first, result },
         kind::CHMOD => Body::Chmod { path: first, mode: body.mode, result },
         _ => return Err("unknown kind"),

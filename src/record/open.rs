@@ -11,6 +11,7 @@ pub fn open(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
 
 pub fn open_failed(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
     let body: wire::OpenFailed = cursor.fixed()?;
-    let path = cursor.argument(&body.path)?;
+    let mut path = cursor.argument(&body.path)?;
+    path.root = cursor.text(body.root)?;
     Ok(Body::OpenFailed { path, flags: body.flags, result: body.result })
 }

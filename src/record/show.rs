@@ -6,8 +6,8 @@ use std::fmt::{Display, Formatter, Result};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::{
-    Body, Call, Capabilities, Credentials, DupSource, KernelFile, KernelSocket, Mapping, PathArgument,
-    Record, SignalTarget,
+    Body, Call, Capabilities, Change, Credentials, DupSource, KernelFile, KernelSocket, Mapping,
+    PathArgument, Record, SignalTarget, Target,
 };
 
 impl Display for Record {
@@ -43,17 +43,23 @@ impl Display for Body {
             Body::OpenFailed { path, flags, result } => {
                 write!(f, "open_failed {path} {flags:#o} = {result}")
             }
-            Body::Rename { from, to, result } => write!(f, "rename {from} {to} = {result}"),
-            Body::Link { from, to, result } => write!(f, "link {from} {to} = {result}"),
+            Body::Rename { from, to, flags, result } => {
+                write!(f, "rename {from} {to}{} = {result}", Flags(*flags))
+            }
+            Body::Link { from, to, flags, result } => {
+                write!(f, "link {from} {to}{} = {result}", Flags(*flags))
+            }
             Body::Symlink { target, path, result } => {
                 write!(f, "symlink {} {path} = {result}", target.escape_ascii())
             }
-            Body::Unlink { path, result } => write!(f, "unlink {path} = {result}"),
+            Body::Unlink { path, directory: false, result } => write!(f, "unlink {path} = {result}"),
+            Body::Unlink { path, directory: true, result } => write!(f, "rmdir {path} = {result}"),
             Body::Mkdir { path, result } => write!(f, "mkdir {path} = {result}"),
             Body::Chmod { path, mode, result } => write!(f, "chmod {path} {mode:#o} = {result}"),
             Body::FileChmod { file, mode, result } => {
                 write!(f, "file_chmod {file} {mode:#o} = {result}")
             }
+            Body::Change { target, change, result } => write!(f, "{change} {target} = {result}"),
             Body::Connect { socket, remote, result } => {
                 write!(f, "connect {socket} {} = {result}", Address(remote))
             }
@@ -121,13 +127,58 @@ impl Display for PathArgument {
             write!(f, "?")?;
         }
         write!(f, "{}", self.text.escape_ascii())?;
-        if self.base.is_empty() { Ok(()) } else { write!(f, "@{}", self.base.escape_ascii()) }
+        for (mark, text) in [("@", &self.base), ("=>", &self.link), (" in ", &self.root)] {
+            if !text.is_empty() {
+                write!(f, "{mark}{}", text.escape_ascii())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Display for Target {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Target::Name { path, keep: false } => write!(f, "{path}"),
+            Target::Name { path, keep: true } => write!(f, "{path} itself"),
+            Target::File(file) => write!(f, "{file}"),
+        }
+    }
+}
+
+impl Display for Change {
+    /// The present is left out: it is another one each time.
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Change::Truncate { length } => write!(f, "truncate {length}"),
+            Change::Chown { uid, gid } => write!(f, "chown {}:{}", *uid as i32, *gid as i32),
+            Change::Times { modified: Some(time), .. } => write!(f, "times {time}"),
+            Change::Times { modified: None, .. } => write!(f, "times now"),
+            Change::SetXattr { name, value } => {
+                write!(f, "setxattr {}={}", name.escape_ascii(), value.escape_ascii())
+            }
+            Change::RemoveXattr { name } => write!(f, "removexattr {}", name.escape_ascii()),
+            Change::Mknod { mode, device } => write!(f, "mknod {mode:#o} {device:#x}"),
+            Change::SetFlags { flags, extended } => {
+                write!(f, "setflags {flags:#x}{}", if *extended { " extended" } else { "" })
+            }
+            Change::Copy => write!(f, "copy into"),
+        }
     }
 }
 
 impl Display for KernelSocket {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         write!(f, "{}.{}.{}", self.family, self.kind, self.protocol)
+    }
+}
+
+/// Flags of a call, where there are any.
+struct Flags(u32);
+
+impl Display for Flags {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        if self.0 == 0 { Ok(()) } else { write!(f, " {:#x}", self.0) }
     }
 }
 

@@ -42,6 +42,7 @@ pub mod kind {
     pub const SIGNAL: u16 = 46;
     pub const MOVED: u16 = 47;
     pub const RING: u16 = 48;
+    pub const CHANGE: u16 = 60;
 }
 
 /// The ring that a kind travels in (`is_critical` of ebpf/task.h).
@@ -103,7 +104,7 @@ wire! {
     File = "lz_file" {
         inode: u64, magic: u64, device: u32, links: u32, mode: u16, path: u16, upper: u8, pad: [u8; 3],
     }
-    Argument = "lz_argument" { text: u16, base: u16, unreadable: u8, pad: [u8; 3], }
+    Argument = "lz_argument" { text: u16, base: u16, link: u16, unreadable: u8, pad: u8, }
     Socket = "lz_socket" { family: u16, kind: u16, protocol: u16, address: u16, }
     Exec = "lz_exec" {
         exe: File, pieces: u64, argv_size: u32, env_size: u32, argv_sent: u32, env_sent: u32,
@@ -117,9 +118,16 @@ wire! {
     }
     Exit = "lz_exit" { status: u32, pad: u32, }
     Open = "lz_open" { file: File, flags: u32, created: u8, pad: [u8; 3], }
-    OpenFailed = "lz_open_failed" { result: i64, flags: u32, pad: u32, path: Argument, }
-    Names = "lz_names" { result: i64, mode: u32, pad: u32, first: Argument, second: Argument, }
+    OpenFailed = "lz_open_failed" { result: i64, flags: u32, root: u16, pad: u16, path: Argument, }
+    Names = "lz_names" {
+        result: i64, mode: u32, root: u16, cwd: u16, first: Argument, second: Argument,
+    }
     FileChmod = "lz_file_chmod" { file: File, result: i64, mode: u32, pad: u32, }
+    /// Other changes of a file: by name, or by descriptor; then there is no path.
+    Change = "lz_change" {
+        file: File, result: i64, numbers: [u64; 2], what: u32, root: u16, cwd: u16, name: u16, value: u16,
+        by_name: u8, keep: u8, pad: [u8; 2], path: Argument,
+    }
     Endpoint = "lz_endpoint" { result: i64, socket: Socket, }
     Dup = "lz_dup" { onto: u32, is_socket: u32, socket: Socket, file: File, }
     Denied = "lz_denied" { result: i64, args: [u64; 6], number: u32, capability: u32, }

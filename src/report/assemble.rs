@@ -152,6 +152,9 @@ fn limits(run: &Run, coverage: &[Coverage]) -> Vec<String> {
     if run.visibility.is_none() {
         said.push("The changed files were not compared with the events.".to_owned());
     }
+    if run.captured.is_some_and(|captured| captured.omitted > 0) {
+        said.push("Not every file that was executed is kept; the report has their hashes.".to_owned());
+    }
     said.push("What the image would do later, elsewhere or for another input was not seen.".to_owned());
     said.push("Files that were made and removed again during the run show in events only.".to_owned());
     said

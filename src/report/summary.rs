@@ -14,8 +14,8 @@ use super::document::{
 use super::escape::short_text;
 use super::log::hex;
 use crate::event::{
-    Act, Endpoint, Event, Executable, File, FileAct, FileKind, NetAct, NetAction, OpenMode, Origin, Outcome,
-    Process, Protocol,
+    Act, Endpoint, Event, Executable, File, FileAct, FileChange, FileKind, NetAct, NetAction, OpenMode,
+    Origin, Outcome, Process, Protocol,
 };
 
 const EPERM: i32 = 1;
@@ -225,12 +225,28 @@ fn changes(act: &FileAct) -> Vec<(&File, &'static str)> {
             vec![(file, "write")]
         }
         FileAct::Open { .. } => Vec::new(),
-        FileAct::Rename { from, to } => vec![(from, "rename"), (to, "rename")],
+        FileAct::Rename { from, to } | FileAct::Exchange { from, to } => {
+            vec![(from, "rename"), (to, "rename")]
+        }
         FileAct::Link { to, .. } => vec![(to, "link")],
         FileAct::Symlink { file, .. } => vec![(file, "link")],
         FileAct::Unlink { file } => vec![(file, "delete")],
         FileAct::Mkdir { file } => vec![(file, "mkdir")],
         FileAct::Chmod { file, .. } => vec![(file, "chmod")],
+        FileAct::Rmdir { file } => vec![(file, "delete")],
+        FileAct::Change { file, change } => vec![(file, changed(change))],
+    }
+}
+
+fn changed(change: &FileChange) -> &'static str {
+    match change {
+        FileChange::Truncate { .. } | FileChange::Copy => "write",
+        FileChange::Chown { .. } => "chown",
+        FileChange::Times { .. } => "times",
+        FileChange::SetXattr { .. } | FileChange::RemoveXattr { .. } | FileChange::SetFlags { .. } => {
+            "attributes"
+        }
+        FileChange::Mknod { .. } => "create",
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::fmt::Write;
 
+use super::capability;
 use super::capability::name as capability_name;
 use crate::event::{
-    Act, Bytes, Call, Credentials, DupSource, Endpoint, Event, File, FileAct, KernelAct, MemoryAct, NetAct,
-    NetAction, OpenMode, Outcome, Process, ProcessAct, ProcessCall, Protocol, Region, SandboxAct, Target,
+    Act, Bytes, Call, Credentials, DupSource, Endpoint, Event, File, FileAct, FileChange, KernelAct,
+    MemoryAct, NetAct, NetAction, OpenMode, Outcome, Process, ProcessAct, ProcessCall, Protocol, Region,
+    SandboxAct, Target,
 };
 
 /// The longest name that is shown whole, in bytes.
@@ -201,12 +203,43 @@ fn file_act(act: &FileAct) -> String {
     let path = |file: &File| escape(&file.path);
     match act {
         FileAct::Open { file, mode } => format!("{} {}", opened(*mode), path(file)),
+        FileAct::Exchange { from, to } => format!("swapped {} and {}", path(from), path(to)),
         FileAct::Rename { from, to } => format!("renamed {} to {}", path(from), path(to)),
         FileAct::Link { from, to } => format!("linked {} as {}", path(from), path(to)),
         FileAct::Symlink { target, file } => format!("linked {} to {}", path(file), escape(target)),
         FileAct::Unlink { file } => format!("removed {}", path(file)),
         FileAct::Mkdir { file } => format!("made directory {}", path(file)),
+        FileAct::Rmdir { file } => format!("removed directory {}", path(file)),
+        FileAct::Change { file, change } => changed(change, &path(file)),
         FileAct::Chmod { file, mode } => format!("set mode {mode:o} on {}", path(file)),
+    }
+}
+
+fn changed(change: &FileChange, path: &str) -> String {
+    match change {
+        FileChange::Truncate { length } => format!("set the length of {path} to {length}"),
+        FileChange::Chown { uid, gid } => {
+            let id = |id: &Option<u32>| id.map_or("-".to_owned(), |id| id.to_string());
+            format!("gave {path} to {}:{}", id(uid), id(gid))
+        }
+        FileChange::Times { modified: None, .. } => format!("set the times of {path} to the present"),
+        FileChange::Times { behind, .. } => {
+            format!("set the time of change of {path} to {behind} seconds before the present")
+        }
+        FileChange::SetXattr { name, capabilities: 0, .. } => {
+            format!("set attribute {} of {path}", escape(name))
+        }
+        FileChange::SetXattr { capabilities, .. } => {
+            let names: Vec<_> = capability::names(*capabilities).collect();
+            format!("gave {path} the capabilities {}", names.join(", "))
+        }
+        FileChange::RemoveXattr { name } => format!("removed attribute {} of {path}", escape(name)),
+        FileChange::Mknod { device: 0 } => format!("made node {path}"),
+        FileChange::Mknod { device } => format!("made {path} for device {device:#x}"),
+        FileChange::SetFlags { immutable: true, .. } => format!("made {path} immutable"),
+        FileChange::SetFlags { append_only: true, .. } => format!("made {path} append-only"),
+        FileChange::SetFlags { .. } => format!("set flags of {path}"),
+        FileChange::Copy => format!("copied into {path}"),
     }
 }
 

@@ -87,16 +87,20 @@ impl<'a> Subject<'a> {
             FileAct::Open { file, .. }
             | FileAct::Symlink { file, .. }
             | FileAct::Unlink { file }
+            | FileAct::Rmdir { file }
+            | FileAct::Change { file, .. }
             | FileAct::Mkdir { file }
             | FileAct::Chmod { file, .. } => file,
-            FileAct::Rename { to, .. } | FileAct::Link { to, .. } => to,
+            FileAct::Rename { to, .. } | FileAct::Exchange { to, .. } | FileAct::Link { to, .. } => to,
         })
     }
 
     /// The old name, of a rename or link.
     pub fn from(self) -> Option<&'a File> {
         match self.file_act()? {
-            FileAct::Rename { from, .. } | FileAct::Link { from, .. } => Some(from),
+            FileAct::Rename { from, .. } | FileAct::Exchange { from, .. } | FileAct::Link { from, .. } => {
+                Some(from)
+            }
             _ => None,
         }
     }

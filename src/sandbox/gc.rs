@@ -3,7 +3,10 @@
 //! Touches only runs whose lock it could take: everybody who could still use anything of theirs is gone.
 //! Two collectors and a starting run can meet: see [`super::state`].
 
+use std::time::{Duration, Instant};
+
 use super::cgroup::Cgroups;
+use super::state::Found;
 use super::{RunDir, SandboxError, StateDir};
 
 /// What was found and done.
@@ -15,11 +18,17 @@ pub struct Collected {
     pub failures: Vec<(String, SandboxError)>,
 }
 
-/// Cleans up after every dead run of `directory`. Finished runs that hold a report keep it.
+/// How long the processes of a run may take to follow a runner that was killed.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Cleans up after every dead run of `directory`; waits, within bounds, for those that are dying.
+/// Finished runs that hold a report keep it.
 pub fn gc(directory: &StateDir) -> Result<Collected, SandboxError> {
     let mut collected = Collected::default();
+    let until = Instant::now() + PATIENCE;
     for id in directory.run_names()? {
-        match directory.take_dead(&id) {
+        match take(directory, &id, until) {
             Ok(None) => {}
             Ok(Some(run)) => match collect(run) {
                 Ok(()) => collected.runs.push(id),
@@ -29,6 +38,20 @@ pub fn gc(directory: &StateDir) -> Result<Collected, SandboxError> {
         }
     }
     Ok(collected)
+}
+
+fn take(directory: &StateDir, id: &str, until: Instant) -> Result<Option<RunDir>, SandboxError> {
+    loop {
+        match directory.take_dead(id)? {
+            Found::Nothing | Found::Alive => return Ok(None),
+            Found::Dead(run) => return Ok(Some(run)),
+            Found::Dying if Instant::now() < until => std::thread::sleep(PAUSE),
+            Found::Dying => {
+                let what = "a process of it, long after its runner".to_owned();
+                return Err(SandboxError::Left { id: id.to_owned(), what });
+            }
+        }
+    }
 }
 
 /// Groups first: what still ran in them could write to the files. There is nothing to unmount: all mounts

@@ -2,7 +2,8 @@
 //!
 //! Before the start, inside the finished cage: finds user, working directory and program in the image's
 //! files, and refuses what could not run. After the start: closes every descriptor but one, loads the
-//! filter, forks the program, gives up every capability, and reaps until no task is left.
+//! filter, forks the program, gives up every capability, lets the program go, and reaps until no task is
+//! left.
 //!
 //! Invariants: no code of the image runs before the filter is loaded; the program gets descriptors 0 to 2
 //! and nothing else; init handles no signal (the kernel then drops those that its own namespace sends) and
@@ -65,23 +66,31 @@ impl Init {
         process::join_session_keyring()?;
         filter::load(&seccomp::filter())?;
         let (failed, failed_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+        let (go, go_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
         let child = process::fork(|| {
-            let error = become_program(prepared);
+            let error = match wait_for_byte(&go) {
+                Ok(()) => become_program(prepared),
+                Err(error) => error,
+            };
             // A write that fails leaves the pipe empty: the exit code says the rest.
             let _ = File::from(failed_end.try_clone().unwrap_or_else(|_| process::exit_now(127)))
                 .write_all(&error.raw_os_error().unwrap_or(0).to_le_bytes());
             127
         })?;
         drop(failed_end);
+        // All that init could still fail at, or be caught with, comes before the program's first
+        // instruction: what runs under init's user can, for one, take its descriptors by prlimit(2).
+        let program = process::pidfd(child)?;
         nix::unistd::chdir("/")?;
         process::bound_capabilities(0)?;
         process::set_capabilities(0)?;
-        let started = self.tell_start(child, failed, prepared)?;
+        File::from(go_end).write_all(b"g")?;
+        let started = self.tell_start(program, failed, prepared)?;
         self.reap(started.then_some(child))
     }
 
     /// True if the exec went through; else says why not.
-    fn tell_start(&self, child: Pid, failed: OwnedFd, prepared: &Prepared) -> io::Result<bool> {
+    fn tell_start(&self, program: OwnedFd, failed: OwnedFd, prepared: &Prepared) -> io::Result<bool> {
         let mut errno = Vec::new();
         File::from(failed).read_to_end(&mut errno)?;
         if let Some(errno) = errno.first_chunk() {
@@ -94,7 +103,6 @@ impl Init {
             }));
             return Ok(false);
         }
-        let program = process::pidfd(child)?;
         socket::send(self.control.as_fd(), &Message::Started.encode(), &[program.as_fd()])?;
         Ok(true)
     }
@@ -156,6 +164,12 @@ impl Executor for Init {
         self.say(&failure);
         process::exit_now(1)
     }
+}
+
+/// Waits in the fork until init has done its part. The fork holds the other end too, but cannot wait for
+/// ever: it dies with init.
+fn wait_for_byte(go: &OwnedFd) -> io::Result<()> {
+    File::from(go.try_clone()?).read_exact(&mut [0])
 }
 
 /// Runs in the fork: gives up what the program may not have, and becomes it.

@@ -103,6 +103,10 @@ const FAMILIES: [u32; 5] = [1, 2, 10, 16, 17];
 /// The first argument of socketcall(2) that makes a socket (`SYS_SOCKET`, linux/net.h).
 const MAKE_SOCKET: u32 = 1;
 
+/// Our own init, of which ptrace(2) and /proc show nothing because it is not dumpable; its limits are
+/// anybody's of the same user (check_prlimit_permission, kernel/sys.c of Linux 6.18).
+const INIT: u32 = 1;
+
 /// Offsets in `struct seccomp_data`, linux/seccomp.h; the low half of the first argument.
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
@@ -188,6 +192,7 @@ fn rule(name: &str) -> Rule {
         "clone" => Rule::Bits(NEW_NAMESPACES),
         "personality" => Rule::OneOf(&PERSONALITIES),
         "socketcall" => Rule::Unless(MAKE_SOCKET),
+        "prlimit64" => Rule::Unless(INIT),
         "socket" | "socketpair" => Rule::OneOf(&FAMILIES),
         _ if ABSENT.contains(&name) => Rule::Always(ENOSYS),
         _ if REFUSED.iter().any(|group| group.contains(&name)) => Rule::Always(EPERM),
@@ -294,6 +299,8 @@ mod tests {
         check("socket", libc::AF_ALG as u32, EPERM);
         check("socketcall", 1, EPERM);
         check("socketcall", 3, ALLOW); // connect
+        check("prlimit64", 0, ALLOW);
+        check("prlimit64", 1, EPERM);
     }
 
     #[test]

@@ -116,8 +116,10 @@ impl StateDir {
     fn fill(&self, id: &RunId, path: &Path) -> Result<RunDir, SandboxError> {
         let lock = try_lock(&path.join("lock"))?.ok_or(SandboxError::RunExists { id: id.0.clone() })?;
         let id_base = self.free_range(id)?;
-        let file = path.join("ids");
-        fs::write(&file, id_base.to_string()).map_err(state("write", &file))?;
+        for (name, text) in [("ids", id_base.to_string()), ("runner", Runner::this().to_string())] {
+            let file = path.join(name);
+            fs::write(&file, text).map_err(state("write", &file))?;
+        }
         for name in ["fs", "fs/upper", "fs/work"] {
             let directory = path.join(name);
             DirBuilder::new().mode(0o755).create(&directory).map_err(state("make", &directory))?;
@@ -167,18 +169,21 @@ impl StateDir {
         self.path.join("runs").join(id)
     }
 
-    /// Takes over a run whose owners are gone; `None` while one lives, or when it is gone itself.
-    pub(super) fn take_dead(&self, id: &str) -> Result<Option<RunDir>, SandboxError> {
+    /// Takes over a run whose owners are gone.
+    pub(super) fn take_dead(&self, id: &str) -> Result<Found, SandboxError> {
         let _guard = self.lock()?;
         let path = self.run_path(id);
         let finished = !path.join("lock").exists() && path.join("report.json").exists();
         if !path.is_dir() || finished {
-            return Ok(None);
+            return Ok(Found::Nothing);
         }
-        let Some(lock) = try_lock(&path.join("lock"))? else { return Ok(None) };
+        let Some(lock) = try_lock(&path.join("lock"))? else {
+            let runner = fs::read_to_string(path.join("runner")).unwrap_or_default();
+            return Ok(if Runner::is_gone(&runner) { Found::Dying } else { Found::Alive });
+        };
         let text = fs::read_to_string(path.join("ids")).unwrap_or_default();
         let id_base = text.parse().unwrap_or(0);
-        Ok(Some(RunDir { state: self.clone(), id: RunId::parse(id)?, path, lock, id_base }))
+        Ok(Found::Dead(RunDir { state: self.clone(), id: RunId::parse(id)?, path, lock, id_base }))
     }
 
     /// Waits for the lock under which runs are made and judged. Held for moments only.
@@ -187,6 +192,55 @@ impl StateDir {
         let file = open_lock(&path)?;
         Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| state("lock", &path)(errno.into()))
     }
+}
+
+/// What a run's directory says of its owners.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// It is gone, or finished and kept.
+    Nothing,
+    Alive,
+    /// The runner is gone; the processes that die with it are not all buried yet.
+    Dying,
+    Dead(RunDir),
+}
+
+/// The runner as a process that cannot be taken for a later one of the same number: pid, and start time
+/// in clock ticks since boot (proc(5), field 22 of stat).
+#[derive(Debug, PartialEq, Eq)]
+struct Runner {
+    pid: u32,
+    start: String,
+}
+
+impl Runner {
+    fn this() -> Runner {
+        let pid = std::process::id();
+        Runner { pid, start: start_of(pid).unwrap_or_default() }
+    }
+
+    /// True where the runner that this text names no longer lives. A text that cannot be read says
+    /// nothing: then it is taken to live.
+    fn is_gone(text: &str) -> bool {
+        let Some((pid, start)) = text.split_once(' ') else { return false };
+        pid.parse().is_ok_and(|pid| start_of(pid).as_deref() != Some(start))
+    }
+}
+
+impl fmt::Display for Runner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.pid, self.start)
+    }
+}
+
+fn start_of(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name before it may hold spaces and parentheses.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace();
+    // One that was killed and not yet waited for is gone all the same.
+    let alive = fields.next().is_some_and(|state| !matches!(state, "Z" | "X"));
+    fields.nth(18).filter(|_| alive).map(str::to_owned)
 }
 
 /// The directory of a run that this process holds the lock of.
@@ -229,7 +283,7 @@ impl RunDir {
         super::remove::remove_tree(&files).map_err(state("remove", &files))?;
         // Or a collector could find the directory half gone, and make a lock of its own in it.
         let _guard = self.state.lock()?;
-        for name in ["ids", "lock"] {
+        for name in ["ids", "runner", "lock"] {
             let path = self.path.join(name);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -318,14 +372,30 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let state = StateDir::open(&directory.path().join("s")).unwrap();
         let run = state.new_run(&id("0000000000000001")).unwrap();
-        assert!(state.take_dead("0000000000000001").unwrap().is_none());
+        assert!(matches!(state.take_dead("0000000000000001").unwrap(), Found::Alive));
         assert!(matches!(state.new_run(&id("0000000000000001")), Err(SandboxError::RunExists { .. })));
         drop(run);
-        let taken = state.take_dead("0000000000000001").unwrap();
-        assert!(taken.is_some());
-        assert!(state.take_dead("0000000000000001").unwrap().is_none());
-        taken.unwrap().remove().unwrap();
-        assert!(state.take_dead("0000000000000001").unwrap().is_none());
+        let Found::Dead(taken) = state.take_dead("0000000000000001").unwrap() else { panic!("not dead") };
+        assert!(matches!(state.take_dead("0000000000000001").unwrap(), Found::Alive));
+        taken.remove().unwrap();
+        assert!(matches!(state.take_dead("0000000000000001").unwrap(), Found::Nothing));
+    }
+
+    #[test]
+    fn a_run_whose_runner_is_gone_but_whose_lock_is_held_is_dying() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = StateDir::open(&directory.path().join("s")).unwrap();
+        let run = state.new_run(&id("0000000000000001")).unwrap();
+        let check = |text: &str, dying: bool| {
+            fs::write(run.path().join("runner"), text).unwrap();
+            let found = state.take_dead("0000000000000001").unwrap();
+            assert_eq!(matches!(found, Found::Dying), dying, "{text:?}: {found:?}");
+        };
+        check(&Runner::this().to_string(), false);
+        // The same pid, started at another time; a pid that nobody has; no word at all.
+        check(&format!("{} 1", std::process::id()), true);
+        check(&format!("{} 1", i32::MAX), true);
+        check("", false);
     }
 
     #[test]

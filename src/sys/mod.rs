@@ -5,6 +5,7 @@
 
 pub mod allow;
 pub mod bpf;
+pub mod fanotify;
 pub mod mount;
 pub mod net;
 pub mod open;

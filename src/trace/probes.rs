@@ -1,10 +1,13 @@
 //! The probes: from the embedded object to programs in the kernel.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
+use std::num::NonZero;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use aya::maps::{Map, MapData, ProgramArray};
 use aya::programs::{BtfTracePoint, Program, ProgramError};
@@ -32,24 +35,29 @@ const PROBES: [(&str, &str); 6] = [
 const OPTIONAL: [(&str, &str); 2] = [("uring", "io_uring_submit_req"), ("capability", "cap_capable")];
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
-const HANDLERS: [&str; 13] = [
-    "denied",
-    "exec_failed",
-    "open",
-    "names",
-    "file_chmod",
-    "socket",
-    "dup",
-    "mapping",
-    "call",
-    "call",
-    "call",
-    "ids",
-    "signal_call",
+const HANDLERS: [(u32, &str); 15] = [
+    (0, "denied"),
+    (1, "exec_failed"),
+    (2, "open"),
+    (3, "names"),
+    (4, "file_chmod"),
+    (5, "socket"),
+    (6, "dup"),
+    (7, "mapping"),
+    (8, "call"),
+    (9, "call"),
+    (10, "call"),
+    (11, "ids"),
+    (12, "signal_call"),
+    (16, "change"),
+    (17, "file_change"),
 ];
 
-/// What takes the verifier as long as everything else together.
-const SLOW: [&str; 3] = ["socket", "exec", "exit"];
+/// What takes the verifier longest, in that order; begun first, so that no thread ends up alone with one.
+const SLOW: [&str; 4] = ["socket", "exec", "open", "names"];
+
+/// More threads than that have nothing to load.
+const THREADS_MAX: usize = 4;
 
 /// What may differ from run to run.
 #[derive(Clone, Debug)]
@@ -94,7 +102,7 @@ impl Probes {
         Probes::load_with(&Options::default())
     }
 
-    /// Loads in two threads: the verifier takes most of the time, and works on both at once.
+    /// Loads in several threads: the verifier takes most of the time, and works on as many at once.
     pub fn load_with(options: &Options) -> Result<Probes, TraceError> {
         let (btf, loader) = std::thread::scope(|scope| {
             let btf = scope.spawn(|| read_btf(&options.btf));
@@ -174,23 +182,27 @@ fn refusal(source: Box<dyn std::error::Error + Send + Sync>) -> TraceError {
     TraceError::Load { source }
 }
 
-/// Loads every program of the object, half of them in a second thread.
+/// Loads every program of the object: a thread for each processor takes the next one from a list.
 fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), TraceError> {
-    let handlers = HANDLERS.iter().map(|name| (*name, "sys_exit"));
+    let handlers = HANDLERS.iter().map(|(_, name)| (*name, "sys_exit"));
     let mut wanted: HashMap<_, _> = PROBES.into_iter().chain(handlers).collect();
-    let (mut here, mut there) = (Vec::new(), Vec::new());
+    let mut list = Vec::new();
     for (name, program) in ebpf.programs_mut() {
         let Some((name, tracepoint)) = wanted.remove_entry(name) else { continue };
-        let side = if SLOW.contains(&name) { &mut there } else { &mut here };
-        side.push((name, tracepoint, program));
+        list.push((name, tracepoint, program));
     }
     if let Some((name, _)) = wanted.into_iter().next() {
         return Err(TraceError::Missing { name });
     }
+    // Taken from the end.
+    list.sort_by_key(|(name, ..)| Reverse(SLOW.iter().position(|slow| slow == name).unwrap_or(SLOW.len())));
+    let list = Mutex::new(list);
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
     std::thread::scope(|scope| {
-        let there = scope.spawn(move || load_all(there, btf));
-        load_all(here, btf)?;
-        there.join().expect("loading does not panic")
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| load_all(&list, btf))).collect();
+        let here = load_all(&list, btf);
+        let mut results = others.into_iter().map(|other| other.join().expect("loading does not panic"));
+        here.and_then(|()| results.find(Result::is_err).unwrap_or(Ok(())))
     })
 }
 
@@ -207,8 +219,12 @@ fn load_optional(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<&'static str>, TraceE
     Ok(absent)
 }
 
-fn load_all(programs: Vec<(&'static str, &'static str, &mut Program)>, btf: &Btf) -> Result<(), TraceError> {
-    for (name, tracepoint, program) in programs {
+/// A probe that waits to be loaded: its name and tracepoint.
+type Waiting<'e> = (&'static str, &'static str, &'e mut Program);
+
+fn load_all(list: &Mutex<Vec<Waiting<'_>>>, btf: &Btf) -> Result<(), TraceError> {
+    let next = || list.lock().expect("no thread panics with the list in hand").pop();
+    while let Some((name, tracepoint, program)) = next() {
         let program: &mut BtfTracePoint = program.try_into().map_err(|_| TraceError::Missing { name })?;
         program
             .load(tracepoint, btf)
@@ -223,16 +239,20 @@ fn probe<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut BtfTraceP
 
 fn fill_handlers(ebpf: &mut Ebpf) -> Result<(), TraceError> {
     let mut fds = Vec::with_capacity(HANDLERS.len());
-    for name in HANDLERS {
+    for (index, name) in HANDLERS {
         let fd = probe(ebpf, name)?.fd().and_then(|fd| Ok(fd.try_clone()?));
-        fds.push((name, fd.map_err(|source| TraceError::Refused { probe: name, source: source.into() })?));
+        fds.push((
+            index,
+            name,
+            fd.map_err(|source| TraceError::Refused { probe: name, source: source.into() })?,
+        ));
     }
     let map = ebpf.map_mut("handlers").ok_or(TraceError::Missing { name: "handlers" })?;
     let mut handlers =
         ProgramArray::try_from(map).map_err(|source| TraceError::Load { source: source.into() })?;
-    for (index, (name, fd)) in (0..).zip(&fds) {
+    for (index, name, fd) in &fds {
         handlers
-            .set(index, fd, 0)
+            .set(*index, fd, 0)
             .map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
     }
     Ok(())

@@ -133,6 +133,7 @@ fn passed(policy: &Policy) -> Clause {
 fn explain(policy: &Policy, case: &Case, findings: &[&FindingFacts]) -> Vec<Clause> {
     let mut clauses = Vec::new();
     clauses.extend(finding_clauses(policy, findings));
+    clauses.extend(together_clause(policy, findings));
     clauses.extend(origin_clause(policy, case));
     clauses.extend(digest_clause(policy, case));
     let blind = blind_spots(policy, case);
@@ -155,6 +156,22 @@ fn finding_clauses(policy: &Policy, findings: &[&FindingFacts]) -> Vec<Clause> {
         }
     }
     clauses
+}
+
+/// Many rules that each ask for a review fail together.
+fn together_clause(policy: &Policy, findings: &[&FindingFacts]) -> Option<Clause> {
+    let counts = |finding: &&&FindingFacts| {
+        let sure = finding.class != Class::Anomalous && finding.confidence >= policy.fail_confidence;
+        sure && judge(policy, finding).is_some_and(|(decision, _)| decision == Decision::Review)
+    };
+    let asking: Vec<&&FindingFacts> = findings.iter().filter(counts).collect();
+    let rules: BTreeSet<&str> = asking.iter().map(|finding| finding.rule.as_str()).collect();
+    let least = policy.together.filter(|least| rules.len() >= *least)?;
+    Some(Clause {
+        decision: Decision::Fail,
+        text: format!("{least} or more different rules that each ask for a review fail together"),
+        findings: asking.iter().map(|finding| finding.id.clone()).collect(),
+    })
 }
 
 /// What one finding comes to: the worst over its techniques, each by its own rule or by its class.

@@ -5,6 +5,7 @@
 //! thresholds:
 //!   fail: { malicious: high }          # class: the least level that leads there
 //!   review: { malicious: medium, risky: high }
+//!   together: 4                        # so many different rules that ask for a review fail
 //! fail_confidence: medium              # what is less sure fails nothing, it asks for a review
 //! techniques:
 //!   T1496: { fail: medium }            # in place of the thresholds, for findings of any class
@@ -30,6 +31,9 @@ pub struct Policy {
     pub description: String,
     pub fail: Thresholds,
     pub review: Thresholds,
+    /// So many different rules, none of them of the class anomalous, that each ask for a review fail
+    /// together: one may have a good reason, all of them hardly.
+    pub together: Option<usize>,
     /// A finding that is less sure asks for a review where it would fail.
     pub fail_confidence: Confidence,
     /// By ATT&CK id; an id of a technique stands for its sub-techniques too.
@@ -102,12 +106,13 @@ const KEYS: [&str; 12] = [
 
 fn parse(node: &Node) -> Result<Policy, Located> {
     let map = Map::new(node, "the policy", &KEYS)?;
-    let thresholds = Map::new(map.need("thresholds")?, "thresholds", &["fail", "review"])?;
+    let thresholds = Map::new(map.need("thresholds")?, "thresholds", &["fail", "review", "together"])?;
     Ok(Policy {
         name: map.need_text("name")?,
         description: map.read("description", read::text)?.unwrap_or_default().to_owned(),
         fail: thresholds.read("fail", class_levels)?.unwrap_or_default(),
         review: thresholds.read("review", class_levels)?.unwrap_or_default(),
+        together: thresholds.read("together", at_least_two)?,
         fail_confidence: map.read("fail_confidence", confidence)?.unwrap_or(Confidence::Low),
         techniques: map.read("techniques", techniques)?.unwrap_or_default(),
         coverage: coverage(map.need("coverage")?, "coverage")?,
@@ -129,6 +134,12 @@ fn class_levels(node: &Node, place: &str) -> Result<Thresholds, Located> {
         }
     }
     Ok(Thresholds(levels))
+}
+
+fn at_least_two(node: &Node, place: &str) -> Result<usize, Located> {
+    let found = read::text(node, place)?;
+    let number = found.parse().ok().filter(|number| *number >= 2);
+    number.ok_or_else(|| read::value(node, place, found, "a whole number of at least 2".into(), None))
 }
 
 fn level(node: &Node, place: &str) -> Result<Level, Located> {

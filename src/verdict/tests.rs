@@ -98,7 +98,7 @@ fn default_thresholds_over_every_class_level_and_confidence() {
                     (Class::Malicious, Level::High | Level::Critical, Confidence::Low) => Decision::Review,
                     (Class::Malicious, Level::High | Level::Critical, _) => Decision::Fail,
                     (Class::Malicious, Level::Medium, _) => Decision::Review,
-                    (Class::Risky, Level::High | Level::Critical, _) => Decision::Review,
+                    (Class::Risky, Level::Medium | Level::High | Level::Critical, _) => Decision::Review,
                     _ => Decision::Pass,
                 };
                 assert_eq!(decision(&policy, &case), expected, "{class:?} {level:?} {confidence:?}");
@@ -144,6 +144,31 @@ fn more_findings_never_make_a_verdict_better() {
             }
         }
     }
+}
+
+#[test]
+fn many_rules_that_ask_for_a_review_fail_together() {
+    let policy = policy("default");
+    let check = |rules: &[(&str, Class, Confidence)], expected| {
+        let findings: Vec<FindingFacts> = rules
+            .iter()
+            .enumerate()
+            .map(|(at, (rule, class, confidence))| FindingFacts {
+                rule: (*rule).into(),
+                confidence: *confidence,
+                ..finding(&format!("f{at}"), *class, Level::Medium)
+            })
+            .collect();
+        assert_eq!(decision(&policy, &with(&findings)), expected, "{rules:?}");
+    };
+    let (risky, sure) = (Class::Risky, Confidence::High);
+    let three = [("a", risky, sure), ("b", Class::Malicious, sure), ("c", risky, sure)];
+    let and = |more| [three[0], three[1], three[2], more];
+    check(&three, Decision::Review);
+    check(&and(("d", risky, sure)), Decision::Fail);
+    check(&and(("c", risky, sure)), Decision::Review);
+    check(&and(("d", Class::Anomalous, sure)), Decision::Review);
+    check(&and(("d", risky, Confidence::Low)), Decision::Review);
 }
 
 #[test]
@@ -233,7 +258,7 @@ fn clauses_name_their_findings_and_stand_worst_first() {
     let expected = vec![
         (Decision::Fail, "malicious findings at level high or above fail", vec!["b", "c"]),
         (Decision::Inconclusive, "7 records of the kernel were lost", vec![]),
-        (Decision::Review, "risky findings at level high or above ask for a review", vec!["a"]),
+        (Decision::Review, "risky findings at level medium or above ask for a review", vec!["a"]),
     ];
     assert_eq!(said, expected);
     assert!(verdict.next_step.unwrap().contains("quarantine"));

@@ -6,6 +6,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod aliases;
+mod capture;
+mod changes;
 mod ends;
 mod errors;
 mod place;

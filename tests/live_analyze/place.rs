@@ -34,6 +34,11 @@ impl Place {
         Place { host: Host::look(), directory, _alone: alone }
     }
 
+    /// From here on, what the test itself made belongs to the host.
+    pub fn look_again(&mut self) {
+        self.host = Host::look();
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }

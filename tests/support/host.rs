@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Mounts, cgroups, network interfaces, BPF programs, and processes of the sandbox.
+/// Mounts, cgroups, network interfaces, processes of the sandbox, files in shared places, settings of
+/// the kernel, BPF programs and maps, namespaces, abstract sockets, keys.
 #[derive(Debug)]
 pub struct Host {
     mounts: BTreeSet<String>,
@@ -13,6 +14,11 @@ pub struct Host {
     links: BTreeSet<String>,
     processes: BTreeSet<String>,
     temporary: BTreeSet<String>,
+    settings: BTreeSet<String>,
+    bpf: BTreeSet<String>,
+    namespaces: BTreeSet<String>,
+    abstract_sockets: BTreeSet<String>,
+    keys: BTreeSet<String>,
 }
 
 impl Host {
@@ -22,14 +28,23 @@ impl Host {
             cgroups: cgroups(),
             links: names(Path::new("/sys/class/net")),
             processes: processes(),
-            temporary: ["/tmp", "/run", "/dev"].iter().flat_map(|path| names(Path::new(path))).collect(),
+            temporary: ["/tmp", "/run", "/dev", "/dev/shm"]
+                .iter()
+                .flat_map(|path| names(Path::new(path)))
+                .collect(),
+            settings: settings(),
+            bpf: bpf(),
+            namespaces: namespaces(),
+            abstract_sockets: abstract_sockets(),
+            keys: keys(),
         }
     }
 
-    /// Panics where something came that stays. The kernel takes a moment to bury the dead, and other
-    /// programs of this host come and go: what is seen at every look for ten seconds is left behind.
+    /// Panics where something came that stays, or was there and changed. The kernel takes a moment to
+    /// bury the dead, and other programs of this host come and go: what is seen at every look for a minute
+    /// is left behind.
     pub fn assert_same(&self) {
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + Duration::from_secs(60);
         let mut left = self.came();
         while !left.is_empty() {
             assert!(Instant::now() < until, "left on the host: {left:#?}");
@@ -47,6 +62,11 @@ impl Host {
             (&self.links, &now.links),
             (&self.processes, &now.processes),
             (&self.temporary, &now.temporary),
+            (&self.settings, &now.settings),
+            (&self.bpf, &now.bpf),
+            (&self.namespaces, &now.namespaces),
+            (&self.abstract_sockets, &now.abstract_sockets),
+            (&self.keys, &now.keys),
         ];
         pairs.into_iter().flat_map(|(before, after)| after.difference(before).cloned()).collect()
     }
@@ -78,4 +98,59 @@ fn processes() -> BTreeSet<String> {
         comm.starts_with("docker-init").then(|| format!("{path} {comm}"))
     });
     named.collect()
+}
+
+/// What escapes have set on hosts, with its value: a changed one is a line that was not there before.
+fn settings() -> BTreeSet<String> {
+    const FILES: [&str; 17] = [
+        "/proc/sys/kernel/core_pattern",
+        "/proc/sys/kernel/modprobe",
+        "/proc/sys/kernel/poweroff_cmd",
+        "/proc/sys/kernel/hostname",
+        "/proc/sys/kernel/domainname",
+        "/proc/sys/kernel/sysrq",
+        "/proc/sys/kernel/randomize_va_space",
+        "/proc/sys/kernel/usermodehelper/bset",
+        "/proc/sys/vm/overcommit_memory",
+        "/proc/sys/fs/binfmt_misc/status",
+        "/proc/sys/fs/protected_symlinks",
+        "/proc/sys/net/ipv4/ip_forward",
+        "/proc/sys/net/ipv4/ip_unprivileged_port_start",
+        "/proc/sys/user/max_user_namespaces",
+        "/proc/modules",
+        "/proc/swaps",
+        "/sys/kernel/uevent_helper",
+    ];
+    let read = |file: &&str| format!("{file}: {}", fs::read_to_string(file).unwrap_or_default().trim());
+    // Of a module, the use count is not a setting.
+    FILES.iter().map(read).map(|text| text.split(" Live ").next().unwrap_or_default().to_owned()).collect()
+}
+
+fn bpf() -> BTreeSet<String> {
+    let programs = aya::programs::loaded_programs().flatten().map(|it| format!("program {}", it.id()));
+    let maps = aya::maps::loaded_maps().flatten().map(|it| format!("map {}", it.id()));
+    programs.chain(maps).collect()
+}
+
+/// Every namespace that a process is in.
+fn namespaces() -> BTreeSet<String> {
+    let pids = names(Path::new("/proc"));
+    let kinds = ["net", "mnt", "user", "pid", "ipc", "uts", "cgroup"];
+    let links = pids.iter().flat_map(|pid| kinds.map(|kind| format!("{pid}/ns/{kind}")));
+    links.filter_map(|link| Some(fs::read_link(link).ok()?.display().to_string())).collect()
+}
+
+fn abstract_sockets() -> BTreeSet<String> {
+    let all = lines(Path::new("/proc/net/unix"));
+    all.iter()
+        .filter_map(|line| line.split_whitespace().nth(7))
+        .filter(|it| it.starts_with('@'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Serial numbers of the keys that this process can see.
+fn keys() -> BTreeSet<String> {
+    let all = lines(Path::new("/proc/keys"));
+    all.iter().filter_map(|line| line.split_whitespace().next()).map(|id| format!("key {id}")).collect()
 }

@@ -3,6 +3,7 @@
 
 pub mod host;
 pub mod image;
+pub mod program;
 
 /// True where tests may use root and the kernel; else says loudly that they are skipped. Whoever asks
 /// for them and is not root has them fail.

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, PipeReader};
+use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::net::UnixStream;
@@ -42,7 +43,7 @@ impl Unpacker {
         layer: &Layer,
         input: Input,
         job: &Job,
-        mut progress: impl FnMut(u64),
+        mut progress: impl FnMut(u64) -> ControlFlow<()>,
     ) -> Result<Tally, ImageError> {
         let failed = |what: &str| ImageError::io(format!("{what} the unpacker of layer {}", layer.digest));
         let (conversation, mut child) = self.start(cache, input).map_err(failed("start"))?;
@@ -52,7 +53,11 @@ impl Unpacker {
                     child.map_ids().map_err(failed("map the ids of"))?;
                     send(&conversation, job).map_err(failed("instruct"))?;
                 }
-                Some(Message::Progress(read)) => progress(read),
+                // The child dies with `child`.
+                Some(Message::Progress(read)) if progress(read).is_break() => {
+                    return Err(ImageError::Stopped);
+                }
+                Some(Message::Progress(_)) => {}
                 Some(Message::Done { blob, diff_id, tally }) => {
                     agree(layer, blob)?;
                     return match diff_id == layer.diff_id {

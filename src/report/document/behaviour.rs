@@ -59,7 +59,8 @@ pub struct Program {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FileUse {
     pub path: String,
-    /// `create`, `write`, `rename`, `link`, `delete`, `mkdir`, `chmod`; `refused` where one failed.
+    /// `create`, `write`, `rename`, `link`, `delete`, `mkdir`, `chmod`, `chown`, `times`,
+    /// `attributes`; `refused` where one failed.
     pub acts: Vec<String>,
     pub count: u64,
     pub first_seen: f64,

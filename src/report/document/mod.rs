@@ -18,8 +18,8 @@ pub use finding::{
     PolicyResult, Process, Reason, Technique, Verdict,
 };
 pub use run::{
-    Coverage, CoverageState, Environment, EventCount, Exit, ExitReason, Inputs, Layer, Named, PhaseTime,
-    Recording, Request, Run, Subject, Unchanged, Visibility,
+    Captured, Coverage, CoverageState, Environment, EventCount, Exit, ExitReason, Inputs, Layer, Named,
+    PhaseTime, Recording, Request, Run, Subject, Unchanged, Visibility,
 };
 
 pub const SCHEMA: &str = "lazaret.report/v1";

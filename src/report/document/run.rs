@@ -113,6 +113,18 @@ pub struct Run {
     pub unexplained: Vec<String>,
     #[serde(default)]
     pub unexplained_omitted: u64,
+    /// What was executed and not in the image; null where it could not be captured.
+    #[serde(default)]
+    pub captured: Option<Captured>,
+}
+
+/// Executed files that are kept under `files/`, each named by its sha256.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Captured {
+    pub files: u64,
+    pub bytes: u64,
+    /// Contents that found no room; their hashes are known all the same.
+    pub omitted: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

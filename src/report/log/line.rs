@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::text::{self, arguments, digest};
 use crate::event::{
     Act, Bytes, Call, Capabilities, Credentials, DupSource, Endpoint, Exec, Executable, Family, File,
-    FileAct, FileKind, Ids, Inode, KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin, Phase,
-    ProcessAct, ProcessCall, ProcessKey, Protocol, Region, Relation, SandboxAct, Target,
+    FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin,
+    Phase, ProcessAct, ProcessCall, ProcessKey, Protocol, Region, Relation, SandboxAct, Target,
 };
 
 /// A line as it is written.
@@ -153,6 +153,10 @@ fn is_zero(number: &u64) -> bool {
 
 fn is_one(count: &u64) -> bool {
     *count == 1
+}
+
+fn is_plain(permissions: &u16) -> bool {
+    *permissions == 0
 }
 
 fn one() -> u64 {
@@ -488,6 +492,12 @@ enum FileActDef {
         #[serde(with = "FileDef")]
         to: File,
     },
+    Exchange {
+        #[serde(with = "FileDef")]
+        from: File,
+        #[serde(with = "FileDef")]
+        to: File,
+    },
     Link {
         #[serde(with = "FileDef")]
         from: File,
@@ -504,6 +514,10 @@ enum FileActDef {
         #[serde(with = "FileDef")]
         file: File,
     },
+    Rmdir {
+        #[serde(with = "FileDef")]
+        file: File,
+    },
     Mkdir {
         #[serde(with = "FileDef")]
         file: File,
@@ -513,6 +527,52 @@ enum FileActDef {
         file: File,
         mode: u32,
     },
+    Change {
+        #[serde(with = "FileDef")]
+        file: File,
+        #[serde(with = "FileChangeDef")]
+        change: FileChange,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "FileChange", rename_all = "snake_case", deny_unknown_fields)]
+enum FileChangeDef {
+    Truncate {
+        length: u64,
+    },
+    Chown {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uid: Option<u32>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gid: Option<u32>,
+    },
+    Times {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        modified: Option<i64>,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        behind: u64,
+    },
+    SetXattr {
+        #[serde(with = "text")]
+        name: Bytes,
+        #[serde(with = "text")]
+        value: Bytes,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        capabilities: u64,
+    },
+    RemoveXattr {
+        #[serde(with = "text")]
+        name: Bytes,
+    },
+    Mknod {
+        device: u64,
+    },
+    SetFlags {
+        immutable: bool,
+        append_only: bool,
+    },
+    Copy,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -528,6 +588,8 @@ struct OpenModeDef {
     truncate: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     created: bool,
+    #[serde(default, skip_serializing_if = "is_plain")]
+    permissions: u16,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::*;
 use crate::event::{
     Act, Bytes, Call, Capabilities, Credentials, DupSource, Endpoint, Event, EventId, Exec, Executable,
-    Family, File, FileAct, FileKind, Ids, Inode, KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin,
-    Outcome, Phase, Process, ProcessAct, ProcessCall, ProcessKey, Program, ProgramId, Protocol, Region,
-    Relation, SandboxAct, Target,
+    Family, File, FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, NetAct, NetAction,
+    OpenMode, Origin, Outcome, Phase, Process, ProcessAct, ProcessCall, ProcessKey, Program, ProgramId,
+    Protocol, Region, Relation, SandboxAct, Target,
 };
 use crate::report::document::{CoverageState, Exit, ExitReason, Recording};
 
@@ -157,19 +157,43 @@ fn file_acts() -> Vec<FileAct> {
         (FileKind::BlockDevice, Origin::Unknown),
         (FileKind::Unknown, Origin::Unknown),
     ];
-    let all = OpenMode { read: true, write: true, append: true, truncate: true, created: true };
+    let all = OpenMode {
+        read: true,
+        write: true,
+        append: true,
+        truncate: true,
+        created: true,
+        permissions: 0o4755,
+    };
     let mut acts: Vec<FileAct> =
         kinds.map(|(kind, origin)| FileAct::Open { file: file(b"/a", kind, origin), mode: all }).into();
     acts.extend([
         FileAct::Open { file: plain(b"/b"), mode: OpenMode::default() },
         FileAct::Rename { from: plain(b"/a"), to: plain(b"/b") },
+        FileAct::Exchange { from: plain(b"/a"), to: plain(b"/b") },
         FileAct::Link { from: plain(b"/a"), to: plain(b"/b") },
         FileAct::Symlink { target: bytes(b"../x"), file: plain(b"/l") },
         FileAct::Unlink { file: plain(b"/a") },
         FileAct::Mkdir { file: plain(b"/d") },
         FileAct::Chmod { file: plain(b"/a"), mode: 0o4755 },
+        FileAct::Rmdir { file: plain(b"/d") },
     ]);
+    acts.extend(file_changes().into_iter().map(|change| FileAct::Change { file: plain(b"/a"), change }));
     acts
+}
+
+fn file_changes() -> Vec<FileChange> {
+    vec![
+        FileChange::Truncate { length: u64::MAX },
+        FileChange::Chown { uid: Some(0), gid: None },
+        FileChange::Times { modified: Some(i64::MIN), behind: 9 },
+        FileChange::Times { modified: None, behind: 0 },
+        FileChange::SetXattr { name: bytes(b"user.x"), value: bytes(b"\0\xff"), capabilities: 1 << 40 },
+        FileChange::RemoveXattr { name: bytes(b"\xfe") },
+        FileChange::Mknod { device: 0x103 },
+        FileChange::SetFlags { immutable: true, append_only: false },
+        FileChange::Copy,
+    ]
 }
 
 fn net_acts() -> Vec<NetAct> {

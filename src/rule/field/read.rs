@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::Visit;
 use crate::event::{
-    Act, Call, Credentials, DupSource, Endpoint, Exec, FileAct, FileKind, KernelAct, MemoryAct, NetAct,
-    OpenMode, Origin, ProcessAct, Protocol, Region, SandboxAct, Target,
+    Act, Call, Credentials, DupSource, Endpoint, Exec, FileAct, FileChange, FileKind, KernelAct, MemoryAct,
+    NetAct, OpenMode, Origin, ProcessAct, Protocol, Region, SandboxAct, Target,
 };
 use crate::rule::capability;
 use crate::rule::subject::{Subject, origin_name};
@@ -46,14 +46,81 @@ pub(super) fn file_actions(s: Subject<'_>, visit: Visit<'_>) -> bool {
     let name: &[u8] = match s.file_act() {
         None => return false,
         Some(FileAct::Open { mode, .. }) => return open_actions(*mode, visit),
-        Some(FileAct::Rename { .. }) => b"rename",
+        Some(FileAct::Rename { .. } | FileAct::Exchange { .. }) => b"rename",
         Some(FileAct::Link { .. }) => b"link",
         Some(FileAct::Symlink { .. }) => b"symlink",
         Some(FileAct::Unlink { .. }) => b"unlink",
         Some(FileAct::Mkdir { .. }) => b"mkdir",
         Some(FileAct::Chmod { .. }) => b"chmod",
+        Some(FileAct::Rmdir { .. }) => b"rmdir",
+        Some(FileAct::Change { change, .. }) => change_action(change),
     };
     visit(name)
+}
+
+fn change_action(change: &FileChange) -> &'static [u8] {
+    match change {
+        FileChange::Truncate { .. } => b"truncate",
+        FileChange::Chown { .. } => b"chown",
+        FileChange::Times { .. } => b"times",
+        FileChange::SetXattr { .. } => b"setxattr",
+        FileChange::RemoveXattr { .. } => b"removexattr",
+        FileChange::Mknod { .. } => b"mknod",
+        FileChange::SetFlags { .. } => b"setflags",
+        FileChange::Copy => b"copy",
+    }
+}
+
+pub(super) fn file_change(s: Subject<'_>) -> Option<&FileChange> {
+    match s.file_act()? {
+        FileAct::Change { change, .. } => Some(change),
+        _ => None,
+    }
+}
+
+pub(super) fn owner(s: Subject<'_>) -> Option<(Option<u32>, Option<u32>)> {
+    match file_change(s)? {
+        FileChange::Chown { uid, gid } => Some((*uid, *gid)),
+        _ => None,
+    }
+}
+
+pub(super) fn times(s: Subject<'_>) -> Option<(Option<i64>, u64)> {
+    match file_change(s)? {
+        FileChange::Times { modified, behind } => Some((*modified, *behind)),
+        _ => None,
+    }
+}
+
+pub(super) fn xattr(s: Subject<'_>) -> Option<&[u8]> {
+    match file_change(s)? {
+        FileChange::SetXattr { name, .. } | FileChange::RemoveXattr { name } => Some(name),
+        _ => None,
+    }
+}
+
+pub(super) fn xattr_value(s: Subject<'_>) -> Option<&[u8]> {
+    match file_change(s)? {
+        FileChange::SetXattr { value, .. } => Some(value),
+        _ => None,
+    }
+}
+
+pub(super) fn file_capabilities(s: Subject<'_>, visit: Visit<'_>) -> bool {
+    match file_change(s) {
+        Some(FileChange::SetXattr { capabilities, .. }) => {
+            capability::names(*capabilities).any(|name| visit(name.as_bytes()))
+        }
+        _ => false,
+    }
+}
+
+/// Immutable, append-only.
+pub(super) fn file_flags(s: Subject<'_>) -> Option<(bool, bool)> {
+    match file_change(s)? {
+        FileChange::SetFlags { immutable, append_only } => Some((*immutable, *append_only)),
+        _ => None,
+    }
 }
 
 /// `O_TRUNC` changes the file even where it is opened for reading only.
@@ -74,6 +141,7 @@ pub(super) fn open_mode(s: Subject<'_>) -> Option<OpenMode> {
 pub(super) fn new_mode(s: Subject<'_>) -> Option<u32> {
     match s.file_act()? {
         FileAct::Chmod { mode, .. } => Some(*mode),
+        FileAct::Open { mode, .. } if mode.created => Some(mode.permissions.into()),
         _ => None,
     }
 }

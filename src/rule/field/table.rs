@@ -1,10 +1,11 @@
 //! The table of fields, in the order in which they are listed.
 
 use super::read::{
-    arg, asked, call, call_texts, capabilities, changed, dup, env, errno, file_actions, file_kind, gained,
-    ip, is_local, is_own_exe, is_public, kernel_act, kernel_action, layer, memory_action, namespaces,
-    net_act, new_mode, open_mode, origin, port, process_act, process_action, protocol, protocol_name, region,
-    ring_paths, sandbox_action, symlink_target, target, unix_path,
+    arg, asked, call, call_texts, capabilities, changed, dup, env, errno, file_actions, file_capabilities,
+    file_flags, file_kind, gained, ip, is_local, is_own_exe, is_public, kernel_act, kernel_action, layer,
+    memory_action, namespaces, net_act, new_mode, open_mode, origin, owner, port, process_act,
+    process_action, protocol, protocol_name, region, ring_paths, sandbox_action, symlink_target, target,
+    times, unix_path, xattr, xattr_value,
 };
 use super::{Category, Field, Read};
 use crate::event::{Act, DupSource, KernelAct, Origin, Phase, ProcessAct, Protocol, SandboxAct};
@@ -281,12 +282,32 @@ pub static FIELDS: &[Field] = &[
     event(EXEC, "env", Read::Texts(env), "each variable of the environment as NAME=value"),
     // file
     one_of(
-        &["open", "create", "read", "write", "rename", "link", "symlink", "unlink", "mkdir", "chmod"],
+        &[
+            "open",
+            "create",
+            "read",
+            "write",
+            "rename",
+            "link",
+            "symlink",
+            "unlink",
+            "rmdir",
+            "mkdir",
+            "chmod",
+            "truncate",
+            "chown",
+            "times",
+            "setxattr",
+            "removexattr",
+            "mknod",
+            "setflags",
+            "copy",
+        ],
         event(
             FILE,
             "file.action",
             Read::Texts(file_actions),
-            "what was done; an open is also read, write, create as it was opened; a failed one is what was tried",
+            "what was done; an open is also read, write, create as it was opened; copy is filled by the kernel from another descriptor; a failed one is what was tried",
         ),
     ),
     event(
@@ -379,32 +400,81 @@ pub static FIELDS: &[Field] = &[
         FILE,
         "file.mode",
         Read::Number(|s| Some(new_mode(s)?.into())),
-        "permission bits of a chmod, with set-id and sticky (0o4755)",
+        "permission bits that a chmod sets or a new file got, with set-id and sticky (0o4755)",
     ),
     event(
         FILE,
         "file.setuid",
         Read::Flag(|s| Some(new_mode(s)? & 0o4000 != 0)),
-        "a chmod sets the set-user-id bit",
+        "a chmod sets the set-user-id bit, or a file is made with it",
     ),
     event(
         FILE,
         "file.setgid",
         Read::Flag(|s| Some(new_mode(s)? & 0o2000 != 0)),
-        "a chmod sets the set-group-id bit",
+        "a chmod sets the set-group-id bit, or a file is made with it",
     ),
     event(
         FILE,
         "file.executable",
         Read::Flag(|s| Some(new_mode(s)? & 0o111 != 0)),
-        "a chmod allows someone to run the file",
+        "a chmod allows someone to run the file, or it is made so",
     ),
     event(
         FILE,
         "file.world_writable",
         Read::Flag(|s| Some(new_mode(s)? & 0o002 != 0)),
-        "a chmod allows everyone to write the file",
+        "a chmod allows everyone to write the file, or it is made so",
     ),
+    stable(event(
+        FILE,
+        "file.uid",
+        Read::Number(|s| owner(s)?.0.map(Into::into)),
+        "the new owner, of a chown that changes it",
+    )),
+    stable(event(
+        FILE,
+        "file.gid",
+        Read::Number(|s| owner(s)?.1.map(Into::into)),
+        "the new group, of a chown that changes it",
+    )),
+    event(
+        FILE,
+        "file.time",
+        Read::Number(|s| u64::try_from(times(s)?.0?).ok()),
+        "the time of change that was set, in seconds since 1970; absent where it was left or set to the present",
+    ),
+    event(
+        FILE,
+        "file.time.behind",
+        Read::Number(|s| Some(times(s)?.1)),
+        "by how many seconds the time of change that was set lies before the present",
+    ),
+    stable(event(
+        FILE,
+        "file.xattr",
+        Read::Text(xattr),
+        "name of the extended attribute that was set or removed",
+    )),
+    event(FILE, "file.xattr.value", Read::Text(xattr_value), "its new value, up to 256 bytes"),
+    stable(event(
+        FILE,
+        "file.capabilities",
+        Read::Texts(file_capabilities),
+        "each capability that a new security.capability permits, by name (sys_admin)",
+    )),
+    stable(event(
+        FILE,
+        "file.immutable",
+        Read::Flag(|s| Some(file_flags(s)?.0)),
+        "the flags that were set forbid every change",
+    )),
+    stable(event(
+        FILE,
+        "file.append_only",
+        Read::Flag(|s| Some(file_flags(s)?.1)),
+        "the flags that were set allow only appending",
+    )),
     event(
         FILE,
         "file.is_own_exe",

@@ -72,9 +72,9 @@ pub fn open(path: &str, origin: Origin, mode: OpenMode) -> Act {
 }
 
 pub const READ: OpenMode =
-    OpenMode { read: true, write: false, append: false, truncate: false, created: false };
+    OpenMode { read: true, write: false, append: false, truncate: false, created: false, permissions: 0 };
 pub const WRITE: OpenMode =
-    OpenMode { read: false, write: true, append: true, truncate: true, created: false };
+    OpenMode { read: false, write: true, append: true, truncate: true, created: false, permissions: 0 };
 
 pub fn connect(to: &str) -> Act {
     let remote = Some(Endpoint::Inet(to.parse().unwrap()));

@@ -1,0 +1,19 @@
+//! What is fuzzed: one module for each reader of bytes that we did not write.
+//!
+//! Each has one function, `check`, that takes any bytes and panics where a promise is broken. The
+//! programs in targets/ hand it to libFuzzer; tests/fuzz.rs of the product includes this very file and
+//! hands it the seeds, so that what was found once stays found, without a fuzzer.
+
+pub mod escape;
+#[cfg(feature = "live")]
+pub mod image;
+pub mod log;
+pub mod policy;
+pub mod quarantine;
+pub mod record;
+#[cfg(feature = "live")]
+pub mod reference;
+pub mod rule;
+mod sample;
+#[cfg(feature = "live")]
+pub mod tar;

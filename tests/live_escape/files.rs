@@ -1,0 +1,65 @@
+//! Files, descriptors, processes, sockets.
+
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
+
+use crate::attempt::{attempt, attempt_in};
+use crate::place::Place;
+use crate::support::live;
+
+#[test]
+fn hooks_of_the_kernel_and_devices_are_shut() {
+    if !live() {
+        return;
+    }
+    let answers = attempt("escape_files", &["hooks"]);
+    answers.assert_reported(&["kernel-setting-written", "host-device-opened"]);
+}
+
+#[test]
+fn no_descriptor_leads_out() {
+    if !live() {
+        return;
+    }
+    attempt("escape_files", &["descriptors"]);
+}
+
+#[test]
+fn processes_outside_and_the_first_one_are_out_of_reach() {
+    if !live() {
+        return;
+    }
+    let place = Place::new();
+    let secret = place.path("secret");
+    std::fs::write(&secret, "of the host").unwrap();
+    let own = std::process::id().to_string();
+    let parent = std::os::unix::process::parent_id().to_string();
+    let arguments = ["processes", secret.to_str().unwrap(), &own, &parent];
+    let answers = attempt_in(place, "escape_files", &arguments);
+    answers.assert_reported(&["process-tampering-denied"]);
+    assert_eq!(std::fs::read_to_string(answers.place.path("secret")).unwrap(), "of the host");
+}
+
+#[test]
+fn nothing_that_listens_on_the_host_is_reached() {
+    if !live() {
+        return;
+    }
+    let mut place = Place::new();
+    let listener = TcpListener::bind("[::]:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let name = format!("escape-{port}");
+    let abstract_ = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    abstract_.set_nonblocking(true).unwrap();
+    let path = place.path("socket");
+    let bound = UnixListener::bind(&path).unwrap();
+    bound.set_nonblocking(true).unwrap();
+    place.look_again();
+    let arguments =
+        ["network", &port, &name, path.to_str().unwrap(), "10.0.0.1", "169.254.169.254", "1.1.1.1"];
+    let answers = attempt_in(place, "escape_files", &arguments);
+    assert!(listener.accept().is_err() && abstract_.accept().is_err() && bound.accept().is_err());
+    assert_eq!(answers.answer("loopback of the host"), "ECONNREFUSED");
+}
