@@ -155,6 +155,7 @@ fn every_change_of_a_file_is_seen_by_name_and_by_descriptor() {
             "copy into $/target = 0",
             "open $/suid 0o100101 created",
             "rmdir absent@$ = -2",
+            "compat 92/32 = 0",
             "truncate 1 target@$ = 0",
             // copy_file_range(2) after sendfile(2): the same fact about the same file.
             "copy into $/target = 0",
@@ -516,6 +517,7 @@ fn what_goes_through_io_uring_is_seen_also_from_a_polling_thread() {
             "open_failed inner@$/sub 0o100000 = -115",
             "socket 2.1.0",
             "connect 2.1.6 127.0.0.1:1 = -115",
+            "socket 2.2.0",
             "ring 9 7  ",
             "send 2.2.17 127.0.0.1:53 = -115",
             "ring 37 0 made ",
@@ -742,7 +744,7 @@ fn a_call_that_the_kill_interrupts_returns_and_is_seen() {
     }
     let seen = watch(&["hang"]);
     seen.assert_whole();
-    let lines = seen.lines();
+    let lines = without_sockets(seen.lines());
     let connects: Vec<_> = lines.iter().filter(|line| line.starts_with("connect ")).collect();
     // ERESTARTSYS: interrupted, and nobody is left to make the call again.
     assert!(connects[1].ends_with(" = -512"), "{lines:#?}");

@@ -24,7 +24,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// How long the last tasks may take to be gone after the kill.
 const KILL_GRACE: Duration = Duration::from_secs(10);
 /// How often the writable layer is measured, and for how long at once: records come meanwhile.
-const DISK_TURN: Duration = Duration::from_secs(2);
+const DISK_TURN: Duration = Duration::from_millis(500);
 const DISK_TIME: Duration = Duration::from_millis(20);
 
 /// When a run has to end.
