@@ -63,7 +63,7 @@ lint:
 
 # The core needs no privileges, no BPF and no sandbox.
 core:
-	@fixtures/setup build
+	@fixtures/setup build probes
 	@mkdir -p target/log
 	cargo test --locked --no-default-features 2>&1 | tee target/log/core
 
