@@ -78,8 +78,10 @@ rules: build
 	target/debug/lazaret rules test
 
 # Licences, sources, banned crates. The advisory database is in no package registry: where GitHub can
-# be reached, run `cargo deny check advisories` too.
+# be reached, run `cargo deny check advisories` too. Crates of other systems are looked at as well, so all
+# are fetched first.
 deny: $(DENY)
+	cargo fetch --locked
 	$(DENY) --offline check --hide-inclusion-graph bans licenses sources
 
 $(DENY):
