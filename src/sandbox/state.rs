@@ -22,9 +22,9 @@ use super::{DiskUse, SandboxError};
 pub const DISK_FLOOR: DiskUse = DiskUse { bytes: 256 << 20, entries: 4096 };
 
 /// The first of the ids that own unpacked layers on disk.
-pub const LAYER_IDS: u32 = 0x7000_0000;
+pub const LAYER_IDS: u32 = crate::image::LAYER_ID_BASE;
 /// How many ids a layer, and a run, has.
-pub const RANGE: u32 = 65_536;
+pub const RANGE: u32 = crate::image::LAYER_ID_COUNT;
 /// Where the ranges of the runs begin and end.
 const RUN_IDS: std::ops::Range<u32> = LAYER_IDS + RANGE..0x7fff_0000;
 

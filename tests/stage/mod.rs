@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use lazaret::record::{Body, Counters, KernelFile, Record, Stream};
-use lazaret::sys::bpf::pidfd;
+use lazaret::sys::process;
 use lazaret::trace::{Loss, Options, Probes, Target, Watch};
 
 pub fn is_live() -> bool {
@@ -93,7 +93,7 @@ impl Stage {
     }
 
     pub fn attach(&self, probes: Probes) -> Watch {
-        let init = pidfd(self.child.id()).expect("pidfd");
+        let init = pidfd_of(self.child.id()).expect("pidfd");
         let cgroup = File::open(&self.cgroup).unwrap();
         let target = Target { init: init.as_fd(), cgroup: cgroup.as_fd() };
         probes.attach(&target).expect("attach")
@@ -101,7 +101,7 @@ impl Stage {
 
     /// Marks the child only by its cgroup: the pidfd is that of another, harmless process.
     pub fn attach_by_cgroup(&self, probes: Probes, other: u32) -> Watch {
-        let init = pidfd(other).expect("pidfd");
+        let init = pidfd_of(other).expect("pidfd");
         let cgroup = File::open(&self.cgroup).unwrap();
         probes.attach(&Target { init: init.as_fd(), cgroup: cgroup.as_fd() }).expect("attach")
     }
@@ -206,6 +206,10 @@ fn keep_fixture(bytes: &[u8]) {
         }
         earlier.push(bytes.to_vec());
     });
+}
+
+fn pidfd_of(pid: u32) -> std::io::Result<std::os::fd::OwnedFd> {
+    process::pidfd(nix::unistd::Pid::from_raw(pid as i32))
 }
 
 /// True when the process waits in read(2) or poll(2).
