@@ -14,9 +14,16 @@ pub mod sys;
 
 pub mod event;
 
+pub mod yaml;
+
+#[cfg(feature = "live")]
+pub mod bait;
 pub mod image;
 #[cfg(feature = "live")]
 pub mod sandbox;
+
+pub mod internet;
+
 #[cfg(feature = "live")]
 pub mod trace;
 

@@ -5,11 +5,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules in reading order; each may use those before it. `sys` is open to all live ones.
-const ORDER: [&str; 13] = [
+const ORDER: [&str; 16] = [
     "sys",
     "event",
+    "yaml",
     "image",
     "sandbox",
+    "bait",
+    "internet",
     "trace",
     "record",
     "normalise",
@@ -22,17 +25,20 @@ const ORDER: [&str; 13] = [
 ];
 
 /// What builds without privileges: no I/O, no clock, no environment.
-const CORE: [&str; 7] = ["event", "record", "normalise", "reconcile", "rule", "verdict", "report"];
+const CORE: [&str; 8] = ["event", "yaml", "record", "normalise", "reconcile", "rule", "verdict", "report"];
 
 /// Only these may know several stages at once.
-const NARROW: [(&str, &[&str]); 8] = [
+const NARROW: [(&str, &[&str]); 11] = [
     ("sys", &[]),
     ("event", &[]),
+    ("yaml", &[]),
     ("image", &["sys"]),
     ("sandbox", &["sys", "image"]),
+    ("bait", &[]),
+    ("internet", &["sys", "event", "yaml", "bait"]),
     ("trace", &["sys", "event"]),
     ("record", &[]),
-    ("normalise", &["event", "record"]),
+    ("normalise", &["event", "internet", "record"]),
     ("reconcile", &["event"]),
 ];
 

@@ -17,8 +17,8 @@ use crate::report::log::LogError;
 use crate::rule::{
     Rule, RuleError, RuleSet, Word,
     field::{Category, FIELDS, Field},
-    yaml,
 };
+use crate::yaml;
 
 pub use coverage::coverage;
 pub use fixture::{Expected, test};

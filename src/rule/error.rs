@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::yaml::YamlError;
+use crate::yaml::YamlError;
 
 /// One problem in one rule file.
 #[derive(Debug, Clone, PartialEq)]

@@ -36,7 +36,6 @@ mod shipped;
 mod subject;
 #[cfg(test)]
 mod tests;
-pub mod yaml;
 
 pub use correlation::GivenUp;
 pub(crate) use error::nearest;

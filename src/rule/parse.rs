@@ -10,7 +10,7 @@ use super::error::{Problem, RuleError, nearest};
 use super::field::{Category, FIELDS, Field, field};
 use super::metadata::{Body, Rule, Word};
 use super::selection;
-use super::yaml::{self, Content, Node};
+use crate::yaml::{self, Content, Node};
 
 /// Reads one rule; `file` is its path as messages show it, its stem is the rule's name.
 pub fn rule(file: &str, bytes: &[u8]) -> Result<Rule, Vec<RuleError>> {

@@ -6,7 +6,7 @@ use super::check::{Check, Compare, Network, Pattern, Test, wildcard};
 use super::detection::{Expr, Selection, one_or};
 use super::error::{Problem, nearest};
 use super::field::{Category, FIELDS, Field, Kind, field};
-use super::yaml::{Content, Key, Node};
+use crate::yaml::{Content, Key, Node};
 
 /// A problem and its line.
 pub type Fault = (usize, Problem);

@@ -86,6 +86,8 @@ pub struct Plan {
     pub stop_signal: Signal,
     pub stop_grace: Duration,
     pub limits: Limits,
+    /// Written by init before the start. None by default.
+    pub plants: Vec<super::Plant>,
 }
 
 /// How much of the machine a run may use. `None`: unlimited.
@@ -135,6 +137,7 @@ impl Plan {
             stop_signal: stop_signal(&config.stop_signal)?,
             stop_grace: options.stop_grace,
             limits: limits(options)?,
+            plants: Vec::new(),
         };
         plan.check_texts()?;
         Ok(plan)

@@ -20,7 +20,7 @@ use jiff::tz::TimeZone;
 use super::fact::{FindingFacts, SubjectFacts};
 use super::policy::is_digest;
 use super::read::{self, Located, Map, PolicyError, Problem};
-use crate::rule::yaml::Node;
+use crate::yaml::Node;
 
 /// One exception.
 #[derive(Clone, Debug, PartialEq)]

@@ -21,8 +21,8 @@ use super::Decision;
 use super::fact::Sight;
 use super::read::{self, Located, Map, PolicyError, Problem};
 use crate::event::Family;
-use crate::rule::yaml::Node;
 use crate::rule::{Class, Confidence, Level, Word};
+use crate::yaml::Node;
 
 /// What a pipeline wants from an image.
 #[derive(Clone, Debug, PartialEq)]

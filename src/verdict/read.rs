@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::rule::nearest;
-use crate::rule::yaml::{self, Content, Node, YamlError};
+use crate::yaml::{self, Content, Node, YamlError};
 
 /// A problem in one file.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]

@@ -6,7 +6,7 @@ use super::{Alias, Base, Correlation, Kind, Name, Scope};
 use crate::rule::error::{Problem, nearest};
 use crate::rule::metadata::Word;
 use crate::rule::parse::Reader;
-use crate::rule::yaml::{Content, Node};
+use crate::yaml::{Content, Node};
 
 const KEYS: [&str; 9] =
     ["type", "rules", "group-by", "aliases", "timespan", "condition", "scope", "without", "until"];
@@ -104,7 +104,7 @@ fn aliases(read: &mut Reader<'_, '_, '_>) -> Option<Vec<Alias>> {
         .collect()
 }
 
-type Entries = [(crate::rule::yaml::Key, Node)];
+type Entries = [(crate::yaml::Key, Node)];
 
 fn entries<'n>(what: &str, node: &'n Node, read: &mut Reader<'_, '_, '_>) -> Option<&'n Entries> {
     let Content::Map(entries) = &node.content else {

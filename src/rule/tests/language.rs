@@ -1,6 +1,7 @@
 use super::sample::*;
 use crate::event::{Act, Event, FileAct, Origin, Outcome};
-use crate::rule::{Problem, RuleError, RuleSet, yaml::YamlError};
+use crate::rule::{Problem, RuleError, RuleSet};
+use crate::yaml::YamlError;
 
 /// A whole rule file around a category and a detection.
 pub fn rule(category: &str, detection: &str) -> String {

@@ -4,7 +4,7 @@
 //! tags are refused (nothing here needs them, and aliases can make a small file huge), and so are
 //! duplicate keys; size and depth are bounded before anything is built.
 //!
-//! Not here: what the keys mean. See [`super::parse`](crate::rule).
+//! Not here: what the keys mean. See [`crate::rule`], [`crate::verdict`].
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 

@@ -1,0 +1,18 @@
+//! The simulated internet: a world that the sandbox can reach and cannot leave.
+//!
+//! ```text
+//! sandbox ── veth ── [ internet process: TPROXY → recognise → DNS | TLS → HTTP | dialogue | sink ] ── testimony → runner
+//! ```
+//!
+//! A process of its own, in its own user and network namespace without an uplink and without a file
+//! system, accepts every connection and every datagram, answers as the asked-for service would, and
+//! tells the runner what it was told ([`testimony`]). It parses what an attacker sends; the runner
+//! decodes only the bounded frames of its testimony.
+//!
+//! Not here: which process opened a flow and what that means ([`crate::normalise`], [`crate::rule`]).
+
+#[cfg(feature = "live")]
+pub mod service;
+pub mod testimony;
+#[cfg(feature = "live")]
+pub mod world;
