@@ -52,9 +52,9 @@ pub fn become_nobody() -> Step<()> {
     unistd::setresuid(uid, uid, uid).map_err(step("become the namespace's root"))
 }
 
-/// For the process that only waits: from now on it can do nothing else.
+/// For the process that only waits: from now on it can do nothing else. Its root goes when the other's
+/// does: they share a mount namespace (pivot_root(2)).
 pub fn only_wait() -> io::Result<()> {
-    empty_root()?;
     process::bound_capabilities(0)?;
     process::set_capabilities(0)?;
     allow::only(&[libc::SYS_wait4])

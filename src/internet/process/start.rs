@@ -120,12 +120,18 @@ impl Internet {
 
     /// Makes the wire to a sandbox, of which `init` is the first process. The sandbox must not run yet.
     pub fn connect(&mut self, init: BorrowedFd<'_>) -> Result<(), InternetError> {
+        let sandbox = network_of(init).map_err(InternetError::io("find the sandbox's end of"))?;
+        self.connect_namespace(sandbox.as_fd())
+    }
+
+    /// The same for a network namespace.
+    pub fn connect_namespace(&mut self, sandbox: BorrowedFd<'_>) -> Result<(), InternetError> {
         self.authority_pem()?;
-        let failed = InternetError::io("find the namespaces of");
-        let (world, sandbox) = self.namespaces(init).map_err(failed)?;
         let ends = self.ends;
-        in_namespace(&world, || netlink::wire(&ends, sandbox.as_fd()))?;
-        in_namespace(&sandbox, || ends.inside())
+        // A child that is not reaped keeps its number.
+        let world = open_network(self.guard.0.id()).map_err(InternetError::io("find the namespace of"))?;
+        in_namespace(world.as_fd(), || netlink::wire(&ends, sandbox))?;
+        in_namespace(sandbox, || ends.inside())
     }
 
     /// Readable when [`Self::read`] has something.
@@ -233,20 +239,19 @@ impl Internet {
             }
         }
     }
+}
 
-    /// The world's and the sandbox's network namespaces.
-    fn namespaces(&self, init: BorrowedFd<'_>) -> io::Result<(OwnedFd, OwnedFd)> {
-        let gone = || io::Error::other("the sandbox's init is gone");
-        let open = |pid: u32| File::open(format!("/proc/{pid}/ns/net")).map(OwnedFd::from);
-        let pid = process::pid_of(init)?.ok_or_else(gone)?;
-        let sandbox = open(pid)?;
-        // The number could have been another's by then.
-        if process::pid_of(init)? != Some(pid) {
-            return Err(gone());
-        }
-        // A child that is not reaped keeps its number.
-        Ok((open(self.guard.0.id())?, sandbox))
-    }
+/// The network namespace of a process.
+fn network_of(process: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let gone = || io::Error::other("the sandbox's init is gone");
+    let pid = process::pid_of(process)?.ok_or_else(gone)?;
+    let network = open_network(pid)?;
+    // The number could have been another's by then.
+    if process::pid_of(process)? == Some(pid) { Ok(network) } else { Err(gone()) }
+}
+
+fn open_network(pid: u32) -> io::Result<OwnedFd> {
+    File::open(format!("/proc/{pid}/ns/net")).map(OwnedFd::from)
 }
 
 fn unexpected(message: Message) -> InternetError {
@@ -258,7 +263,7 @@ fn unexpected(message: Message) -> InternetError {
 
 /// Does it in another network namespace: in a thread of its own, since a namespace is a thread's.
 fn in_namespace(
-    namespace: &OwnedFd,
+    namespace: BorrowedFd<'_>,
     act: impl FnOnce() -> Result<(), NetlinkError> + Send,
 ) -> Result<(), InternetError> {
     let result = std::thread::scope(|scope| {
