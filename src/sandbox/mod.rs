@@ -49,6 +49,9 @@ mod message;
 mod plan;
 mod plant;
 mod program;
+/// Public for the fuzzer alone.
+#[doc(hidden)]
+pub mod reader;
 mod remove;
 mod rootfs;
 mod running;
