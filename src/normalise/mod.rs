@@ -8,7 +8,9 @@
 
 mod call;
 mod change;
-mod dns;
+/// Public for the fuzzer alone.
+#[doc(hidden)]
+pub mod dns;
 mod lineage;
 mod net;
 mod origin;

@@ -50,6 +50,9 @@ mod plan;
 mod plant;
 mod planting;
 mod program;
+/// Public for the fuzzer alone.
+#[doc(hidden)]
+pub mod reader;
 mod remove;
 mod rootfs;
 mod running;
