@@ -8,7 +8,9 @@
 
 mod call;
 mod change;
-mod dns;
+/// Public for the fuzzer alone.
+#[doc(hidden)]
+pub mod dns;
 mod lineage;
 mod net;
 mod origin;
@@ -292,8 +294,10 @@ impl<P: Provenance> Normaliser<P> {
             }
             Body::Socket { socket } => (net(NetAction::Socket, &socket, &[], &[]), done),
             Body::Accept { socket, remote } => (net(NetAction::Accept, &socket, &[], &remote), done),
-            Body::Query { server, payload, result, .. } => {
-                let act = DnsAct { server: net::endpoint(&server), question: dns::question(&payload) };
+            Body::Query { socket, server, payload, result } => {
+                let carrier = net::carrier(&socket);
+                let (server, question) = (net::endpoint(&server), dns::question(&payload));
+                let act = DnsAct { server, carrier, question };
                 (Act::Dns(act), outcome(result))
             }
             body => self.name_act(body, pid)?,
@@ -468,7 +472,7 @@ struct Seen {
 
 fn net(action: NetAction, socket: &KernelSocket, local: &[u8], remote: &[u8]) -> Act {
     let (local, remote) = (net::endpoint(local), net::endpoint(remote));
-    Act::Net(NetAct { action, protocol: net::protocol(socket), local, remote })
+    Act::Net(NetAct { action, protocol: net::protocol(socket), local, remote, name: None })
 }
 
 /// A return value as an outcome: only -4095 to -1 are errors (include/linux/err.h, `MAX_ERRNO`). A call
