@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[cfg(feature = "live")]
-pub use live::{Analyze, Doctor, Selftest};
+pub use live::{Analyze, Doctor, Network, Selftest};
 
 /// Runs a suspicious container image in a sealed sandbox, watches it from the kernel, and gives a
 /// verdict with the evidence.

@@ -70,7 +70,7 @@ pub use error::SandboxError;
 pub use gc::{Collected, gc};
 pub use helper::helper_main_if_asked;
 pub use message::{Reason, Refusal, Status};
-pub use plan::{Limits, Options, Plan, PlanError};
+pub use plan::{Limits, Network, Options, Plan, PlanError};
 pub use plant::{How, Plant, Planted};
 pub use running::{Remains, RunningSandbox};
 pub use state::{DISK_FLOOR, LAYER_IDS, RANGE, RunDir, RunId, StateDir};

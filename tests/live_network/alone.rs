@@ -37,11 +37,13 @@ fn every_address_and_port_answers_from_itself() {
     let directory = tempfile::tempdir().unwrap();
     let capture = File::create_new(directory.path().join("capture.pcapng")).unwrap();
     let begin = Instant::now();
-    let mut internet =
-        Internet::start(Path::new(env!("CARGO_BIN_EXE_lazaret")), &world(1 << 20), capture).unwrap();
+    let mut internet = Internet::start(Path::new(env!("CARGO_BIN_EXE_lazaret"))).unwrap();
+    println!("spawned {:?}", begin.elapsed());
+    internet.admit(&capture).unwrap();
     println!("started {:?}", begin.elapsed());
     assert!(internet.authority_pem().unwrap().starts_with("-----BEGIN CERTIFICATE-----"));
     println!("ready {:?}", begin.elapsed());
+    internet.enter(&world(1 << 20)).unwrap();
     let (ready, go) = (std::sync::mpsc::channel::<()>(), std::sync::mpsc::channel::<()>());
     let thread = std::thread::spawn(move || {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
