@@ -56,7 +56,7 @@ fn every_address_and_port_answers_from_itself() {
             "172.17.0.1:1",
             "169.254.169.254:80",
             "[2001:db8::7]:443",
-            "[fe80::42:acff:fe11:1%2]:9",
+            "[fe80::42:acff:fe11:1%36]:9",
             "[fd3f:9a1c:7e20::1]:22",
         ] {
             let address: std::net::SocketAddr = to.parse().unwrap_or_else(|_| {
@@ -64,7 +64,7 @@ fn every_address_and_port_answers_from_itself() {
                     "fe80::42:acff:fe11:1".parse().unwrap(),
                     9,
                     0,
-                    2,
+                    36,
                 ))
             });
             let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(5))

@@ -8,3 +8,8 @@
 mod support;
 
 mod alone;
+mod capture;
+mod ends;
+mod isolation;
+#[path = "../live_analyze/place.rs"]
+mod place;

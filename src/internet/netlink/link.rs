@@ -26,6 +26,9 @@ const IPV6_PREFIX: u8 = 64;
 const MTU: u32 = 1500;
 /// What the ends are called, each in its namespace.
 const NAME: &str = "eth0";
+/// And their numbers: on an engine's host, other interfaces were there before.
+const SANDBOX: u32 = 36;
+const WORLD: u32 = 37;
 
 /// One end of the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +73,7 @@ pub fn wire(ends: &Ends, sandbox: BorrowedFd<'_>) -> Result<(), NetlinkError> {
     let (near, far) = (&ends.world, &ends.sandbox);
     let netlink = open()?;
     netlink.ask(vec![("make the wire", pair(ends, sandbox))])?;
-    let index = index()?;
+    let index = WORLD;
     let to_sandbox = |address: IpAddr, prefix| {
         let head = route_head(family(address), prefix, libc::RT_SCOPE_LINK, libc::RTN_UNICAST);
         let route = Message::new(NEW_ROUTE, NEW, &head).put(libc::RTA_DST, &octets(address));
@@ -88,11 +91,12 @@ pub fn wire(ends: &Ends, sandbox: BorrowedFd<'_>) -> Result<(), NetlinkError> {
 impl Ends {
     /// The sandbox's end, in whose namespace the caller is by now.
     pub fn inside(&self) -> Result<(), NetlinkError> {
-        let index = index()?;
+        let index = SANDBOX;
         let mut wishes = bring_up(&self.sandbox, index);
         for gateway in [IpAddr::from(self.world.v4), IpAddr::from(self.world.v6)] {
             let mut head = route_head(family(gateway), 0, libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST);
-            head[4] = libc::RT_TABLE_MAIN;
+            // As route(8) makes them for an engine.
+            (head[4], head[5]) = (libc::RT_TABLE_MAIN, libc::RTPROT_BOOT);
             let route = Message::new(NEW_ROUTE, NEW, &head).put(libc::RTA_GATEWAY, &octets(gateway));
             wishes.push(("route to the world", route.number(libc::RTA_OIF, index)));
         }
@@ -104,22 +108,17 @@ fn open() -> Result<Netlink, NetlinkError> {
     Netlink::route().map_err(|source| NetlinkError { what: "open netlink", source })
 }
 
-fn index() -> Result<u32, NetlinkError> {
-    let index = nix::net::if_::if_nametoindex(NAME);
-    index.map_err(|errno| NetlinkError { what: "find the wire's end", source: errno.into() })
-}
-
 fn pair(ends: &Ends, sandbox: BorrowedFd<'_>) -> Message {
     let end = |message: Message, mac: &[u8; 6]| {
         message.text(libc::IFLA_IFNAME, NAME).put(libc::IFLA_ADDRESS, mac).number(libc::IFLA_MTU, MTU)
     };
     let peer = |data: Message| {
-        data.nest_behind(PEER, &link_head(0, 0), |peer| {
+        data.nest_behind(PEER, &link_head(SANDBOX, 0), |peer| {
             end(peer, &ends.sandbox.mac).number(libc::IFLA_NET_NS_FD, sandbox.as_raw_fd() as u32)
         })
     };
     let info = |info: Message| info.text(libc::IFLA_INFO_KIND, "veth").nest(libc::IFLA_INFO_DATA, peer);
-    end(Message::new(NEW_LINK, NEW, &link_head(0, 0)), &ends.world.mac).nest(libc::IFLA_LINKINFO, info)
+    end(Message::new(NEW_LINK, NEW, &link_head(WORLD, 0)), &ends.world.mac).nest(libc::IFLA_LINKINFO, info)
 }
 
 /// Addresses, with none that the kernel adds of itself and none that it first looks for doubles of, and up.
