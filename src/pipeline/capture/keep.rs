@@ -119,9 +119,8 @@ impl Keeper {
     /// Reads it once: for the sum, and for the copy where there is room.
     fn read(&mut self, file: &File, size: u64) -> io::Result<[u8; 32]> {
         let Bounds { bytes, files } = self.bounds;
-        let room = self.tally.files < files
-            && self.tally.bytes.saturating_add(size) <= bytes
-            && size <= FILE_MAX;
+        let room =
+            self.tally.files < files && self.tally.bytes.saturating_add(size) <= bytes && size <= FILE_MAX;
         let mut draft = if room { self.draft().ok() } else { None };
         let mut sum = Sha256::new();
         let mut buffer = vec![0; 1 << 17];
