@@ -79,6 +79,7 @@ fn analyze(
         duration: args.duration,
         probes: probes(args),
         log_bound: args.event_log,
+        cache_bound: args.cache_size,
         captures: capture::Bounds { bytes: args.captured, files: args.captured_files },
         out,
         state: state.to_owned(),
