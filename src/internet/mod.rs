@@ -12,7 +12,13 @@
 //! Not here: which process opened a flow and what that means ([`crate::normalise`], [`crate::rule`]).
 
 #[cfg(feature = "live")]
+pub mod address;
+#[cfg(feature = "live")]
+pub mod dns;
+#[cfg(feature = "live")]
 mod packet;
+#[cfg(feature = "live")]
+pub mod serve;
 #[cfg(feature = "live")]
 pub mod service;
 #[cfg(feature = "live")]
@@ -20,5 +26,7 @@ pub mod socket;
 #[cfg(feature = "live")]
 pub mod tell;
 pub mod testimony;
+#[cfg(feature = "live")]
+pub mod tls;
 #[cfg(feature = "live")]
 pub mod world;
