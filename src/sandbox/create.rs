@@ -64,6 +64,7 @@ pub struct HeldSandbox {
     pub(super) stdout: OwnedFd,
     pub(super) stderr: OwnedFd,
     stop: nix::sys::signal::Signal,
+    uptime: Duration,
 }
 
 /// Makes the cage: namespaces, limits, root, init; runs nothing of the image. On failure nothing is left.
@@ -85,7 +86,10 @@ pub fn create(
     };
     let mut cage = Cage { run: Some(run), guard, helper: None, control, cgroups };
     match cage.order(plan, layers).and_then(|()| cage.await_held()) {
-        Ok(target) => Ok(HeldSandbox { cage, target, stdout, stderr, stop: plan.stop_signal }),
+        Ok(target) => {
+            let (stop, uptime) = (plan.stop_signal, plan.uptime);
+            Ok(HeldSandbox { cage, target, stdout, stderr, stop, uptime })
+        }
         Err(error) => {
             let clean_up = cage.tear_down().and_then(RunDir::remove);
             Err(error.with_clean_up(clean_up))
@@ -142,7 +146,10 @@ impl HeldSandbox {
             Err(SandboxError::Unwatched)
         };
         match started {
-            Ok(()) => Ok(RunningSandbox::new(self.cage, self.target, [self.stdout, self.stderr], self.stop)),
+            Ok(()) => {
+                let outputs = [self.stdout, self.stderr];
+                Ok(RunningSandbox::new(self.cage, self.target, outputs, self.stop, self.uptime))
+            }
             Err(error) => {
                 let clean_up = self.cage.tear_down().and_then(RunDir::remove);
                 Err(error.with_clean_up(clean_up))
@@ -183,6 +190,8 @@ impl Cage {
             working_dir: plan.working_dir.clone(),
             hostname: plan.hostname.clone(),
             limits: plan.limits,
+            sleeps: plan.sleeps,
+            uptime: plan.uptime.as_secs(),
         };
         let send = || -> io::Result<()> {
             let mut memory = File::from(memfd_create("order", MFdFlags::MFD_CLOEXEC)?);

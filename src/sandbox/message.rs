@@ -11,7 +11,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use super::Limits;
+use super::{Limits, Sleeps};
 
 /// No message to the runner is longer.
 pub(super) const MESSAGE_MAX: usize = 8 << 10;
@@ -110,6 +110,8 @@ pub enum Status {
     Refused(Refusal),
     /// The first program runs; its pid is the host's, `None` if it was reaped before we looked.
     Started { pid: Option<u32> },
+    /// The filter is loaded; the image's sleeps are skipped from now on.
+    Heard,
     /// The first program ended; others may live on. One of the two is zero.
     ProgramExited { code: u8, signal: u8 },
     /// No task is left.
@@ -135,6 +137,8 @@ pub(super) enum Message {
         what: String,
     },
     Refused(Refusal),
+    /// What the filter leaves to the runner can be heard at the descriptor that travels along.
+    Heard,
     /// The program's pidfd travels along.
     Started,
     Exited {
@@ -161,6 +165,7 @@ impl Message {
             Message::Started => out.byte(5),
             Message::Exited { code, signal } => out.byte(6).byte(*code).byte(*signal),
             Message::Empty => out.byte(7),
+            Message::Heard => out.byte(8),
             Message::Unreadable => out.byte(0),
         };
         out.0
@@ -186,6 +191,7 @@ impl Message {
             5 => Message::Started,
             6 => Message::Exited { code: input.byte()?, signal: input.byte()? },
             7 => Message::Empty,
+            8 => Message::Heard,
             _ => return None,
         })
     }
@@ -206,6 +212,9 @@ pub(super) struct Order {
     pub working_dir: OsString,
     pub hostname: String,
     pub limits: Limits,
+    pub sleeps: Sleeps,
+    /// Seconds.
+    pub uptime: u64,
 }
 
 impl Order {
@@ -223,6 +232,7 @@ impl Order {
             out.byte(u8::from(limit.is_some())).number(limit.unwrap_or(0));
         }
         out.number(open_files).number(output);
+        out.byte(u8::from(self.sleeps == Sleeps::Skipped)).number(self.uptime);
         out.0
     }
 
@@ -248,6 +258,8 @@ impl Order {
                 open_files: input.number()?,
                 output: input.number()?,
             },
+            sleeps: if input.byte()? == 0 { Sleeps::Slept } else { Sleeps::Skipped },
+            uptime: input.number()?,
         };
         input.0.is_empty().then_some(order)
     }
@@ -346,6 +358,7 @@ mod tests {
             Message::Started,
             Message::Exited { code: 3, signal: 0 },
             Message::Empty,
+            Message::Heard,
         ]
     }
 
@@ -383,6 +396,8 @@ mod tests {
                 open_files: 99,
                 ..Limits::default()
             },
+            sleeps: Sleeps::Slept,
+            uptime: 950_400,
             ..Order::default()
         };
         let bytes = order.encode();
