@@ -3,8 +3,8 @@
 //! The filter ([`super::seccomp`]) leaves every call that only sleeps to this side, because the time lies in
 //! the task's memory, which a filter cannot read. A thread of the runner reads it and answers at once for a
 //! short sleep (the kernel then sleeps as asked); both sides take turns on one processor, so that a short
-//! sleep becomes later by a few microseconds, less than the kernel's own slack for timers (50 µs,
-//! `TIMER_SLACK`). A long one is answered "slept" after a part of its time. Nothing else that waits is
+//! sleep becomes later by some 40 µs (measured on two busy cores), less than the kernel's own slack for
+//! timers (50 µs). A long one is answered "slept" after a part of its time. Nothing else that waits is
 //! touched: poll, epoll and select with descriptors are how servers work, and runtimes that keep timers over
 //! them compare a clock afterwards, which no skipping moves.
 //!
