@@ -17,7 +17,7 @@ use crate::pipeline::{Detonated, Job, News, Timing, capture, detonate};
 use crate::report::completion::Attempt;
 use crate::report::document::{Report, Request};
 use crate::report::escape;
-use crate::sandbox::{Options, StateDir};
+use crate::sandbox::{Options, Sleeps, StateDir};
 use crate::trace;
 
 pub fn run(args: Analyze, state: &Path) -> Result<u8, Failure> {
@@ -197,6 +197,7 @@ fn options(args: &Analyze) -> Options {
         open_files: args.open_files,
         output: args.output,
         stop_grace: args.stop_grace,
+        sleeps: if args.no_skip { Sleeps::Slept } else { Sleeps::Skipped },
     }
 }
 

@@ -90,6 +90,9 @@ pub struct Analyze {
     /// The network the image finds
     #[arg(long, value_enum, default_value_t = Network::None)]
     pub network: Network,
+    /// Let the image sleep as long as it asks; else sleeps of more than two seconds end early
+    #[arg(long)]
+    pub no_skip: bool,
     /// Print how long each step took
     #[arg(long)]
     pub timings: bool,
