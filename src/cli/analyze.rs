@@ -17,7 +17,7 @@ use crate::pipeline::{Detonated, Job, Network, News, Timing, capture, detonate};
 use crate::report::completion::Attempt;
 use crate::report::document::{Report, Request};
 use crate::report::escape;
-use crate::sandbox::{Options, StateDir};
+use crate::sandbox::{Options, Sleeps, StateDir};
 use crate::trace;
 
 pub fn run(args: Analyze, state: &Path) -> Result<u8, Failure> {
@@ -80,6 +80,7 @@ fn analyze(
         probes: probes(args),
         log_bound: args.event_log,
         network: network(args),
+        cache_bound: args.cache_size,
         captures: capture::Bounds { bytes: args.captured, files: args.captured_files },
         out,
         state: state.to_owned(),
@@ -197,6 +198,7 @@ fn options(args: &Analyze) -> Options {
         open_files: args.open_files,
         output: args.output,
         stop_grace: args.stop_grace,
+        sleeps: if args.no_skip { Sleeps::Slept } else { Sleeps::Skipped },
     }
 }
 

@@ -12,7 +12,11 @@
 //! Not here: which process opened a flow and what that means ([`crate::normalise`], [`crate::rule`]).
 
 #[cfg(feature = "live")]
+pub mod address;
+#[cfg(feature = "live")]
 pub mod capture;
+#[cfg(feature = "live")]
+pub mod dns;
 #[cfg(feature = "live")]
 pub mod netlink;
 #[cfg(feature = "live")]

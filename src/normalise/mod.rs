@@ -136,6 +136,13 @@ impl<P: Provenance> Normaliser<P> {
         self.event(None, time, Act::Sandbox(act), Outcome::Done)
     }
 
+    /// The same, about the process that is, or was last, known by the pid of `task`.
+    pub fn note_of(&mut self, task: Task, act: SandboxAct, time: u64, count: u64) -> Event {
+        let process = self.lineage.under(task);
+        let event = self.event(process, time, Act::Sandbox(act), Outcome::Done);
+        Event { count: count.max(1), ..event }
+    }
+
     /// The event that a record tells of; `None` where it is our own, or only bookkeeping.
     pub fn observe(&mut self, record: Record) -> Option<Event> {
         let (count, cut) = (record.count, record.cut);
@@ -168,6 +175,7 @@ impl<P: Provenance> Normaliser<P> {
                 let act = net(NetAction::Close { sent, received }, &socket, &local, &remote);
                 Some(self.event(Some(process), time, act, Outcome::Done))
             }
+            Body::Source { .. } => None,
             _ if self.lineage.is_own(&task) => None,
             body => {
                 let (act, outcome) = self.act(&task, body)?;
@@ -281,8 +289,8 @@ impl<P: Provenance> Normaliser<P> {
                 self.call(task, body)?
             }
             Body::Ring { opcode, paths, .. } => (call::ring(opcode, paths), done),
-            Body::Connect { socket, remote, result } => {
-                (net(NetAction::Connect, &socket, &[], &remote), begun(result))
+            Body::Connect { socket, local, remote, result } => {
+                (net(NetAction::Connect, &socket, &local, &remote), begun(result))
             }
             Body::Bind { socket, local, result } => {
                 (net(NetAction::Bind, &socket, &local, &[]), outcome(result))
@@ -290,12 +298,14 @@ impl<P: Provenance> Normaliser<P> {
             Body::Listen { socket, local, result } => {
                 (net(NetAction::Listen, &socket, &local, &[]), outcome(result))
             }
-            Body::Send { socket, remote, result } => {
-                (net(NetAction::Send, &socket, &[], &remote), outcome(result))
+            Body::Send { socket, local, remote, result } => {
+                (net(NetAction::Send, &socket, &local, &remote), outcome(result))
             }
             Body::Socket { socket } => (net(NetAction::Socket, &socket, &[], &[]), done),
-            Body::Accept { socket, remote } => (net(NetAction::Accept, &socket, &[], &remote), done),
-            Body::Query { socket, server, payload, result } => {
+            Body::Accept { socket, local, remote } => {
+                (net(NetAction::Accept, &socket, &local, &remote), done)
+            }
+            Body::Query { socket, server, payload, result, .. } => {
                 let carrier = net::carrier(&socket);
                 let (server, question) = (net::endpoint(&server), dns::question(&payload));
                 let act = DnsAct { server, carrier, question };

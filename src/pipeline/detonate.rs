@@ -20,7 +20,7 @@ use super::rundir::RunDir;
 use super::signals::Signals;
 use super::watch::{self, Ended, Watched};
 use crate::bait::Baits;
-use crate::image::{Cache, Digest, Image, LAYER_ID_BASE, Limits, Progress, Reference, Rootfs};
+use crate::image::{Cache, Digest, Image, Keep, LAYER_ID_BASE, Limits, Progress, Reference, Rootfs};
 use crate::normalise::Normaliser;
 use crate::report::document::{self, Environment, Inputs, Request, Subject, Unchanged};
 use crate::report::log::{self, Header, Trailer};
@@ -44,6 +44,8 @@ pub struct Job<'j> {
     pub log_bound: u64,
     /// What the image can reach.
     pub network: Network,
+    /// Bytes of unpacked layers that the cache keeps beside those of this image.
+    pub cache_bound: Option<u64>,
     /// How much of what is executed is kept.
     pub captures: capture::Bounds,
     /// The directory the run leaves behind.
@@ -183,7 +185,12 @@ fn unpack(
         if ended.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     ended?;
-    Ok(unpacked?)
+    let rootfs = unpacked?;
+    if let Some(bytes) = job.cache_bound {
+        // The image's own layers are locked, and stay.
+        cache.shrink(Keep::Bytes(bytes))?;
+    }
+    Ok(rootfs)
 }
 
 /// A held sandbox, and what must be known of it once it is gone.

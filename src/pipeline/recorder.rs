@@ -11,14 +11,16 @@ use super::coverage::Losses;
 use super::hearing::Hearing;
 use super::judge::Judge;
 use super::provenance::Layers;
+use super::skips::Skips;
 use super::{News, PipelineError};
 use crate::event::{Act, Event, FileAct, KernelAct, Outcome, Phase, ProcessAct, ProcessKey, SandboxAct};
 use crate::internet::testimony::Testimony;
 use crate::normalise::Normaliser;
 use crate::reconcile::Ledger;
-use crate::record::{Record, Stream};
+use crate::record::{Record, Stream, Task};
 use crate::report::document::{Captured, EventCount, Exit, PhaseTime, Recording, Run};
 use crate::report::log::{Trailer, Writer};
+use crate::sandbox::Skip;
 use crate::trace::{Drained, Loss};
 
 /// The kernel's answer to a process with too many open files, errno-base.h.
@@ -44,6 +46,7 @@ pub struct Recorder<'r> {
     time: u64,
     held: Duration,
     hearing: Hearing,
+    skips: Skips,
     ledger: Ledger,
     /// The writable places before the start.
     before: Before,
@@ -77,6 +80,7 @@ impl<'r> Recorder<'r> {
             time: 0,
             held: Duration::ZERO,
             hearing: Hearing::default(),
+            skips: Skips::default(),
             ledger: Ledger::default(),
             before,
         }
@@ -132,6 +136,31 @@ impl<'r> Recorder<'r> {
         self.keep(&event, tell)
     }
 
+    /// Takes in sleeps that were skipped.
+    pub fn skipped(&mut self, skips: Vec<Skip>, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        self.skips.add(skips);
+        self.tell_skips(self.time, tell)
+    }
+
+    /// The last of them, when no record comes any more.
+    pub fn finish_skips(
+        &mut self,
+        skips: Vec<Skip>,
+        tell: &mut dyn FnMut(News<'_>),
+    ) -> Result<(), PipelineError> {
+        self.skips.add(skips);
+        self.tell_skips(u64::MAX, tell)
+    }
+
+    fn tell_skips(&mut self, until: u64, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        for Skip { pid, ids: [uid, euid, gid, egid], time, sleeps, .. } in self.skips.until(until) {
+            let task = Task { pid, uid, euid, gid, egid, ..Task::default() };
+            let event = self.normaliser.note_of(task, SandboxAct::Skipped { time }, self.time, sleeps);
+            self.keep(&event, tell)?;
+        }
+        Ok(())
+    }
+
     /// How the run went, for the report.
     pub fn run(&self, exit: Exit, limits_hit: Vec<String>) -> Run {
         Run {
@@ -141,6 +170,7 @@ impl<'r> Recorder<'r> {
             events: EventCount { seen: self.events, lost: self.losses.total(), cut: self.cut, unlogged: 0 },
             recording: Recording::Complete,
             held_seconds: self.held.as_secs_f64(),
+            skipped_seconds: self.skips.total.as_secs_f64(),
             limits_hit,
             captured: self.normaliser.provenance().book().map(captured),
             ..Run::default()

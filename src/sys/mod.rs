@@ -8,6 +8,7 @@ pub mod bpf;
 pub mod fanotify;
 pub mod mount;
 pub mod net;
+pub mod notify;
 pub mod open;
 pub mod packet;
 pub mod process;

@@ -156,7 +156,7 @@ fn take(stream: &mut Stream, bytes: &[u8]) {
 /// With LAZARET_FIXTURES=DIR, the first record of each kind becomes DIR/<stem>.bin, together with
 /// the earlier ones that it refers to (layout: ebpf/wire.h).
 fn keep_fixture(bytes: &[u8]) {
-    const STEMS: [(u8, &str); 35] = [
+    const STEMS: [(u8, &str); 36] = [
         (1, "exec"),
         (2, "exec_failed"),
         (3, "fork"),
@@ -192,6 +192,7 @@ fn keep_fixture(bytes: &[u8]) {
         (62, "accept"),
         (63, "query"),
         (64, "flow"),
+        (65, "source"),
     ];
     thread_local!(static EARLIER: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) });
     let Some(dir) = std::env::var_os("LAZARET_FIXTURES") else { return };

@@ -16,13 +16,12 @@ use nix::sys::socket::{MsgFlags, getsockopt, sockopt};
 use nix::unistd::{Pid, getppid};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::LocalSet;
 
 use super::confine::{Failure, Step, become_nobody, confine, leave_namespaces, only_wait, step};
 use super::{ADMITTED, COMM, MESSAGE_MAX, Message, NAME, STOP, Summary, WORLD, WORLD_MAX};
 use crate::internet::capture::{self, Capture};
 use crate::internet::netlink;
-use crate::internet::serve::serve;
+use crate::internet::serve::serve_until;
 use crate::internet::socket::{Listeners, PORT};
 use crate::internet::tell::{self, Scribe};
 use crate::internet::tls::Authority;
@@ -31,9 +30,8 @@ use crate::sys::packet::PacketRing;
 use crate::sys::process::{self, StandardStream, take_standard};
 use crate::sys::{ready, socket};
 
-/// After the run's last task is gone: for connections to be seen to their ends, and packets to come out of
-/// the ring.
-const LAST_WORDS: Duration = Duration::from_millis(20);
+/// After the run's last task is gone: for what lies in sockets and in the ring to be read.
+const LAST_WORDS: Duration = Duration::from_millis(10);
 /// For the runner to hear the rest.
 const HEARING: Duration = Duration::from_secs(10);
 
@@ -159,21 +157,17 @@ struct Serving<'s> {
 impl Serving<'_> {
     /// Until the runner says stop, or is gone.
     fn serve(self, runtime: &Runtime, world: World) -> io::Result<Summary> {
-        let local = LocalSet::new();
         let (tell, scribe) = tell::channel();
         let _inside = runtime.enter();
         let mut capture = Capture::new(self.ring, self.capture, world.capture_max)?;
         let writing = runtime.spawn(write(scribe, self.testimony));
-        local.spawn_local(serve(self.listeners, Rc::new(world), self.authority, tell));
-        let stop = ready::readable(self.control)?;
-        let failed = local.block_on(runtime, async {
-            let failed = first(run(&mut capture), stopped(&stop)).await;
-            // Connections whose other side is gone come to their ends meanwhile.
+        let control = ready::readable(self.control)?;
+        let stop = async {
+            stopped(&control).await;
             tokio::time::sleep(LAST_WORDS).await;
-            failed
-        });
-        // With the servers goes the last who could say something.
-        drop(local);
+        };
+        let serving = serve_until(self.listeners, Rc::new(world), self.authority, tell, stop);
+        let failed = runtime.block_on(first(run(&mut capture), serving));
         let captured = capture.finish();
         let written = runtime.block_on(async { tokio::time::timeout(HEARING, writing).await });
         written.map_err(io::Error::other)?.map_err(io::Error::other)??;

@@ -69,6 +69,7 @@ pub fn selftest(
         duration: DURATION,
         probes: trace::Options::default(),
         log_bound: LOG_BOUND,
+        cache_bound: None,
         captures: capture::Bounds::default(),
         network: Network::None,
         out: &out,
