@@ -12,4 +12,5 @@ mod capture;
 mod ends;
 mod isolation;
 #[path = "../live_analyze/place.rs"]
+#[allow(dead_code)] // live_analyze uses all of it
 mod place;

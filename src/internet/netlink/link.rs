@@ -21,8 +21,13 @@ const GENERATION: u16 = 8;
 const NO_GENERATION: u8 = 1;
 /// The loopback interface is the first of every namespace.
 const LO: u32 = 1;
-const IPV4_PREFIX: u8 = 16;
-const IPV6_PREFIX: u8 = 64;
+/// Lengths of prefixes, of IPv4 and IPv6: the sandbox's network as engines make it; the world has nobody
+/// beside it, so that every address of that network is its own as well.
+const NETWORK: (u8, u8) = (16, 64);
+const ALONE: (u8, u8) = (32, 128);
+/// No route to the rest of an address's network comes with it. The kernel of the world answers no
+/// neighbour solicitation but for its own (ndisc_recv_ns), so all of IPv6 goes by way of the gateway.
+const NO_PREFIX_ROUTE: u32 = libc::IFA_F_PERMANENT | libc::IFA_F_NODAD | libc::IFA_F_NOPREFIXROUTE;
 const MTU: u32 = 1500;
 /// What the ends are called, each in its namespace.
 const NAME: &str = "eth0";
@@ -79,7 +84,7 @@ pub fn wire(ends: &Ends, sandbox: BorrowedFd<'_>) -> Result<(), NetlinkError> {
         let route = Message::new(NEW_ROUTE, NEW, &head).put(libc::RTA_DST, &octets(address));
         ("route to the sandbox", route.number(libc::RTA_OIF, index))
     };
-    let mut wishes = bring_up(near, index);
+    let mut wishes = bring_up(near, ALONE, index);
     wishes.extend([
         to_sandbox(far.v4.into(), 32),
         to_sandbox(far.v6.into(), 128),
@@ -92,7 +97,11 @@ impl Ends {
     /// The sandbox's end, in whose namespace the caller is by now.
     pub fn inside(&self) -> Result<(), NetlinkError> {
         let index = SANDBOX;
-        let mut wishes = bring_up(&self.sandbox, index);
+        let mut wishes = bring_up(&self.sandbox, NETWORK, index);
+        let mut head = route_head(INET6, 128, libc::RT_SCOPE_LINK, libc::RTN_UNICAST);
+        head[4] = libc::RT_TABLE_MAIN;
+        let gateway = Message::new(NEW_ROUTE, NEW, &head).put(libc::RTA_DST, &self.world.v6.octets());
+        wishes.push(("route to the gateway", gateway.number(libc::RTA_OIF, index)));
         for gateway in [IpAddr::from(self.world.v4), IpAddr::from(self.world.v6)] {
             let mut head = route_head(family(gateway), 0, libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST);
             // As route(8) makes them for an engine.
@@ -122,25 +131,26 @@ fn pair(ends: &Ends, sandbox: BorrowedFd<'_>) -> Message {
 }
 
 /// Addresses, with none that the kernel adds of itself and none that it first looks for doubles of, and up.
-fn bring_up(end: &End, index: u32) -> Vec<(&'static str, Message)> {
+fn bring_up(end: &End, prefixes: (u8, u8), index: u32) -> Vec<(&'static str, Message)> {
     let none = Message::new(SET_LINK, CHANGE, &link_head(index, 0)).nest(libc::IFLA_AF_SPEC, |list| {
         list.nest(INET6.into(), |inet6| inet6.put(GENERATION, &[NO_GENERATION]))
     });
-    let v6 = |address: Ipv6Addr, scope| {
-        let head = address_head(INET6, IPV6_PREFIX, scope, index);
+    let v6 = |address: Ipv6Addr, prefix, scope| {
+        let head = address_head(INET6, prefix, scope, index);
         Message::new(NEW_ADDRESS, NEW, &head).put(libc::IFA_ADDRESS, &address.octets())
     };
-    let broadcast = u32::from(end.v4) | (u32::MAX >> IPV4_PREFIX);
-    let v4 = Message::new(NEW_ADDRESS, NEW, &address_head(INET, IPV4_PREFIX, libc::RT_SCOPE_UNIVERSE, index))
+    let broadcast = u32::from(end.v4) | u32::MAX.checked_shr(prefixes.0.into()).unwrap_or(0);
+    let v4 = Message::new(NEW_ADDRESS, NEW, &address_head(INET, prefixes.0, libc::RT_SCOPE_UNIVERSE, index))
         .put(libc::IFA_LOCAL, &end.v4.octets())
         .put(libc::IFA_ADDRESS, &end.v4.octets())
         .put(libc::IFA_BROADCAST, &broadcast.to_be_bytes());
+    let global = v6(end.v6, prefixes.1, libc::RT_SCOPE_UNIVERSE).number(libc::IFA_FLAGS, NO_PREFIX_ROUTE);
     vec![
         ("let the wire's end make no address", none),
         ("bring the wire's end up", Message::new(SET_LINK, CHANGE, &link_head(index, UP))),
         ("give the wire's end its IPv4 address", v4),
-        ("give the wire's end its IPv6 address", v6(end.v6, libc::RT_SCOPE_UNIVERSE)),
-        ("give the wire's end its link-local address", v6(end.link_local(), libc::RT_SCOPE_LINK)),
+        ("give the wire's end its IPv6 address", global),
+        ("give the wire's end its link-local address", v6(end.link_local(), 64, libc::RT_SCOPE_LINK)),
     ]
 }
 
