@@ -12,6 +12,8 @@
 //! Not here: which process opened a flow and what that means ([`crate::normalise`], [`crate::rule`]).
 
 #[cfg(feature = "live")]
+pub mod scenario;
+#[cfg(feature = "live")]
 pub mod service;
 pub mod testimony;
 #[cfg(feature = "live")]
