@@ -7,6 +7,7 @@ use super::{Answer, Request};
 use crate::internet::world::World;
 
 const AWS_KEYS: &[&str] = &["aws-role", "aws-credentials"];
+const AZURE: &[&str] = &["azure-token", "azure-credentials"];
 const ACCOUNT: &str = "418275936104";
 const REQUEST: &str = "7f3a1c52-90de-4b86-a1f4-2c6d8e5b7a90";
 
@@ -22,7 +23,7 @@ pub fn answer(world: &World, request: &Request<'_>) -> Option<Answer> {
     }
     let azure = request.is_at_any(&["management.azure.com", "graph.microsoft.com", "vault.azure.net"]);
     if azure || request.is_at("login.microsoftonline.com") {
-        return Some(Answer::json("azure", &json!({"value": []})).accepts(&["azure-token"]));
+        return Some(Answer::json("azure", &json!({"value": []})).accepts(AZURE));
     }
     None
 }

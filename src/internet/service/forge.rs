@@ -8,7 +8,7 @@ use super::{Answer, Request};
 use crate::internet::world::World;
 
 const SERVICE: &str = "github";
-const TOKENS: &[&str] = &["github-token", "git-credentials"];
+const TOKENS: &[&str] = &["github-token", "netrc-login"];
 const RAW: [&str; 4] = [
     "raw.githubusercontent.com",
     "gist.githubusercontent.com",

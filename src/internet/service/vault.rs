@@ -17,7 +17,7 @@ fn vault(request: &Request<'_>) -> Answer {
     const SERVICE: &str = "vault";
     let ok = |value: &Value| Answer::json(SERVICE, value);
     let token = request.header("x-vault-token").is_some();
-    match request.path() {
+    let answer = match request.path() {
         "/v1/sys/health" => {
             ok(&json!({"initialized": true, "sealed": false, "standby": false, "version": "1.16.2"}))
         }
@@ -33,7 +33,8 @@ fn vault(request: &Request<'_>) -> Answer {
         "/v1/auth/token/lookup-self" => ok(&json!({"data": {"policies": ["default"], "ttl": 3600}})),
         "/v1/sys/mounts" => ok(&json!({"data": {"secret/": {"type": "kv"}}})),
         _ => ok(&json!({"errors": ["permission denied"]})).status(403),
-    }
+    };
+    answer.accepts(&["vault-token"])
 }
 
 fn consul(request: &Request<'_>) -> Answer {

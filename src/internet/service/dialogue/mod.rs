@@ -55,8 +55,6 @@ pub struct Turn {
     pub commands: Vec<(Vec<u8>, Vec<u8>, u64)>,
     /// After `say`, the conversation is over.
     pub close: bool,
-    /// After `say`, the client begins a TLS handshake (STARTTLS); the same dialogue goes on inside it.
-    pub start_tls: bool,
 }
 
 impl Turn {

@@ -50,7 +50,7 @@ impl Postgres {
     }
 
     fn password(&mut self, packet: &Packet, turn: &mut Turn) {
-        turn.command(b"PASSWORD", text(&packet.body).0, packet.size);
+        turn.command(b"PASS", text(&packet.body).0, packet.size);
         turn.say.extend(message(b'R', &0u32.to_be_bytes()));
         for setting in ["server_version\x0015.6\0", "client_encoding\0UTF8\0", "DateStyle\0ISO, MDY\0"] {
             turn.say.extend(message(b'S', setting.as_bytes()));

@@ -9,12 +9,13 @@ pub struct Smtp {
     name: &'static str,
     lines: Lines,
     state: State,
+    /// TLS was agreed on: whoever drives the dialogue goes on inside it.
     secure: bool,
 }
 
 enum State {
     Command,
-    /// What the next line is; `bool` says whether another follows it.
+    /// The next line belongs to a log-in.
     Answer(Secret),
     /// The mail so far, and its size.
     Mail(Vec<u8>, u64),
@@ -40,7 +41,6 @@ impl Smtp {
             b"HELO" => turn.say(&format!("250 {}\r\n", self.name)),
             b"STARTTLS" if !self.secure => {
                 turn.say("220 2.0.0 Ready to start TLS\r\n");
-                turn.start_tls = true;
                 self.secure = true;
             }
             b"AUTH" => self.auth(rest, turn),
@@ -126,6 +126,7 @@ impl Dialogue for Smtp {
     }
 
     fn hear(&mut self, mut bytes: &[u8], turn: &mut Turn) {
+        let was_secure = self.secure;
         while let Some(line) = self.lines.next(&mut bytes) {
             match &mut self.state {
                 State::Command if line.text.is_empty() => {}
@@ -142,7 +143,7 @@ impl Dialogue for Smtp {
                     }
                 }
             }
-            if turn.close || turn.start_tls {
+            if turn.close || self.secure != was_secure {
                 // What follows in the clear after STARTTLS must not be taken as said inside (RFC 3207, 4.2).
                 self.lines = Lines::new();
                 return;

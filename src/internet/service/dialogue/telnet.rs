@@ -69,7 +69,7 @@ impl Telnet {
                 self.state = State::Password;
             }
             State::Password => {
-                turn.command(b"PASSWORD", text, size);
+                turn.command(b"PASS", text, size);
                 turn.say("\r\n\r\nBusyBox v1.36.1 (2024-03-19) built-in shell (ash)\r\n\r\n# ");
                 self.state = State::Prompt;
             }

@@ -19,7 +19,7 @@ const NAME_MAX: usize = 200;
 
 const READS: &str = "side-band-64k shallow ofs-delta object-format=sha1 agent=git/2.43.0";
 const WRITES: &str = "report-status delete-refs side-band-64k ofs-delta object-format=sha1 agent=git/2.43.0";
-const PUSHERS: &[&str] = &["github-token", "git-credentials"];
+const PUSHERS: &[&str] = &["github-token", "netrc-login"];
 
 pub fn answer(world: &World, request: &Request<'_>) -> Option<Answer> {
     let path = request.path();
@@ -115,7 +115,10 @@ fn first_version(repository: &Repository, asked: &[&[u8]]) -> Vec<u8> {
         // The history has one commit: no depth cuts it.
         body.extend(FLUSH);
     }
-    body.extend(line("NAK\n"));
+    // Who only asked for the depth asks again.
+    if has(b"done") || has(b"have") {
+        body.extend(line("NAK\n"));
+    }
     if has(b"done") {
         let wide = asked.iter().any(|line| line.windows(13).any(|word| word == b"side-band-64k"));
         match wide {

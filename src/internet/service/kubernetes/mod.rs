@@ -10,7 +10,7 @@ use super::{Answer, Request};
 use crate::internet::world::World;
 
 const SERVICE: &str = "kubernetes";
-const ACCEPTS: &[&str] = &["kube-token"];
+const ACCEPTS: &[&str] = &["kube-token", "kube-config"];
 const VERSION: &str = "v1.30.4";
 
 pub fn answer(world: &World, request: &Request<'_>) -> Option<Answer> {
@@ -46,15 +46,17 @@ fn api(world: &World, request: &Request<'_>) -> Answer {
 enum Signed {
     No,
     Other,
-    /// The service account whose token lies in the sandbox.
+    /// An account whose token lies in the sandbox.
     Account,
 }
 
 fn signed(world: &World, request: &Request<'_>) -> Signed {
-    let token = world.baits.secret("kube-token", "token");
+    let tokens = ACCEPTS.iter().map(|bait| world.baits.secret(bait, "token"));
     match request.bearer() {
         None => Signed::No,
-        Some(shown) if !token.is_empty() && shown == token => Signed::Account,
+        Some(shown) if tokens.filter(|token| !token.is_empty()).any(|token| token == shown) => {
+            Signed::Account
+        }
         Some(_) => Signed::Other,
     }
 }
