@@ -139,10 +139,11 @@ impl Order {
 /// The process itself.
 fn internet(control: BorrowedFd<'_>, testimony: OwnedFd, mut order: Order) -> Step<()> {
     netlink::every_address().map_err(chain("make the network"))?;
-    netlink::take_everything(PORT).map_err(chain("make the network"))?;
+    let world = order.world().map_err(step("understand the world"))?;
+    let refused = world.scenario.refused_ports();
+    netlink::take_everything(PORT, refused).map_err(chain("make the network"))?;
     let ring = capture::open().map_err(step("open the capture"))?;
     let listeners = Listeners::open().map_err(step("listen"))?;
-    let world = order.world().map_err(step("understand the world"))?;
     let Order { capture: file, world: memory } = order;
     drop(memory);
     let authority = Authority::generate(world.now).map_err(step("make the run's authority"))?;

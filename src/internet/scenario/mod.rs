@@ -114,9 +114,9 @@ impl Scenario {
         self.refused_names.iter().any(|pattern| fits(pattern, &name))
     }
 
-    /// Nobody listens on this port of any address.
-    pub fn refuses(&self, port: u16) -> bool {
-        self.refused_ports.iter().any(|(first, last)| (*first..=*last).contains(&port))
+    /// Ports that nobody listens on, at any address: first and last.
+    pub fn refused_ports(&self) -> &[(u16, u16)] {
+        &self.refused_ports
     }
 
     /// The answer for a request; `path` is without the query.

@@ -11,6 +11,8 @@ use crate::yaml::{Content, Node, nearest};
 
 /// Of each list, so many entries.
 const ENTRIES_MAX: usize = 1000;
+/// Of the ports that are refused, which are rules of a packet filter.
+const PORTS_MAX: usize = 100;
 /// All bodies together: the world must travel to the internet process.
 const BODIES_MAX: u64 = 8 << 20;
 
@@ -33,11 +35,13 @@ pub fn scenario(file: &str, bytes: &[u8], payload: Payload<'_>) -> Result<Scenar
 }
 
 fn bounded<'a>(node: &'a Node, place: &str) -> Result<&'a [Node], Located> {
+    at_most(ENTRIES_MAX, node, place)
+}
+
+fn at_most<'a>(most: usize, node: &'a Node, place: &str) -> Result<&'a [Node], Located> {
     match list(node, place)? {
-        items if items.len() <= ENTRIES_MAX => Ok(items),
-        items => {
-            Err(value(node, place, &items.len().to_string(), format!("at most {ENTRIES_MAX} entries"), None))
-        }
+        items if items.len() <= most => Ok(items),
+        items => Err(value(node, place, &items.len().to_string(), format!("at most {most} entries"), None)),
     }
 }
 
@@ -46,7 +50,7 @@ fn bounded<'a>(node: &'a Node, place: &str) -> Result<&'a [Node], Located> {
 fn refuse(node: &Node, place: &str) -> Result<(Vec<String>, Vec<(u16, u16)>), Located> {
     let map = Map::new(node, place, &["names", "ports"])?;
     let names = map.read("names", bounded)?.unwrap_or_default();
-    let ports = map.read("ports", bounded)?.unwrap_or_default();
+    let ports = map.read("ports", |node, place| at_most(PORTS_MAX, node, place))?.unwrap_or_default();
     let names = names.iter().map(|node| domain(node, "names")).collect::<Result<_, _>>()?;
     Ok((names, ports.iter().map(ports_from).collect::<Result<_, _>>()?))
 }
@@ -246,7 +250,7 @@ mod tests {
             ["203.0.113.5".parse::<std::net::IpAddr>().unwrap(), "2001:db8::5".parse().unwrap()]
         );
         assert!(scenario.is_nxdomain("kq3v.dga.example") && !scenario.is_nxdomain("dga.example"));
-        assert!(scenario.refuses(6667) && scenario.refuses(5999) && !scenario.refuses(443));
+        assert_eq!(scenario.refused_ports(), [(6667, 6667), (5000, 6000)]);
         assert_eq!(scenario.reply("c2.example", "/stage2", "GET").unwrap().body, b"#!/bin/sh\nexit 3\n");
         let script = scenario.script(4444).unwrap();
         assert_eq!(script.line("LOGIN me").unwrap().answer, "+OK\r\n");

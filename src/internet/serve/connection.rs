@@ -174,6 +174,9 @@ impl Connection {
     ) -> io::Result<Option<Layer>> {
         let mut ear = self.ear(bytes, layer.pipe).await;
         ear.write_all(&greeting).await?;
+        if dialogue.ends_with_greeting() {
+            ear.shutdown().await?;
+        }
         loop {
             let inner: Pipe = match dialogue::drive(self, ear, &mut *dialogue).await? {
                 Turned::End => return Ok(None),
