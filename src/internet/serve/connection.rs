@@ -36,8 +36,7 @@ const DNS_PORTS: [u16; 2] = [53, 853];
 
 /// Takes connections for ever.
 pub async fn accept(servers: Rc<Servers>, listener: std::net::TcpListener) {
-    let listener = listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
-    let listener = listener.expect("a listening socket of our own");
+    let listener = TcpListener::from_std(listener).expect("a listening socket of our own");
     loop {
         match listener.accept().await {
             Ok((socket, client)) => take(&servers, socket, client).await,
@@ -46,6 +45,16 @@ pub async fn accept(servers: Rc<Servers>, listener: std::net::TcpListener) {
                 servers.room.end_idlest();
                 breathe().await;
             }
+        }
+    }
+}
+
+/// Takes those that wait, and no more.
+pub async fn drain(servers: &Rc<Servers>, listener: &std::net::TcpListener) {
+    while let Ok((socket, client)) = listener.accept() {
+        let socket = socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket));
+        if let Ok(socket) = socket {
+            take(servers, socket, client).await;
         }
     }
 }
