@@ -4,7 +4,15 @@
 //! programs in targets/ hand it to libFuzzer; tests/fuzz.rs of the product includes this very file and
 //! hands it the seeds, so that what was found once stays found, without a fuzzer.
 
+#[cfg(feature = "live")]
+pub mod dns;
 pub mod escape;
+#[cfg(feature = "live")]
+pub mod hello;
+#[cfg(feature = "live")]
+pub mod http;
+#[cfg(feature = "live")]
+pub mod http2;
 #[cfg(feature = "live")]
 pub mod image;
 pub mod log;
@@ -17,3 +25,5 @@ pub mod rule;
 mod sample;
 #[cfg(feature = "live")]
 pub mod tar;
+#[cfg(feature = "live")]
+mod world;

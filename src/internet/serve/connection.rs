@@ -18,7 +18,7 @@ use super::super::testimony::{BODY_MAX, Carrier, Flow, Handshake, Said, Stream, 
 use super::super::tls::hello::{self, ClientHello, Reading};
 use super::super::tls::{outcome, told};
 use super::dialogue::{self, Turned};
-use super::pipe::{Ahead, Ear, Heard, Meter, Pipe, Pulse};
+use super::pipe::{Ahead, Ear, Heard, Meter, Pipe, Pulse, Wire};
 use super::recognise::{First, Guess, first};
 use super::{Servers, breathe, http, socks};
 use crate::bait::Sighting;
@@ -65,13 +65,23 @@ async fn take(servers: &Rc<Servers>, socket: TcpStream, client: SocketAddr) {
     let pulse = Pulse::new();
     let place = servers.room.enter(Rc::clone(&pulse)).await;
     let _ = socket.set_nodelay(true);
-    let connection = Connection::new(Rc::clone(servers), flow, Rc::clone(&pulse));
+    let servers = Rc::clone(servers);
     spawn_local(async move {
-        // An error is the client's way of ending it.
-        let _ = connection.converse(Box::new(Meter { inner: socket, pulse })).await;
-        connection.end().await;
+        whole(&servers, flow, Meter { inner: socket, pulse }).await;
         drop(place);
     });
+}
+
+/// Serves a stream of any kind to its end.
+pub async fn serve(servers: &Rc<Servers>, flow: Flow, stream: impl Wire + 'static) {
+    whole(servers, flow, Meter { inner: stream, pulse: Pulse::new() }).await;
+}
+
+async fn whole(servers: &Rc<Servers>, flow: Flow, meter: Meter<impl Wire + 'static>) {
+    let connection = Connection::new(Rc::clone(servers), flow, Rc::clone(&meter.pulse));
+    // An error is the client's way of ending it.
+    let _ = connection.converse(Box::new(meter)).await;
+    connection.end().await;
 }
 
 /// An IPv4 address in IPv6 clothes is an IPv4 address.

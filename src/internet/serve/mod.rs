@@ -24,7 +24,7 @@ mod udp;
 use std::cell::RefCell;
 use std::future::Future;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -75,6 +75,34 @@ pub async fn serve_until(
 ) {
     let servers = Servers::new(world, authority, tell, Room::new());
     LocalSet::new().run_until(servers.run(listeners, stop)).await;
+}
+
+/// The servers without sockets: for who has a stream or a datagram of his own, as tests and fuzzers.
+pub struct Rehearsal {
+    servers: Rc<Servers>,
+    datagrams: RefCell<Datagrams>,
+}
+
+impl Rehearsal {
+    pub fn new(world: Rc<World>, authority: Authority, tell: Tell) -> Rehearsal {
+        let servers = Servers::new(world, authority, tell, Room::new());
+        Rehearsal { servers, datagrams: RefCell::new(Datagrams::new()) }
+    }
+
+    /// Serves a stream to its end. Within a [`LocalSet`].
+    pub async fn stream(&self, flow: Flow, stream: impl pipe::Wire + 'static) {
+        connection::serve(&self.servers, flow, stream).await;
+    }
+
+    /// Takes in a datagram; gives the answer.
+    pub async fn datagram(&self, client: SocketAddr, server: SocketAddr, bytes: &[u8]) -> Option<Vec<u8>> {
+        udp::hear(&self.servers, &self.datagrams, client, server, bytes).await
+    }
+
+    /// Tells what datagrams have come since the last time.
+    pub async fn flush(&self) {
+        udp::flush(&self.servers, &self.datagrams).await;
+    }
 }
 
 impl Servers {
