@@ -66,7 +66,7 @@ fn any_reference_is_refused_or_names_a_place() {
 #[cfg(feature = "live")]
 #[test]
 fn any_dns_message_is_answered_or_left() {
-    replay("dns", &[], fuzz::dns::check);
+    replay("resolver", &[], fuzz::resolver::check);
 }
 
 #[cfg(feature = "live")]

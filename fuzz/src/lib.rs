@@ -4,8 +4,6 @@
 //! programs in targets/ hand it to libFuzzer; tests/fuzz.rs of the product includes this very file and
 //! hands it the seeds, so that what was found once stays found, without a fuzzer.
 
-#[cfg(feature = "live")]
-pub mod dns;
 pub mod escape;
 #[cfg(feature = "live")]
 pub mod hello;
@@ -21,6 +19,8 @@ pub mod quarantine;
 pub mod record;
 #[cfg(feature = "live")]
 pub mod reference;
+#[cfg(feature = "live")]
+pub mod resolver;
 pub mod rule;
 mod sample;
 #[cfg(feature = "live")]
