@@ -14,9 +14,17 @@
 #[cfg(feature = "live")]
 pub mod address;
 #[cfg(feature = "live")]
+pub mod capture;
+#[cfg(feature = "live")]
 pub mod dns;
 #[cfg(feature = "live")]
+pub mod netlink;
+#[cfg(feature = "live")]
 mod packet;
+#[cfg(feature = "live")]
+pub mod process;
+#[cfg(feature = "live")]
+pub mod scenario;
 #[cfg(feature = "live")]
 pub mod serve;
 #[cfg(feature = "live")]

@@ -4,9 +4,9 @@
 //! flood down and not the runner. Nothing is dropped here but what cannot be encoded, and that is counted
 //! and told at the end.
 
-use std::cell::Cell;
 use std::io;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use nix::time::{ClockId, clock_gettime};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
@@ -23,20 +23,20 @@ const WRITE_MAX: usize = 64 << 10;
 #[derive(Clone, Debug)]
 pub struct Tell {
     frames: mpsc::Sender<Vec<u8>>,
-    unsaid: Rc<Cell<u64>>,
+    unsaid: Arc<AtomicU64>,
 }
 
 /// The other end, which writes.
 #[derive(Debug)]
 pub struct Scribe {
     frames: mpsc::Receiver<Vec<u8>>,
-    unsaid: Rc<Cell<u64>>,
+    unsaid: Arc<AtomicU64>,
 }
 
 /// A way for testimony.
 pub fn channel() -> (Tell, Scribe) {
     let (sender, receiver) = mpsc::channel(WAITING_MAX);
-    let unsaid = Rc::new(Cell::new(0));
+    let unsaid = Arc::<AtomicU64>::default();
     (Tell { frames: sender, unsaid: unsaid.clone() }, Scribe { frames: receiver, unsaid })
 }
 
@@ -51,7 +51,7 @@ impl Tell {
         match (Testimony { time, flow, said }).encode() {
             // Without a listener the process is about to die.
             Some(frame) => drop(self.frames.send(frame).await),
-            None => self.unsaid.set(self.unsaid.get() + 1),
+            None => drop(self.unsaid.fetch_add(1, Relaxed)),
         }
     }
 }
@@ -70,8 +70,9 @@ impl Scribe {
             to.write_all(&gathered).await?;
             gathered.clear();
         }
-        if self.unsaid.get() > 0 {
-            let said = Said::Lost { what: Loss::Testimony, count: self.unsaid.get() };
+        let count = self.unsaid.load(Relaxed);
+        if count > 0 {
+            let said = Said::Lost { what: Loss::Testimony, count };
             let frame = Testimony { time: now(), flow: None, said }.encode();
             to.write_all(&frame.expect("a number fits in a frame")).await?;
         }

@@ -10,13 +10,15 @@ use super::compare::Before;
 use super::coverage::Losses;
 use super::judge::Judge;
 use super::provenance::Layers;
+use super::skips::Skips;
 use super::{News, PipelineError};
 use crate::event::{Act, Event, FileAct, KernelAct, Outcome, Phase, ProcessAct, ProcessKey, SandboxAct};
 use crate::normalise::Normaliser;
 use crate::reconcile::Ledger;
-use crate::record::{Record, Stream};
+use crate::record::{Record, Stream, Task};
 use crate::report::document::{Captured, EventCount, Exit, PhaseTime, Recording, Run};
 use crate::report::log::{Trailer, Writer};
+use crate::sandbox::Skip;
 use crate::trace::{Drained, Loss};
 
 /// The kernel's answer to a process with too many open files, errno-base.h.
@@ -41,6 +43,7 @@ pub struct Recorder<'r> {
     /// On the clock of the records, up to which all is known.
     time: u64,
     held: Duration,
+    skips: Skips,
     ledger: Ledger,
     /// The writable places before the start.
     before: Before,
@@ -73,6 +76,7 @@ impl<'r> Recorder<'r> {
             phases: Vec::new(),
             time: 0,
             held: Duration::ZERO,
+            skips: Skips::default(),
             ledger: Ledger::default(),
             before,
         }
@@ -121,6 +125,31 @@ impl<'r> Recorder<'r> {
         self.keep(&event, tell)
     }
 
+    /// Takes in sleeps that were skipped.
+    pub fn skipped(&mut self, skips: Vec<Skip>, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        self.skips.add(skips);
+        self.tell_skips(self.time, tell)
+    }
+
+    /// The last of them, when no record comes any more.
+    pub fn finish_skips(
+        &mut self,
+        skips: Vec<Skip>,
+        tell: &mut dyn FnMut(News<'_>),
+    ) -> Result<(), PipelineError> {
+        self.skips.add(skips);
+        self.tell_skips(u64::MAX, tell)
+    }
+
+    fn tell_skips(&mut self, until: u64, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        for Skip { pid, ids: [uid, euid, gid, egid], time, sleeps, .. } in self.skips.until(until) {
+            let task = Task { pid, uid, euid, gid, egid, ..Task::default() };
+            let event = self.normaliser.note_of(task, SandboxAct::Skipped { time }, self.time, sleeps);
+            self.keep(&event, tell)?;
+        }
+        Ok(())
+    }
+
     /// How the run went, for the report.
     pub fn run(&self, exit: Exit, limits_hit: Vec<String>) -> Run {
         Run {
@@ -130,6 +159,7 @@ impl<'r> Recorder<'r> {
             events: EventCount { seen: self.events, lost: self.losses.total(), cut: self.cut, unlogged: 0 },
             recording: Recording::Complete,
             held_seconds: self.held.as_secs_f64(),
+            skipped_seconds: self.skips.total.as_secs_f64(),
             limits_hit,
             captured: self.normaliser.provenance().book().map(captured),
             ..Run::default()
@@ -206,7 +236,12 @@ impl<'r> Recorder<'r> {
 
     /// Limits that show in what was recorded.
     pub fn limits_hit(&self) -> Vec<&'static str> {
-        let hits = [(self.out_of_descriptors, "open_files"), (self.log.counters().truncated, "event_log")];
+        let omitted = self.normaliser.provenance().book().map_or(0, |book| book.tally().omitted);
+        let hits = [
+            (self.out_of_descriptors, "open_files"),
+            (self.log.counters().truncated, "event_log"),
+            (omitted > 0, "captured_files"),
+        ];
         hits.into_iter().filter(|(hit, _)| *hit).map(|(_, name)| name).collect()
     }
 

@@ -135,6 +135,7 @@ impl<'j, 't> Turning<'j, 't> {
         while !self.empty {
             self.wait(signals)?;
             self.drain()?;
+            self.recorder.skipped(self.sandbox.skips(), self.tell)?;
             self.read_output()?;
             self.read_status()?;
             self.check_limits()?;
@@ -213,7 +214,7 @@ impl<'j, 't> Turning<'j, 't> {
             let status = self.sandbox.next_status();
             match status.map_err(PipelineError::io("hear from the sandbox's init"))? {
                 None => return Ok(()),
-                Some(Status::Started { .. }) => {}
+                Some(Status::Started { .. } | Status::Heard) => {}
                 Some(Status::ProgramExited { code, signal }) => self.exit = exit(code, signal),
                 Some(Status::Refused(refusal)) => self.refused = Some(refusal),
                 Some(Status::Empty) => {
@@ -299,6 +300,7 @@ impl<'j, 't> Turning<'j, 't> {
     /// After the last task, or after a failure: everything that is left is read, then the cage goes.
     fn end(mut self, turned: Result<(), PipelineError>) -> Result<Watched<'j>, PipelineError> {
         let limits = self.sandbox.limits_hit();
+        let skips = self.sandbox.skips();
         let _ = self.sandbox.kill();
         let turned = turned.and_then(|()| self.drain_once().map(drop));
         let remains = self.sandbox.end();
@@ -314,6 +316,7 @@ impl<'j, 't> Turning<'j, 't> {
         };
         self.recorder.advance(drained, self.tell)?;
         self.recorder.finish_stream(self.tell)?;
+        self.recorder.finish_skips(skips, self.tell)?;
         for output in [&mut self.output.stdout, &mut self.output.stderr] {
             while output.is_open() && output.drain().is_ok_and(|turn| turn == Turn::More) {}
         }

@@ -48,11 +48,16 @@ mod init;
 mod message;
 mod plan;
 mod plant;
+mod planting;
 mod program;
+/// Public for the fuzzer alone.
+#[doc(hidden)]
+pub mod reader;
 mod remove;
 mod rootfs;
 mod running;
 mod seccomp;
+mod skip;
 mod spec;
 mod state;
 mod survey;
@@ -66,8 +71,9 @@ pub use error::SandboxError;
 pub use gc::{Collected, gc};
 pub use helper::helper_main_if_asked;
 pub use message::{Reason, Refusal, Status};
-pub use plan::{Limits, Options, Plan, PlanError};
-pub use plant::{How, Plant};
+pub use plan::{Limits, Options, Plan, PlanError, Sleeps};
+pub use plant::{How, Plant, Planted};
 pub use running::{Remains, RunningSandbox};
+pub use skip::Skip;
 pub use state::{DISK_FLOOR, LAYER_IDS, RANGE, RunDir, RunId, StateDir};
 pub use survey::{Answer, survey};

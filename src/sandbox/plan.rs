@@ -48,6 +48,16 @@ pub struct Options {
     pub output: u64,
     /// Between the stop signal and the kill.
     pub stop_grace: Duration,
+    pub sleeps: Sleeps,
+}
+
+/// What becomes of the image's long sleeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sleeps {
+    /// They end early: see `skip`.
+    #[default]
+    Skipped,
+    Slept,
 }
 
 impl Default for Options {
@@ -67,6 +77,7 @@ impl Default for Options {
             open_files: 1 << 20,
             output: 1 << 20,
             stop_grace: Duration::from_secs(10),
+            sleeps: Sleeps::default(),
         }
     }
 }
@@ -86,6 +97,10 @@ pub struct Plan {
     pub stop_signal: Signal,
     pub stop_grace: Duration,
     pub limits: Limits,
+    pub sleeps: Sleeps,
+    /// How long the machine has been up, as the image sees it, beyond what it really has: a machine that
+    /// was started for the run would look like one.
+    pub uptime: Duration,
     /// Written by init before the start. None by default.
     pub plants: Vec<super::Plant>,
 }
@@ -137,6 +152,8 @@ impl Plan {
             stop_signal: stop_signal(&config.stop_signal)?,
             stop_grace: options.stop_grace,
             limits: limits(options)?,
+            sleeps: options.sleeps,
+            uptime: run.uptime(),
             plants: Vec::new(),
         };
         plan.check_texts()?;

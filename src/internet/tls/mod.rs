@@ -16,9 +16,9 @@ use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, ServerConfig};
 
 use super::testimony::{Handshake, TEXT_MAX, Tls};
-use authority::Authority;
 use hello::ClientHello;
 
+pub use authority::Authority;
 pub use ja4::ja4;
 
 /// Application protocols that something here speaks, in the order of our liking.
