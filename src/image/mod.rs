@@ -19,6 +19,8 @@ mod live {
     pub use super::open::{Image, Layer, Platform};
     pub use super::reference::{Place, Reference};
     pub use super::rootfs::{RootEntry, Rootfs, Skipped};
+    #[doc(hidden)]
+    pub use super::unpack::read_replies;
     pub use super::unpack::{is_unpacker, unpacker_main};
 }
 #[cfg(feature = "live")]

@@ -8,7 +8,9 @@
 
 mod call;
 mod change;
-mod dns;
+/// Public for the fuzzer alone.
+#[doc(hidden)]
+pub mod dns;
 mod flows;
 mod lineage;
 mod net;

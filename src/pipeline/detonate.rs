@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::PipelineError;
-use super::capture::Capture;
+use super::capture::{self, Capture};
 use super::compare::Before;
 use super::inside::Inside;
 use super::judge::Judge;
@@ -40,6 +40,8 @@ pub struct Job<'j> {
     pub probes: trace::Options,
     /// Bytes of events that the log takes before compression.
     pub log_bound: u64,
+    /// How much of what is executed is kept.
+    pub captures: capture::Bounds,
     /// The directory the run leaves behind.
     pub out: &'j RunDir,
     pub state: PathBuf,
@@ -208,7 +210,7 @@ fn arm(probes: Probes, held: &HeldSandbox) -> Result<Watch, PipelineError> {
 /// so.
 fn capture(job: &Job<'_>, cage: &Cage, inside: &Inside) -> Result<io::Result<Capture>, PipelineError> {
     let files = job.out.directory("files")?;
-    Ok(Capture::start(cage.held.target().pid, inside, &cage.upper, files))
+    Ok(Capture::start(cage.held.target().pid, inside, &cage.upper, files, job.captures))
 }
 
 /// Proof that probes are attached to this very sandbox, and that what it executes is captured where

@@ -21,16 +21,20 @@ pub fn is_live() -> bool {
     live
 }
 
+/// Built where cargo keeps what tests make, so that nothing stays elsewhere. Another process may build at
+/// the same time: the name appears by rename.
 static ACTS: LazyLock<PathBuf> = LazyLock::new(|| {
-    let program = std::env::temp_dir().join(format!("acts-{}", std::process::id()));
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (program, draft) = (directory.join("acts"), directory.join(format!("acts-{}", std::process::id())));
     let built = Command::new("cc")
         .args(["-static", "-O1", "-o"])
-        .arg(&program)
+        .arg(&draft)
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/programs/acts.c"))
         .arg("-lpthread")
         .status()
         .expect("cc");
     assert!(built.success());
+    fs::rename(draft, &program).expect("one file system");
     program
 });
 

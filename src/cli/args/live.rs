@@ -70,6 +70,12 @@ pub struct Analyze {
     /// Bytes of events that the recording takes, before compression; judging goes on beyond
     #[arg(long, default_value = "4g", value_parser = bytes, value_name = "SIZE")]
     pub event_log: u64,
+    /// Bytes of executed files that are kept; all are hashed
+    #[arg(long, default_value = "512m", value_parser = bytes, value_name = "SIZE")]
+    pub captured: u64,
+    /// Executed files that are kept
+    #[arg(long, default_value_t = 1024, value_name = "N")]
+    pub captured_files: u64,
     /// Time between the stop signal and the kill
     #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub stop_grace: Duration,
