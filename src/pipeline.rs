@@ -19,6 +19,8 @@ mod detonate;
 #[cfg(feature = "live")]
 mod error;
 #[cfg(feature = "live")]
+mod hearing;
+#[cfg(feature = "live")]
 mod inside;
 #[cfg(feature = "live")]
 mod output;

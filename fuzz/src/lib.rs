@@ -7,6 +7,12 @@
 pub mod dns;
 pub mod escape;
 #[cfg(feature = "live")]
+pub mod hello;
+#[cfg(feature = "live")]
+pub mod http;
+#[cfg(feature = "live")]
+pub mod http2;
+#[cfg(feature = "live")]
 pub mod image;
 pub mod log;
 #[cfg(feature = "live")]
@@ -18,6 +24,8 @@ pub mod quarantine;
 pub mod record;
 #[cfg(feature = "live")]
 pub mod reference;
+#[cfg(feature = "live")]
+pub mod resolver;
 pub mod rule;
 mod sample;
 #[cfg(feature = "live")]
@@ -25,3 +33,5 @@ pub mod tar;
 pub mod testimony;
 #[cfg(feature = "live")]
 pub mod user;
+#[cfg(feature = "live")]
+mod world;
