@@ -4,6 +4,10 @@
 //! programs in targets/ hand it to libFuzzer; tests/fuzz.rs of the product includes this very file and
 //! hands it the seeds, so that what was found once stays found, without a fuzzer.
 
+#[cfg(feature = "live")]
+pub mod answer;
+#[cfg(feature = "live")]
+pub mod dialogue;
 pub mod dns;
 pub mod escape;
 #[cfg(feature = "live")]
@@ -28,6 +32,8 @@ pub mod reference;
 pub mod resolver;
 pub mod rule;
 mod sample;
+#[cfg(feature = "live")]
+pub mod scenario;
 #[cfg(feature = "live")]
 pub mod tar;
 pub mod testimony;

@@ -141,8 +141,8 @@ fn headers(node: &Node, place: &str) -> Result<Vec<(String, String)>, Located> {
             ));
         }
         let found = text(node, name)?;
-        if found.chars().any(char::is_control) {
-            return Err(value(node, name, found, "one line".into(), None));
+        if !found.chars().all(|c| matches!(c, ' '..='~')) {
+            return Err(value(node, name, found, "one line of ASCII".into(), None));
         }
         headers.push((lower, found.to_owned()));
     }
@@ -292,7 +292,7 @@ mod tests {
         );
         check(
             "http:\n  - host: a\n    headers: {location: \"/\\r\\nx: y\"}\n",
-            "s.yaml:3: location is \"/\\r\\nx: y\", but must be one line",
+            "s.yaml:3: location is \"/\\r\\nx: y\", but must be one line of ASCII",
         );
         check(
             "http:\n  - host: a\n    text: a\n    file: b\n",

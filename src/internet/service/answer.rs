@@ -33,9 +33,13 @@ impl Answer {
         self
     }
 
+    /// Sets a header. What of the value no header can hold (RFC 9110, 5.5) is left out: it may repeat what the
+    /// client sent.
     pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Answer {
+        let mut value: String = value.into();
+        value.retain(|c| matches!(c, ' '..='~'));
         self.headers.retain(|(other, _)| *other != name);
-        self.headers.push((name, value.into()));
+        self.headers.push((name, value));
         self
     }
 

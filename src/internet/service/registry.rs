@@ -220,6 +220,16 @@ mod tests {
     }
 
     #[test]
+    fn a_name_brings_no_header_of_its_own() {
+        let signed = headers(&[("authorization", "Bearer x")]);
+        let target = "/v2/a%0d%0aset-cookie:%20x/blobs/uploads/";
+        let answer =
+            answer(&world(), &with_headers(Request { method: "POST", ..get("ghcr.io", target) }, &signed));
+        assert_eq!(answer.status, 202);
+        assert!(answer.headers.iter().all(|(_, value)| !value.contains(['\r', '\n'])), "{answer:?}");
+    }
+
+    #[test]
     fn what_a_manifest_names_can_be_fetched() {
         let signed = headers(&[("authorization", "Bearer x")]);
         let fetch = |target: &str| answer(&world(), &with_headers(get("ghcr.io", target), &signed));
