@@ -11,6 +11,7 @@ mod change;
 /// Public for the fuzzer alone.
 #[doc(hidden)]
 pub mod dns;
+mod flows;
 mod lineage;
 mod net;
 mod origin;
@@ -25,12 +26,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{
-    Act, Bytes, DnsAct, DupSource, Event, EventId, Exec, Executable, File, FileAct, FileKind, KernelAct,
-    MemoryAct, NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, Program, Region,
-    SandboxAct,
+    Act, Bytes, DnsAct, DupSource, Endpoint, Event, EventId, Exec, Executable, File, FileAct, FileKind,
+    KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, Program,
+    Region, SandboxAct,
 };
 use crate::record::{self, Body, KernelFile, KernelSocket, PathArgument, Record, Task};
 
+pub use flows::SLACK;
+pub use world::WorldLosses;
+
+use flows::Flows;
 use lineage::{Lineage, key};
 use origin::Origins;
 use resolve::{Last, Names};
@@ -74,6 +79,10 @@ pub struct Gaps {
     /// Names that led through what is not known: another process's descriptors, links without end, and
     /// links that there was no room for.
     pub unresolved: u64,
+    /// Testimony of the world about flows that nobody was seen opening.
+    pub unjoined: u64,
+    /// What the world itself could not take or tell.
+    pub world: WorldLosses,
 }
 
 /// Turns the records of one run, in order of time, into its events.
@@ -82,6 +91,8 @@ pub struct Normaliser<P> {
     lineage: Lineage,
     origins: Origins,
     names: Names,
+    flows: Flows,
+    world_losses: WorldLosses,
     unresolved: u64,
     zero: Option<u64>,
     phase: Phase,
@@ -98,6 +109,8 @@ impl<P: Provenance> Normaliser<P> {
             lineage: Lineage::new(id_base, init_pid),
             origins: Origins::default(),
             names: Names::new(),
+            flows: Flows::new(),
+            world_losses: WorldLosses::default(),
             unresolved: 0,
             zero: None,
             phase: Phase::Setup,
@@ -118,7 +131,13 @@ impl<P: Provenance> Normaliser<P> {
 
     pub fn gaps(&self) -> Gaps {
         let unresolved = self.unresolved + self.names.forgotten;
-        Gaps { strangers: self.lineage.strangers, unreadable: self.unreadable, unresolved }
+        Gaps {
+            strangers: self.lineage.strangers,
+            unreadable: self.unreadable,
+            unresolved,
+            unjoined: self.flows.unjoined,
+            world: self.world_losses,
+        }
     }
 
     pub fn provenance(&self) -> &P {
@@ -152,7 +171,8 @@ impl<P: Provenance> Normaliser<P> {
     }
 
     fn event_of(&mut self, record: Record) -> Option<Event> {
-        let Record { time, task, body, cut, .. } = record;
+        let Record { time, task, body, cut, count } = record;
+        self.learn(time, &task, count, &body);
         match body {
             Body::Unreadable { .. } => {
                 self.unreadable += 1;
@@ -172,7 +192,7 @@ impl<P: Provenance> Normaliser<P> {
             }
             Body::Flow { socket, local, remote, sent, received } => {
                 let process = self.lineage.remembered(&task)?;
-                let act = net(NetAction::Close { sent, received }, &socket, &local, &remote);
+                let act = self.net(NetAction::Close { sent, received }, &socket, &local, &remote);
                 Some(self.event(Some(process), time, act, Outcome::Done))
             }
             Body::Source { .. } => None,
@@ -290,20 +310,20 @@ impl<P: Provenance> Normaliser<P> {
             }
             Body::Ring { opcode, paths, .. } => (call::ring(opcode, paths), done),
             Body::Connect { socket, local, remote, result } => {
-                (net(NetAction::Connect, &socket, &local, &remote), begun(result))
+                (self.net(NetAction::Connect, &socket, &local, &remote), begun(result))
             }
             Body::Bind { socket, local, result } => {
-                (net(NetAction::Bind, &socket, &local, &[]), outcome(result))
+                (self.net(NetAction::Bind, &socket, &local, &[]), outcome(result))
             }
             Body::Listen { socket, local, result } => {
-                (net(NetAction::Listen, &socket, &local, &[]), outcome(result))
+                (self.net(NetAction::Listen, &socket, &local, &[]), outcome(result))
             }
             Body::Send { socket, local, remote, result } => {
-                (net(NetAction::Send, &socket, &local, &remote), outcome(result))
+                (self.net(NetAction::Send, &socket, &local, &remote), outcome(result))
             }
-            Body::Socket { socket } => (net(NetAction::Socket, &socket, &[], &[]), done),
+            Body::Socket { socket } => (self.net(NetAction::Socket, &socket, &[], &[]), done),
             Body::Accept { socket, local, remote } => {
-                (net(NetAction::Accept, &socket, &local, &remote), done)
+                (self.net(NetAction::Accept, &socket, &local, &remote), done)
             }
             Body::Query { socket, server, payload, result, .. } => {
                 let carrier = net::carrier(&socket);
@@ -448,6 +468,15 @@ impl<P: Provenance> Normaliser<P> {
         File { path: Bytes::from(path), verified: false, inode: self.origins.inode_of(path), kind, origin }
     }
 
+    fn net(&self, action: NetAction, socket: &KernelSocket, local: &[u8], remote: &[u8]) -> Act {
+        let (local, remote) = (net::endpoint(local), net::endpoint(remote));
+        let name = match &remote {
+            Some(Endpoint::Inet(address)) => self.flows.name(address.ip()).cloned(),
+            _ => None,
+        };
+        Act::Net(NetAct { action, protocol: net::protocol(socket), local, remote, name })
+    }
+
     fn dup_source(&mut self, source: record::DupSource) -> DupSource {
         match source {
             record::DupSource::Socket { socket, remote } => {
@@ -479,11 +508,6 @@ struct Seen {
     tty: bool,
     capabilities: record::Capabilities,
     cut: bool,
-}
-
-fn net(action: NetAction, socket: &KernelSocket, local: &[u8], remote: &[u8]) -> Act {
-    let (local, remote) = (net::endpoint(local), net::endpoint(remote));
-    Act::Net(NetAct { action, protocol: net::protocol(socket), local, remote, name: None })
 }
 
 /// A return value as an outcome: only -4095 to -1 are errors (include/linux/err.h, `MAX_ERRNO`). A call
