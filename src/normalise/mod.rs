@@ -19,6 +19,7 @@ mod syscall;
 #[cfg(test)]
 mod tests;
 mod uring;
+mod world;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -35,6 +35,10 @@ pub struct Losses {
     pub comparison: String,
     /// Names that could not be walked to the file that they led to.
     pub unresolved: u64,
+    /// A simulated internet was there to be asked.
+    pub simulated: bool,
+    /// Why its testimony may have holes; empty where it has none.
+    pub world: String,
     /// Probes that this kernel has no place for.
     pub absent: Vec<&'static str>,
 }
@@ -53,8 +57,8 @@ impl Losses {
 
     fn of(&self, family: Family) -> Coverage {
         let reasons = match family {
-            Family::Http | Family::Tls => {
-                return entry(family, CoverageState::None, "not built yet".into());
+            Family::Http | Family::Tls if !self.simulated => {
+                return entry(family, CoverageState::None, NO_NETWORK.into());
             }
             Family::Sandbox => Vec::new(),
             Family::Memory => [self.reasons(family), vec![NOT_BY_EXEC.into()]].concat(),
@@ -62,8 +66,8 @@ impl Losses {
             _ => self.reasons(family),
         };
         match (family, reasons.is_empty()) {
-            (Family::Dns, true) => entry(family, CoverageState::Partial, DNS.into()),
-            (Family::Dns, false) => {
+            (Family::Dns, true) if !self.simulated => entry(family, CoverageState::Partial, DNS.into()),
+            (Family::Dns, false) if !self.simulated => {
                 entry(family, CoverageState::Partial, format!("{DNS}; {}", reasons.join("; ")))
             }
             (_, true) => entry(family, CoverageState::Full, String::new()),
@@ -84,6 +88,7 @@ impl Losses {
         let said = match family {
             Family::Process => Some(&self.capture),
             Family::File => Some(&self.comparison),
+            Family::Network | Family::Dns | Family::Http | Family::Tls => Some(&self.world),
             _ => None,
         };
         let file = |count| if family == Family::File { count } else { 0 };
@@ -107,7 +112,8 @@ impl Losses {
     }
 }
 
-/// What of the name service is seen.
+const NO_NETWORK: &str = "there was no network to ask in";
+/// What of the name service is seen where nobody answers.
 const DNS: &str = "questions in datagrams to port 53; not those over TCP, TLS or HTTPS, and no answers";
 
 fn entry(family: Family, state: CoverageState, reason: String) -> Coverage {
@@ -133,9 +139,22 @@ mod tests {
         }
         assert_eq!(state(&losses, Family::Memory), (CoverageState::Partial, NOT_BY_EXEC.to_owned()));
         for family in [Family::Http, Family::Tls] {
-            assert_eq!(state(&losses, family), (CoverageState::None, "not built yet".into()));
+            assert_eq!(state(&losses, family), (CoverageState::None, NO_NETWORK.into()));
         }
         assert_eq!(state(&losses, Family::Dns), (CoverageState::Partial, DNS.into()));
+    }
+
+    #[test]
+    fn a_simulated_internet_shows_what_is_asked_until_it_fails() {
+        let mut losses = Losses { simulated: true, ..Losses::default() };
+        let families = [Family::Network, Family::Dns, Family::Http, Family::Tls];
+        for family in families {
+            assert_eq!(state(&losses, family), (CoverageState::Full, String::new()));
+        }
+        losses.world = "gone".into();
+        for family in families {
+            assert_eq!(state(&losses, family), (CoverageState::Partial, "gone".into()));
+        }
     }
 
     #[test]

@@ -8,11 +8,13 @@ use std::time::Duration;
 use super::capture::{Book, Tally};
 use super::compare::Before;
 use super::coverage::Losses;
+use super::hearing::Hearing;
 use super::judge::Judge;
 use super::provenance::Layers;
 use super::skips::Skips;
 use super::{News, PipelineError};
 use crate::event::{Act, Event, FileAct, KernelAct, Outcome, Phase, ProcessAct, ProcessKey, SandboxAct};
+use crate::internet::testimony::Testimony;
 use crate::normalise::Normaliser;
 use crate::reconcile::Ledger;
 use crate::record::{Record, Stream, Task};
@@ -43,6 +45,7 @@ pub struct Recorder<'r> {
     /// On the clock of the records, up to which all is known.
     time: u64,
     held: Duration,
+    hearing: Hearing,
     skips: Skips,
     ledger: Ledger,
     /// The writable places before the start.
@@ -76,6 +79,7 @@ impl<'r> Recorder<'r> {
             phases: Vec::new(),
             time: 0,
             held: Duration::ZERO,
+            hearing: Hearing::default(),
             skips: Skips::default(),
             ledger: Ledger::default(),
             before,
@@ -98,17 +102,24 @@ impl<'r> Recorder<'r> {
         self.stream.push(bytes);
     }
 
+    /// What the world says; taken in when the records of its time are.
+    pub fn hear(&mut self, said: Vec<Testimony>) {
+        self.hearing.hear(said);
+    }
+
     /// Judges and writes all that a drain has completed.
     pub fn advance(&mut self, drained: Drained, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         self.time = self.time.max(drained.watermark);
         let records = self.stream.take(drained.watermark);
-        self.take_in(records, tell)
+        self.take_in(records, tell)?;
+        self.take_in_said(drained.watermark, tell)
     }
 
     /// The same for whatever is left at the end.
     pub fn finish_stream(&mut self, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         let records = self.stream.finish();
-        self.take_in(records, tell)
+        self.take_in(records, tell)?;
+        self.take_in_said(u64::MAX, tell)
     }
 
     pub fn enter(&mut self, phase: Phase, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
@@ -222,6 +233,7 @@ impl<'r> Recorder<'r> {
 
     fn take_in(&mut self, records: Vec<Record>, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         for record in records {
+            self.take_in_said(record.time, tell)?;
             self.time = self.time.max(record.time);
             let started = self.has_started();
             let Some(event) = self.normaliser.observe(record) else { continue };
@@ -229,6 +241,16 @@ impl<'r> Recorder<'r> {
             self.keep(&event, tell)?;
             if !started && self.has_started() {
                 self.enter(Phase::Start, tell)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what the world said before `time`.
+    fn take_in_said(&mut self, time: u64, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        while let Some(testimony) = self.hearing.next_before(time) {
+            for event in self.normaliser.hear(testimony) {
+                self.keep(&event, tell)?;
             }
         }
         Ok(())
