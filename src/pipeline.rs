@@ -9,6 +9,8 @@
 pub mod judge;
 
 #[cfg(feature = "live")]
+mod authority;
+#[cfg(feature = "live")]
 pub mod capture;
 #[cfg(feature = "live")]
 mod compare;
@@ -25,6 +27,8 @@ mod inside;
 #[cfg(feature = "live")]
 mod output;
 #[cfg(feature = "live")]
+mod outside;
+#[cfg(feature = "live")]
 mod provenance;
 #[cfg(feature = "live")]
 mod recorder;
@@ -34,9 +38,13 @@ pub mod selftest;
 #[cfg(feature = "live")]
 mod signals;
 #[cfg(feature = "live")]
+mod skips;
+#[cfg(feature = "live")]
 mod watch;
 
 #[cfg(feature = "live")]
 pub use detonate::{Detonated, Job, News, Timing, detonate};
 #[cfg(feature = "live")]
 pub use error::PipelineError;
+#[cfg(feature = "live")]
+pub use outside::Network;

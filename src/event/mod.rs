@@ -45,7 +45,7 @@ pub struct Event {
     /// Since time zero, the first successful exec of the image's own program.
     pub at: Duration,
     pub phase: Phase,
-    /// Who did it; `None` for the sandbox's own events.
+    /// Who did it. Of the sandbox's own events: whom it concerns; `None` for the most.
     pub process: Option<Process>,
     pub act: Act,
     pub outcome: Outcome,
@@ -97,6 +97,8 @@ pub enum SandboxAct {
     Limit { name: String },
     /// The workload stood still for this long, so that nothing was lost.
     Held { time: Duration },
+    /// The sleep of [`Event::process`] was cut short by this much; [`Event::count`] sleeps together.
+    Skipped { time: Duration },
     /// This many records of a family were lost.
     Lost { family: Family, records: u64 },
 }

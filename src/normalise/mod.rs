@@ -155,6 +155,13 @@ impl<P: Provenance> Normaliser<P> {
         self.event(None, time, Act::Sandbox(act), Outcome::Done)
     }
 
+    /// The same, about the process that is, or was last, known by the pid of `task`.
+    pub fn note_of(&mut self, task: Task, act: SandboxAct, time: u64, count: u64) -> Event {
+        let process = self.lineage.under(task);
+        let event = self.event(process, time, Act::Sandbox(act), Outcome::Done);
+        Event { count: count.max(1), ..event }
+    }
+
     /// The event that a record tells of; `None` where it is our own, or only bookkeeping.
     pub fn observe(&mut self, record: Record) -> Option<Event> {
         let (count, cut) = (record.count, record.cut);

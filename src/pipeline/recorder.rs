@@ -11,14 +11,16 @@ use super::coverage::Losses;
 use super::hearing::Hearing;
 use super::judge::Judge;
 use super::provenance::Layers;
+use super::skips::Skips;
 use super::{News, PipelineError};
 use crate::event::{Act, Event, FileAct, KernelAct, Outcome, Phase, ProcessAct, ProcessKey, SandboxAct};
 use crate::internet::testimony::Testimony;
 use crate::normalise::Normaliser;
 use crate::reconcile::Ledger;
-use crate::record::{Record, Stream};
+use crate::record::{Record, Stream, Task};
 use crate::report::document::{Captured, EventCount, Exit, PhaseTime, Recording, Run};
 use crate::report::log::{Trailer, Writer};
+use crate::sandbox::Skip;
 use crate::trace::{Drained, Loss};
 
 /// The kernel's answer to a process with too many open files, errno-base.h.
@@ -30,7 +32,6 @@ pub type LogFile = BufWriter<zstd::Encoder<'static, BufWriter<File>>>;
 /// Takes in bytes of the probes, keeps everything that a verdict needs.
 pub struct Recorder<'r> {
     stream: Stream,
-    hearing: Hearing,
     normaliser: Normaliser<Layers>,
     log: Writer<LogFile>,
     pub judge: Judge<'r>,
@@ -44,6 +45,8 @@ pub struct Recorder<'r> {
     /// On the clock of the records, up to which all is known.
     time: u64,
     held: Duration,
+    hearing: Hearing,
+    skips: Skips,
     ledger: Ledger,
     /// The writable places before the start.
     before: Before,
@@ -65,7 +68,6 @@ impl<'r> Recorder<'r> {
     ) -> Recorder<'r> {
         Recorder {
             stream: Stream::new(),
-            hearing: Hearing::default(),
             normaliser,
             log,
             judge,
@@ -77,6 +79,8 @@ impl<'r> Recorder<'r> {
             phases: Vec::new(),
             time: 0,
             held: Duration::ZERO,
+            hearing: Hearing::default(),
+            skips: Skips::default(),
             ledger: Ledger::default(),
             before,
         }
@@ -99,15 +103,13 @@ impl<'r> Recorder<'r> {
     }
 
     /// From now on somebody listens to all that is said to the world.
-    #[allow(dead_code)] // until the internet process is in the loop
     pub fn listen(&mut self) {
         self.losses.heard = true;
     }
 
     /// What the world heard. It becomes events when the records of its time are in.
-    #[allow(dead_code)] // until the internet process is in the loop
-    pub fn hear(&mut self, testimony: Testimony) {
-        self.hearing.push(testimony);
+    pub fn hear(&mut self, said: Vec<Testimony>) {
+        said.into_iter().for_each(|testimony| self.hearing.push(testimony));
     }
 
     /// Judges and writes all that a drain has completed.
@@ -141,6 +143,31 @@ impl<'r> Recorder<'r> {
         self.keep(&event, tell)
     }
 
+    /// Takes in sleeps that were skipped.
+    pub fn skipped(&mut self, skips: Vec<Skip>, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        self.skips.add(skips);
+        self.tell_skips(self.time, tell)
+    }
+
+    /// The last of them, when no record comes any more.
+    pub fn finish_skips(
+        &mut self,
+        skips: Vec<Skip>,
+        tell: &mut dyn FnMut(News<'_>),
+    ) -> Result<(), PipelineError> {
+        self.skips.add(skips);
+        self.tell_skips(u64::MAX, tell)
+    }
+
+    fn tell_skips(&mut self, until: u64, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        for Skip { pid, ids: [uid, euid, gid, egid], time, sleeps, .. } in self.skips.until(until) {
+            let task = Task { pid, uid, euid, gid, egid, ..Task::default() };
+            let event = self.normaliser.note_of(task, SandboxAct::Skipped { time }, self.time, sleeps);
+            self.keep(&event, tell)?;
+        }
+        Ok(())
+    }
+
     /// How the run went, for the report.
     pub fn run(&self, exit: Exit, limits_hit: Vec<String>) -> Run {
         Run {
@@ -150,6 +177,7 @@ impl<'r> Recorder<'r> {
             events: EventCount { seen: self.events, lost: self.losses.total(), cut: self.cut, unlogged: 0 },
             recording: Recording::Complete,
             held_seconds: self.held.as_secs_f64(),
+            skipped_seconds: self.skips.total.as_secs_f64(),
             limits_hit,
             captured: self.normaliser.provenance().book().map(captured),
             ..Run::default()

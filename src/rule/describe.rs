@@ -318,6 +318,7 @@ fn sandbox_act(act: &SandboxAct) -> String {
         SandboxAct::Phase => "began a new phase".to_owned(),
         SandboxAct::Limit { name } => format!("saw the limit {name:?} reached"),
         SandboxAct::Held { time } => format!("held the workload for {} ms", time.as_millis()),
+        SandboxAct::Skipped { time } => format!("skipped {} s of its sleep", time.as_secs()),
         SandboxAct::Lost { family, records } => format!("lost {records} records of family {}", family.name()),
     }
 }

@@ -66,6 +66,7 @@ pub struct HeldSandbox {
     pub(super) stderr: OwnedFd,
     planted: Vec<Planted>,
     stop: nix::sys::signal::Signal,
+    uptime: Duration,
 }
 
 /// Makes the cage: namespaces, limits, root, init; runs nothing of the image. On failure nothing is left.
@@ -88,7 +89,8 @@ pub fn create(
     let mut cage = Cage { run: Some(run), guard, helper: None, control, cgroups };
     match cage.order(plan, layers).and_then(|()| cage.await_held()) {
         Ok((target, planted)) => {
-            Ok(HeldSandbox { cage, target, stdout, stderr, planted, stop: plan.stop_signal })
+            let (stop, uptime) = (plan.stop_signal, plan.uptime);
+            Ok(HeldSandbox { cage, target, stdout, stderr, planted, stop, uptime })
         }
         Err(error) => {
             let clean_up = cage.tear_down().and_then(RunDir::remove);
@@ -151,7 +153,10 @@ impl HeldSandbox {
             Err(SandboxError::Unwatched)
         };
         match started {
-            Ok(()) => Ok(RunningSandbox::new(self.cage, self.target, [self.stdout, self.stderr], self.stop)),
+            Ok(()) => {
+                let outputs = [self.stdout, self.stderr];
+                Ok(RunningSandbox::new(self.cage, self.target, outputs, self.stop, self.uptime))
+            }
             Err(error) => {
                 let clean_up = self.cage.tear_down().and_then(RunDir::remove);
                 Err(error.with_clean_up(clean_up))
@@ -197,8 +202,11 @@ impl Cage {
             user: plan.user.clone(),
             working_dir: plan.working_dir.clone(),
             hostname: plan.hostname.clone(),
+            network: plan.network,
             limits: plan.limits,
             plants: plan.plants.clone(),
+            sleeps: plan.sleeps,
+            uptime: plan.uptime.as_secs(),
         };
         let send = || -> io::Result<()> {
             let mut memory = File::from(memfd_create("order", MFdFlags::MFD_CLOEXEC)?);

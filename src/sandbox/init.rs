@@ -27,7 +27,7 @@ use nix::unistd::{Gid, Pid, Uid, fchown, setgroups, setresgid, setresuid, setsid
 use super::message::{Message, Order};
 use super::plan::variable;
 use super::user::User;
-use super::{Reason, Refusal, helper, planting, program, seccomp, spec};
+use super::{Reason, Refusal, Sleeps, helper, planting, program, seccomp, spec};
 use crate::sys::{net, process, seccomp as filter, socket};
 
 /// Of the image's passwd and group, this much is read.
@@ -72,7 +72,7 @@ impl Init {
         // The language's own handlers too: a signal that PID 1 handles is one that the image can send.
         process::reset_signals()?;
         process::join_session_keyring()?;
-        filter::load(&seccomp::filter())?;
+        self.shut_calls()?;
         let (failed, failed_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
         let (go, go_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
         let child = process::fork(|| {
@@ -95,6 +95,19 @@ impl Init {
         File::from(go_end).write_all(b"g")?;
         let started = self.tell_start(program, failed, prepared)?;
         self.reap(started.then_some(child))
+    }
+
+    /// Loads the filter. Where sleeps are skipped, the runner gets the descriptor to hear them at, and
+    /// nobody here keeps it.
+    fn shut_calls(&self) -> io::Result<()> {
+        let sleeps = self.order.sleeps;
+        match sleeps {
+            Sleeps::Slept => filter::load(&seccomp::filter(sleeps)),
+            Sleeps::Skipped => {
+                let listener = filter::load_heard(&seccomp::filter(sleeps))?;
+                socket::send(self.control.as_fd(), &Message::Heard.encode(), &[listener.as_fd()])
+            }
+        }
     }
 
     /// True if the exec went through; else says why not.

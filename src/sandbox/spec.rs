@@ -13,9 +13,9 @@ use oci_spec::OciSpecError;
 use oci_spec::runtime::{
     Capability, Linux, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxCpuBuilder, LinuxIdMapping,
     LinuxIdMappingBuilder, LinuxMemoryBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType,
-    LinuxPidsBuilder, LinuxResources, LinuxResourcesBuilder, Mount, MountBuilder, PosixRlimit,
-    PosixRlimitBuilder, PosixRlimitType, Process, ProcessBuilder, RootBuilder, Spec, SpecBuilder,
-    UserBuilder,
+    LinuxPidsBuilder, LinuxResources, LinuxResourcesBuilder, LinuxTimeOffset, LinuxTimeOffsetBuilder, Mount,
+    MountBuilder, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process, ProcessBuilder, RootBuilder,
+    Spec, SpecBuilder, UserBuilder,
 };
 
 use super::cgroup::CPU_PERIOD;
@@ -128,6 +128,7 @@ fn linux(order: &Order) -> Result<Linux, OciSpecError> {
         .masked_paths(texts(MASKED))
         .readonly_paths(texts(READ_ONLY))
         .build()?;
+    linux.set_time_offsets(Some(time_offsets(order)?));
     linux.set_rootfs_propagation(Some("private".to_owned()));
     // Our own init loads our own filter.
     linux.set_seccomp(None);
@@ -148,6 +149,16 @@ fn namespaces() -> Result<Vec<LinuxNamespace>, OciSpecError> {
     .into_iter()
     .map(|kind| LinuxNamespaceBuilder::default().typ(kind).build())
     .collect()
+}
+
+/// Both clocks alike, so that the time since some moment is the same by either.
+fn time_offsets(order: &Order) -> Result<HashMap<String, LinuxTimeOffset>, OciSpecError> {
+    let seconds = i64::try_from(order.uptime).unwrap_or(0);
+    let offset = |clock: &str| {
+        let offset = LinuxTimeOffsetBuilder::default().secs(seconds).nanosecs(0u32).build()?;
+        Ok((clock.to_owned(), offset))
+    };
+    ["monotonic", "boottime"].into_iter().map(offset).collect()
 }
 
 fn mapping(id_base: u32) -> Result<LinuxIdMapping, OciSpecError> {

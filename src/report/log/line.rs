@@ -705,6 +705,10 @@ enum SandboxActDef {
         #[serde(with = "nanoseconds")]
         time: Duration,
     },
+    Skipped {
+        #[serde(with = "nanoseconds")]
+        time: Duration,
+    },
     Lost {
         #[serde(with = "FamilyDef")]
         family: Family,

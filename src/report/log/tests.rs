@@ -81,6 +81,7 @@ fn every_act() -> Vec<Act> {
         Act::Sandbox(SandboxAct::Phase),
         Act::Sandbox(SandboxAct::Limit { name: "memory".into() }),
         Act::Sandbox(SandboxAct::Held { time: Duration::new(3, 999_999_999) }),
+        Act::Sandbox(SandboxAct::Skipped { time: Duration::new(3599, 1) }),
     ];
     acts.extend(Family::ALL.map(|family| Act::Sandbox(SandboxAct::Lost { family, records: 5 })));
     acts.extend(dup_sources().into_iter().map(|source| Act::Process(ProcessAct::Dup { onto: 2, source })));

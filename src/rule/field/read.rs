@@ -413,6 +413,7 @@ pub(super) fn sandbox_action(s: Subject<'_>) -> Option<&[u8]> {
         Act::Sandbox(SandboxAct::Phase) => Some(b"phase"),
         Act::Sandbox(SandboxAct::Limit { .. }) => Some(b"limit"),
         Act::Sandbox(SandboxAct::Held { .. }) => Some(b"held"),
+        Act::Sandbox(SandboxAct::Skipped { .. }) => Some(b"skipped"),
         Act::Sandbox(SandboxAct::Lost { .. }) => Some(b"lost"),
         _ => None,
     }

@@ -908,7 +908,7 @@ pub(super) static FIELDS: &[Field] = &[
     )),
     // sandbox
     one_of(
-        &["phase", "limit", "held", "lost"],
+        &["phase", "limit", "held", "skipped", "lost"],
         event(SANDBOX, "sandbox.action", Read::Text(sandbox_action), "what the sandbox did or noticed"),
     ),
     stable(event(
