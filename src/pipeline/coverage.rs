@@ -40,6 +40,8 @@ pub struct Losses {
     pub flows: u64,
     /// What the simulated internet could not take or tell.
     pub world: WorldLosses,
+    /// Why its testimony may have holes; empty where it has none.
+    pub deaf: String,
     /// Whether somebody listened to what was said to the world.
     pub heard: bool,
     /// Probes that this kernel has no place for.
@@ -91,6 +93,7 @@ impl Losses {
         let said = match family {
             Family::Process => Some(&self.capture),
             Family::File => Some(&self.comparison),
+            Family::Network | Family::Dns | Family::Http | Family::Tls => Some(&self.deaf),
             _ => None,
         };
         let file = |count| if family == Family::File { count } else { 0 };
@@ -160,6 +163,19 @@ mod tests {
         let losses = Losses { heard: true, ..losses };
         for family in [Family::Http, Family::Tls, Family::Dns] {
             assert_eq!(state(&losses, family), (CoverageState::Full, String::new()));
+        }
+    }
+
+    #[test]
+    fn a_simulated_internet_shows_what_is_asked_until_it_fails() {
+        let mut losses = Losses { heard: true, ..Losses::default() };
+        let families = [Family::Network, Family::Dns, Family::Http, Family::Tls];
+        for family in families {
+            assert_eq!(state(&losses, family), (CoverageState::Full, String::new()));
+        }
+        losses.deaf = "gone".into();
+        for family in families {
+            assert_eq!(state(&losses, family), (CoverageState::Partial, "gone".into()));
         }
     }
 

@@ -24,7 +24,6 @@ pub struct Hearing {
 }
 
 impl Hearing {
-    #[allow(dead_code)] // as of the recorder's `hear`
     pub fn push(&mut self, testimony: Testimony) {
         self.weight += weight(&testimony);
         let place = self.waiting.partition_point(|other| other.time <= testimony.time);

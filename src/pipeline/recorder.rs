@@ -32,7 +32,6 @@ pub type LogFile = BufWriter<zstd::Encoder<'static, BufWriter<File>>>;
 /// Takes in bytes of the probes, keeps everything that a verdict needs.
 pub struct Recorder<'r> {
     stream: Stream,
-    hearing: Hearing,
     normaliser: Normaliser<Layers>,
     log: Writer<LogFile>,
     pub judge: Judge<'r>,
@@ -46,6 +45,7 @@ pub struct Recorder<'r> {
     /// On the clock of the records, up to which all is known.
     time: u64,
     held: Duration,
+    hearing: Hearing,
     skips: Skips,
     ledger: Ledger,
     /// The writable places before the start.
@@ -68,7 +68,6 @@ impl<'r> Recorder<'r> {
     ) -> Recorder<'r> {
         Recorder {
             stream: Stream::new(),
-            hearing: Hearing::default(),
             normaliser,
             log,
             judge,
@@ -80,6 +79,7 @@ impl<'r> Recorder<'r> {
             phases: Vec::new(),
             time: 0,
             held: Duration::ZERO,
+            hearing: Hearing::default(),
             skips: Skips::default(),
             ledger: Ledger::default(),
             before,
@@ -103,15 +103,13 @@ impl<'r> Recorder<'r> {
     }
 
     /// From now on somebody listens to all that is said to the world.
-    #[allow(dead_code)] // until the internet process is in the loop
     pub fn listen(&mut self) {
         self.losses.heard = true;
     }
 
     /// What the world heard. It becomes events when the records of its time are in.
-    #[allow(dead_code)] // until the internet process is in the loop
-    pub fn hear(&mut self, testimony: Testimony) {
-        self.hearing.push(testimony);
+    pub fn hear(&mut self, said: Vec<Testimony>) {
+        said.into_iter().for_each(|testimony| self.hearing.push(testimony));
     }
 
     /// Judges and writes all that a drain has completed.

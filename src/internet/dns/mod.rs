@@ -7,6 +7,7 @@
 
 mod name;
 mod records;
+mod scripted;
 #[cfg(test)]
 mod tests;
 

@@ -4,13 +4,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hickory_proto::op::{Query, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, PTR, SOA, SRV, TXT};
+use hickory_proto::rr::rdata::{A, AAAA, MX, NS, PTR, SOA, SRV, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use super::super::address::AddressBook;
 use super::super::world::World;
 use super::Found;
-use super::name;
+use super::{name, scripted};
 
 /// Seconds.
 const TTL: u32 = 300;
@@ -51,6 +51,12 @@ const PORTS: [(&[u8], u16); 10] = [
 pub(super) fn find(world: &World, book: &mut AddressBook, question: &Query) -> Found {
     let text = name::text(question.name());
     let known = String::from_utf8_lossy(&text);
+    if world.scenario.is_nxdomain(&known) {
+        return no_such_name(question);
+    }
+    if let Some(data) = scenario(world, book, question.name(), question.query_type()) {
+        return data;
+    }
     if let Some(fixed) = fixed(world, &known) {
         return given(question, fixed);
     }
@@ -60,6 +66,27 @@ pub(super) fn find(world: &World, book: &mut AddressBook, question: &Query) -> F
         _ if text.is_empty() => with(question, Vec::new()),
         kind => with(question, ordinary(book, question.name(), &text, kind)),
     }
+}
+
+/// What the scenario says, where it says something: records, or another name and what that one has.
+fn scenario(world: &World, book: &mut AddressBook, name: &Name, kind: RecordType) -> Option<Found> {
+    let text = name::text(name);
+    let entry = world.scenario.name(&String::from_utf8_lossy(&text))?;
+    let Some(target) = scripted::alias(entry) else {
+        return scripted::records(entry, kind).map(|data| with(&Query::query(name.clone(), kind), data));
+    };
+    let alias = with(&Query::query(name.clone(), kind), vec![scripted::cname(target.clone())]);
+    if kind == RecordType::CNAME {
+        return Some(alias);
+    }
+    // One step: a resolver follows it, and so do we, but never in a circle.
+    let text = name::text(&target);
+    let said = world.scenario.name(&String::from_utf8_lossy(&text));
+    let data = said.and_then(|entry| scripted::records(entry, kind));
+    let data = data.unwrap_or_else(|| ordinary(book, &target, &text, kind));
+    let mut found = with(&Query::query(target, kind), data);
+    found.answers.splice(0..0, alias.answers);
+    Some(found)
 }
 
 /// Addresses that a name has by definition: one of each family, or none of it.
@@ -162,10 +189,4 @@ fn zone(name: &Name) -> Name {
 /// A host below a name; the name itself where it is as long as names can be.
 fn below(name: &Name, host: &str) -> Name {
     name.prepend_label(host).unwrap_or_else(|_| name.clone())
-}
-
-/// What a scenario can also give.
-#[allow(dead_code)]
-pub(super) fn alias(target: Name) -> RData {
-    RData::CNAME(CNAME(target))
 }
