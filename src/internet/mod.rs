@@ -24,6 +24,8 @@ mod packet;
 #[cfg(feature = "live")]
 pub mod process;
 #[cfg(feature = "live")]
+pub mod scenario;
+#[cfg(feature = "live")]
 pub mod serve;
 #[cfg(feature = "live")]
 pub mod service;

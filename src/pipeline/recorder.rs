@@ -102,9 +102,14 @@ impl<'r> Recorder<'r> {
         self.stream.push(bytes);
     }
 
-    /// What the world says; taken in when the records of its time are.
+    /// From now on somebody listens to all that is said to the world.
+    pub fn listen(&mut self) {
+        self.losses.heard = true;
+    }
+
+    /// What the world heard. It becomes events when the records of its time are in.
     pub fn hear(&mut self, said: Vec<Testimony>) {
-        self.hearing.hear(said);
+        said.into_iter().for_each(|testimony| self.hearing.push(testimony));
     }
 
     /// Judges and writes all that a drain has completed.
@@ -112,14 +117,16 @@ impl<'r> Recorder<'r> {
         self.time = self.time.max(drained.watermark);
         let records = self.stream.take(drained.watermark);
         self.take_in(records, tell)?;
-        self.take_in_said(drained.watermark, tell)
+        self.take_in_heard(drained.watermark, tell)
     }
 
     /// The same for whatever is left at the end.
     pub fn finish_stream(&mut self, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         let records = self.stream.finish();
         self.take_in(records, tell)?;
-        self.take_in_said(u64::MAX, tell)
+        self.take_in_heard(u64::MAX, tell)?;
+        let rest = self.hearing.rest();
+        self.keep_heard(rest, tell)
     }
 
     pub fn enter(&mut self, phase: Phase, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
@@ -199,6 +206,7 @@ impl<'r> Recorder<'r> {
         self.losses.unjoined = counters.orphaned;
         self.losses.strangers = gaps.strangers;
         self.losses.unresolved = gaps.unresolved;
+        (self.losses.flows, self.losses.world) = (gaps.unjoined, gaps.world);
         let layers = self.normaliser.provenance();
         self.losses.unhashed = layers.unhashed();
         match layers.book().map(Book::missed) {
@@ -233,8 +241,8 @@ impl<'r> Recorder<'r> {
 
     fn take_in(&mut self, records: Vec<Record>, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         for record in records {
-            self.take_in_said(record.time, tell)?;
             self.time = self.time.max(record.time);
+            self.take_in_heard(record.time, tell)?;
             let started = self.has_started();
             let Some(event) = self.normaliser.observe(record) else { continue };
             self.first.observe(&event);
@@ -246,9 +254,21 @@ impl<'r> Recorder<'r> {
         Ok(())
     }
 
-    /// Takes in what the world said before `time`.
-    fn take_in_said(&mut self, time: u64, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
-        while let Some(testimony) = self.hearing.next_before(time) {
+    /// The testimony before `time`. Before the image's first program ran there was nobody to be heard.
+    fn take_in_heard(&mut self, time: u64, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        if !self.has_started() {
+            return Ok(());
+        }
+        let due = self.hearing.due(time, &self.normaliser);
+        self.keep_heard(due, tell)
+    }
+
+    fn keep_heard(
+        &mut self,
+        heard: Vec<Testimony>,
+        tell: &mut dyn FnMut(News<'_>),
+    ) -> Result<(), PipelineError> {
+        for testimony in heard {
             for event in self.normaliser.hear(testimony) {
                 self.keep(&event, tell)?;
             }

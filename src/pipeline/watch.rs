@@ -114,7 +114,9 @@ impl<'j, 't> Turning<'j, 't> {
         tell: &'t mut dyn FnMut(News<'_>),
     ) -> Turning<'j, 't> {
         let now = Instant::now();
-        recorder.losses.simulated = outside.is_simulated();
+        if outside.is_simulated() {
+            recorder.listen();
+        }
         Turning {
             meter: sandbox.disk_meter(),
             sandbox,
@@ -319,7 +321,7 @@ impl<'j, 't> Turning<'j, 't> {
         }
         let rest = self.outside.stop();
         self.recorder.hear(rest.testimony);
-        self.recorder.losses.world = rest.fault;
+        self.recorder.losses.deaf = rest.fault;
         if rest.captured.truncated || rest.captured.dropped > 0 {
             self.limits.push("capture".into());
         }

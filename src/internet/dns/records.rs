@@ -4,16 +4,17 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hickory_proto::op::{Query, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, PTR, SOA, SRV, TXT};
+use hickory_proto::rr::rdata::{A, AAAA, MX, NS, PTR, SOA, SRV, TXT};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
 use super::super::address::AddressBook;
 use super::super::world::World;
 use super::Found;
 use super::name;
+use super::scenario;
 
 /// Seconds.
-const TTL: u32 = 300;
+pub(super) const TTL: u32 = 300;
 /// Of a SOA: refresh, retry, expire, minimum.
 const TIMES: (i32, i32, i32, u32) = (7200, 900, 1_209_600, 300);
 
@@ -51,6 +52,12 @@ const PORTS: [(&[u8], u16); 10] = [
 pub(super) fn find(world: &World, book: &mut AddressBook, question: &Query) -> Found {
     let text = name::text(question.name());
     let known = String::from_utf8_lossy(&text);
+    if let Some(said) = world.scenario.name(&known).and_then(|it| scenario::find(world, book, question, it)) {
+        return said;
+    }
+    if world.scenario.is_nxdomain(&known) {
+        return no_such_name(question);
+    }
     if let Some(fixed) = fixed(world, &known) {
         return given(question, fixed);
     }
@@ -63,7 +70,7 @@ pub(super) fn find(world: &World, book: &mut AddressBook, question: &Query) -> F
 }
 
 /// Addresses that a name has by definition: one of each family, or none of it.
-fn fixed(world: &World, name: &str) -> Option<(Option<Ipv4Addr>, Option<Ipv6Addr>)> {
+pub(super) fn fixed(world: &World, name: &str) -> Option<(Option<Ipv4Addr>, Option<Ipv6Addr>)> {
     if name == "localhost" || name.ends_with(".localhost") {
         return Some((Some(Ipv4Addr::LOCALHOST), Some(Ipv6Addr::LOCALHOST)));
     }
@@ -83,7 +90,7 @@ fn given(question: &Query, (v4, v6): (Option<Ipv4Addr>, Option<Ipv6Addr>)) -> Fo
 }
 
 /// The records in answer, or where there are none the zone's SOA (RFC 2308, 2.2).
-fn with(question: &Query, data: Vec<RData>) -> Found {
+pub(super) fn with(question: &Query, data: Vec<RData>) -> Found {
     let record = |data| Record::from_rdata(question.name().clone(), TTL, data);
     let answers: Vec<Record> = data.into_iter().map(record).collect();
     let authority = if answers.is_empty() { vec![start(question.name())] } else { Vec::new() };
@@ -162,10 +169,4 @@ fn zone(name: &Name) -> Name {
 /// A host below a name; the name itself where it is as long as names can be.
 fn below(name: &Name, host: &str) -> Name {
     name.prepend_label(host).unwrap_or_else(|_| name.clone())
-}
-
-/// What a scenario can also give.
-#[allow(dead_code)]
-pub(super) fn alias(target: Name) -> RData {
-    RData::CNAME(CNAME(target))
 }

@@ -186,3 +186,37 @@ fn no_byte_of_a_question_does_harm() {
         }
     }
 }
+
+#[test]
+fn a_scenario_is_heard_before_everything_else() {
+    let text = "names:
+  - { name: c2.example, addresses: [203.0.113.5], txt: [one, two], mx: [b.example, a.example] }
+  - { name: www.example, cname: c2.example }
+  - { name: loop.example, cname: loop.example }
+refuse: { names: ['*.dga.example'] }
+";
+    let scenario = Scenario::parse("s.yaml", text.as_bytes(), &mut |_, _| unreachable!()).unwrap();
+    let world = World { scenario, ..world() };
+    let check = |name: &str, kind: RecordType, code: ResponseCode, expected: &[&str]| {
+        let message = query(name, kind).to_vec().unwrap();
+        let reply = reply(&world, &mut AddressBook::new(), &message, Carrier::Udp);
+        let answer = Message::from_vec(&reply.bytes).unwrap();
+        let data: Vec<String> = answer.answers().iter().map(|record| record.data().to_string()).collect();
+        assert_eq!(
+            (answer.response_code(), data),
+            (code, expected.iter().map(|it| (*it).to_owned()).collect()),
+            "{name}"
+        );
+    };
+    let good = ResponseCode::NoError;
+    check("C2.example.", RecordType::A, good, &["203.0.113.5"]);
+    check("c2.example.", RecordType::AAAA, good, &[]);
+    check("c2.example.", RecordType::TXT, good, &["one", "two"]);
+    check("c2.example.", RecordType::MX, good, &["10 b.example.", "20 a.example."]);
+    check("c2.example.", RecordType::NS, good, &["ns1.c2.example.", "ns2.c2.example."]);
+    check("www.example.", RecordType::A, good, &["c2.example.", "203.0.113.5"]);
+    check("www.example.", RecordType::CNAME, good, &["c2.example."]);
+    check("x.dga.example.", RecordType::A, ResponseCode::NXDomain, &[]);
+    let message = query("loop.example.", RecordType::A).to_vec().unwrap();
+    assert!(!reply(&world, &mut AddressBook::new(), &message, Carrier::Udp).bytes.is_empty());
+}

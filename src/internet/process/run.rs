@@ -128,7 +128,6 @@ fn world(mut memory: File) -> io::Result<World> {
 /// The process itself.
 fn internet(control: BorrowedFd<'_>, testimony: OwnedFd, capture: File) -> Step<()> {
     netlink::every_address().map_err(chain("make the network"))?;
-    netlink::take_everything(PORT).map_err(chain("make the network"))?;
     let ring = capture::open().map_err(step("open the capture"))?;
     let listeners = Listeners::open().map_err(step("listen"))?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
@@ -138,6 +137,8 @@ fn internet(control: BorrowedFd<'_>, testimony: OwnedFd, capture: File) -> Step<
     say(control, &ready).map_err(step("tell that all is ready"))?;
     let memory = file(control, WORLD).map_err(step("hear of the world"))?;
     let world = world(memory).map_err(step("understand the world"))?;
+    let refused = world.scenario.refused_ports();
+    netlink::take_everything(PORT, refused).map_err(chain("make the network"))?;
     confine(world.capture_max)?;
     say(control, &Message::Serving).map_err(step("tell that all is set"))?;
     let serving = Serving { control, testimony, capture, ring, listeners, authority };

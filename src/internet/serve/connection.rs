@@ -18,7 +18,7 @@ use super::super::testimony::{BODY_MAX, Carrier, Flow, Handshake, Said, Stream, 
 use super::super::tls::hello::{self, ClientHello, Reading};
 use super::super::tls::{outcome, told};
 use super::dialogue::{self, Turned};
-use super::pipe::{Ahead, Ear, Heard, Meter, Pipe, Pulse};
+use super::pipe::{Ahead, Ear, Heard, Meter, Pipe, Pulse, Wire};
 use super::recognise::{First, Guess, first};
 use super::{Servers, breathe, http, socks};
 use crate::bait::Sighting;
@@ -36,8 +36,7 @@ const DNS_PORTS: [u16; 2] = [53, 853];
 
 /// Takes connections for ever.
 pub async fn accept(servers: Rc<Servers>, listener: std::net::TcpListener) {
-    let listener = listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
-    let listener = listener.expect("a listening socket of our own");
+    let listener = TcpListener::from_std(listener).expect("a listening socket of our own");
     loop {
         match listener.accept().await {
             Ok((socket, client)) => take(&servers, socket, client).await,
@@ -50,19 +49,50 @@ pub async fn accept(servers: Rc<Servers>, listener: std::net::TcpListener) {
     }
 }
 
+/// Takes those that wait, and no more.
+pub async fn drain(servers: &Rc<Servers>, listener: &std::net::TcpListener) {
+    while let Ok((socket, client)) = listener.accept() {
+        let socket = socket.set_nonblocking(true).and_then(|()| TcpStream::from_std(socket));
+        if let Ok(socket) = socket {
+            take(servers, socket, client).await;
+        }
+    }
+}
+
 async fn take(servers: &Rc<Servers>, socket: TcpStream, client: SocketAddr) {
     let Ok(server) = socket.local_addr() else { return };
     let flow = Flow { transport: Transport::Tcp, client: plain(client), server: plain(server) };
+    if servers.world.scenario.refuses(flow.server.port()) {
+        return refuse(servers, flow, socket).await;
+    }
     let pulse = Pulse::new();
     let place = servers.room.enter(Rc::clone(&pulse)).await;
     let _ = socket.set_nodelay(true);
-    let connection = Connection::new(Rc::clone(servers), flow, Rc::clone(&pulse));
+    let servers = Rc::clone(servers);
     spawn_local(async move {
-        // An error is the client's way of ending it.
-        let _ = connection.converse(Box::new(Meter { inner: socket, pulse })).await;
-        connection.end().await;
+        whole(&servers, flow, Meter { inner: socket, pulse }).await;
         drop(place);
     });
+}
+
+/// Nobody listens here, as far as one who was let in by the packet filter can say so: with a reset.
+async fn refuse(servers: &Servers, flow: Flow, socket: TcpStream) {
+    let _ = socket.set_zero_linger();
+    drop(socket);
+    let (service, first) = ("refused".to_owned(), Vec::new());
+    servers.say(flow, Said::Stream(Stream { service, first, sent: 0, received: 0, datagrams: 0 })).await;
+}
+
+/// Serves a stream of any kind to its end.
+pub async fn serve(servers: &Rc<Servers>, flow: Flow, stream: impl Wire + 'static) {
+    whole(servers, flow, Meter { inner: stream, pulse: Pulse::new() }).await;
+}
+
+async fn whole(servers: &Rc<Servers>, flow: Flow, meter: Meter<impl Wire + 'static>) {
+    let connection = Connection::new(Rc::clone(servers), flow, Rc::clone(&meter.pulse));
+    // An error is the client's way of ending it.
+    let _ = connection.converse(Box::new(meter)).await;
+    connection.end().await;
 }
 
 /// An IPv4 address in IPv6 clothes is an IPv4 address.
@@ -174,6 +204,9 @@ impl Connection {
     ) -> io::Result<Option<Layer>> {
         let mut ear = self.ear(bytes, layer.pipe).await;
         ear.write_all(&greeting).await?;
+        if dialogue.ends_with_greeting() {
+            ear.shutdown().await?;
+        }
         loop {
             let inner: Pipe = match dialogue::drive(self, ear, &mut *dialogue).await? {
                 Turned::End => return Ok(None),

@@ -29,8 +29,16 @@ pub struct Pulse {
     /// Bytes from the sandbox, and to it.
     pub sent: Cell<u64>,
     pub received: Cell<u64>,
-    ended: Cell<bool>,
+    ending: Cell<Ending>,
     waiting: RefCell<[Option<Waker>; 2]>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Ending {
+    #[default]
+    No,
+    Softly,
+    Now,
 }
 
 impl Pulse {
@@ -41,7 +49,7 @@ impl Pulse {
             last: Cell::new(now),
             sent: Cell::default(),
             received: Cell::default(),
-            ended: Cell::default(),
+            ending: Cell::default(),
             waiting: RefCell::default(),
         })
     }
@@ -52,19 +60,37 @@ impl Pulse {
     }
 
     pub fn is_ended(&self) -> bool {
-        self.ended.get()
+        self.ending.get() != Ending::No
     }
 
     /// Makes every read and write fail from now on.
     pub fn end(&self) {
-        self.ended.set(true);
+        self.end_as(Ending::Now);
+    }
+
+    /// Makes every read and write fail that would have to wait: what has come already is still read.
+    pub fn end_softly(&self) {
+        self.end_as(Ending::Softly);
+    }
+
+    fn end_as(&self, ending: Ending) {
+        self.ending.set(ending);
         for waker in self.waiting.take().into_iter().flatten() {
             waker.wake();
         }
     }
 
     fn check(&self) -> io::Result<()> {
-        if self.ended.get() { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+        if self.ending.get() == Ending::Now { Err(io::ErrorKind::ConnectionAborted.into()) } else { Ok(()) }
+    }
+
+    /// What becomes of one who would have to wait.
+    fn wait<T>(&self, direction: usize, waker: &Waker) -> Poll<io::Result<T>> {
+        if self.is_ended() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        self.waiting.borrow_mut()[direction] = Some(waker.clone());
+        Poll::Pending
     }
 
     fn went(&self, counter: &Cell<u64>, bytes: usize) {
@@ -72,10 +98,6 @@ impl Pulse {
         if bytes > 0 {
             self.last.set(Instant::now());
         }
-    }
-
-    fn wait(&self, direction: usize, waker: &Waker) {
-        self.waiting.borrow_mut()[direction] = Some(waker.clone());
     }
 }
 
@@ -90,12 +112,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Meter<S> {
         let this = self.get_mut();
         this.pulse.check()?;
         let before = buf.filled().len();
-        let polled = Pin::new(&mut this.inner).poll_read(cx, buf);
-        match polled {
+        match Pin::new(&mut this.inner).poll_read(cx, buf) {
             Poll::Pending => this.pulse.wait(0, cx.waker()),
-            Poll::Ready(_) => this.pulse.went(&this.pulse.sent, buf.filled().len() - before),
+            ready => {
+                this.pulse.went(&this.pulse.sent, buf.filled().len() - before);
+                ready
+            }
         }
-        polled
     }
 }
 
@@ -103,13 +126,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Meter<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.pulse.check()?;
-        let polled = Pin::new(&mut this.inner).poll_write(cx, bytes);
-        match &polled {
+        match Pin::new(&mut this.inner).poll_write(cx, bytes) {
             Poll::Pending => this.pulse.wait(1, cx.waker()),
-            Poll::Ready(Ok(written)) => this.pulse.went(&this.pulse.received, *written),
-            Poll::Ready(Err(_)) => {}
+            ready => {
+                if let Poll::Ready(Ok(written)) = ready {
+                    this.pulse.went(&this.pulse.received, written);
+                }
+                ready
+            }
         }
-        polled
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -130,27 +155,37 @@ pub struct Heard {
     lease: Lease,
     scan: Scan<'static>,
     sightings: Vec<Sighting>,
-    /// Another layer inside is listened to instead.
-    deaf: bool,
+    /// Bytes that are still looked through.
+    attention: u64,
 }
+
+/// How much of a stream is looked through as it stands where its content is looked through as well, once
+/// it has been read: the rest is only what no reader of the protocol takes for content.
+const GLANCE: u64 = 256 << 10;
 
 impl Heard {
     pub fn new(scanner: &'static Scanner, lease: Lease) -> Heard {
-        Heard { first: Vec::new(), lease, scan: scanner.scan(), sightings: Vec::new(), deaf: false }
+        Heard { first: Vec::new(), lease, scan: scanner.scan(), sightings: Vec::new(), attention: u64::MAX }
     }
 
     pub fn hear(&mut self, bytes: &[u8]) {
-        if self.deaf {
-            return;
-        }
         let room = self.lease.bytes().saturating_sub(self.first.len());
         self.first.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        self.sightings.extend(self.scan.feed(bytes));
+        let seen = self.attention.min(bytes.len() as u64);
+        self.attention -= seen;
+        self.sightings.extend(self.scan.feed(&bytes[..seen as usize]));
     }
 
+    /// Others look through the content from now on.
+    pub fn glance(&mut self) {
+        self.attention = GLANCE;
+    }
+
+    /// Another layer inside is listened to instead.
     pub fn stop(&mut self) {
-        self.deaf = true;
+        self.attention = 0;
         self.first = Vec::new();
+        self.lease.give_back();
     }
 
     pub fn take_sightings(&mut self) -> Vec<Sighting> {

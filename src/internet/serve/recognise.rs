@@ -78,7 +78,9 @@ pub async fn first(
         match read {
             Ok(Ok(0)) => return Ok(First { guess: settled(&bytes), bytes, ended: true }),
             Ok(Ok(length)) => bytes.extend_from_slice(&piece[..length]),
-            Ok(Err(error)) => return Err(error),
+            Ok(Err(error)) if bytes.is_empty() => return Err(error),
+            // What it has said before it broke off counts.
+            Ok(Err(_)) => return Ok(First { guess: settled(&bytes), bytes, ended: true }),
             Err(_) => return Ok(First { guess: settled(&bytes), bytes, ended: false }),
         }
     }

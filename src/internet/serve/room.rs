@@ -25,8 +25,9 @@ const IDLE_MAX: Duration = Duration::from_secs(15 * 60);
 const AGE_MAX: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// What is taken.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Room {
+    open_max: usize,
     open: RefCell<HashMap<u64, Rc<Pulse>>>,
     next: Cell<u64>,
     left: Notify,
@@ -35,12 +36,23 @@ pub struct Room {
 
 impl Room {
     pub fn new() -> Rc<Room> {
-        Rc::default()
+        Room::of(OPEN_MAX)
+    }
+
+    /// For so many connections.
+    pub fn of(open_max: usize) -> Rc<Room> {
+        Rc::new(Room {
+            open_max,
+            open: RefCell::default(),
+            next: Cell::default(),
+            left: Notify::new(),
+            bytes: Cell::default(),
+        })
     }
 
     /// A place for a connection, made free where there is none.
     pub async fn enter(self: &Rc<Room>, pulse: Rc<Pulse>) -> Place {
-        while self.open.borrow().len() >= OPEN_MAX {
+        while self.open.borrow().len() >= self.open_max {
             self.end_idlest();
             // The one that was ended leaves as soon as it has told what it did.
             let _ = timeout(Duration::from_millis(100), self.left.notified()).await;
@@ -71,9 +83,10 @@ impl Room {
         overdue.iter().for_each(|pulse| pulse.end());
     }
 
+    /// Ends all, once they have read what has come already.
     pub fn end_all(&self) {
         let all: Vec<Rc<Pulse>> = self.open.borrow().values().cloned().collect();
-        all.iter().for_each(|pulse| pulse.end());
+        all.iter().for_each(|pulse| pulse.end_softly());
     }
 
     /// Waits until no connection is left.
@@ -125,11 +138,15 @@ impl Lease {
     pub fn bytes(&self) -> usize {
         self.bytes
     }
+
+    pub fn give_back(&mut self) {
+        self.room.bytes.set(self.room.bytes.get() - std::mem::take(&mut self.bytes));
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.room.bytes.set(self.room.bytes.get() - self.bytes);
+        self.give_back();
     }
 }
 

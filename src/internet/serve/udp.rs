@@ -53,6 +53,16 @@ impl Datagrams {
         Datagrams::default()
     }
 
+    /// Where all places are taken: what is still to be told of the flows, which are forgotten.
+    fn make_room(&mut self, flow: Flow) -> Vec<(Flow, Stream)> {
+        if self.flows.len() < FLOWS_MAX || self.flows.contains_key(&flow) {
+            return Vec::new();
+        }
+        let told = self.changed();
+        self.flows.clear();
+        told
+    }
+
     /// Takes in a datagram; gives the secrets in it.
     fn hear(&mut self, servers: &Servers, flow: Flow, bytes: &[u8], service: &'static str) -> Vec<Sighting> {
         let sent = self.flows.entry(flow).or_insert_with(|| Sent::new(servers, service));
@@ -112,29 +122,50 @@ impl Sent {
 }
 
 /// Takes datagrams for ever.
-pub async fn receive(servers: Rc<Servers>, datagrams: Rc<RefCell<Datagrams>>, listener: UdpListener) {
+pub async fn receive(servers: Rc<Servers>, datagrams: Rc<RefCell<Datagrams>>, listener: Rc<UdpListener>) {
     let ready = readiness(&listener).expect("a socket of our own");
-    let mut buffer = vec![0; DATAGRAM_MAX];
     let mut dropped = 0;
+    let mut buffer = vec![0; DATAGRAM_MAX];
     while ready.readable().await.is_ok() {
         match ready.try_io(Interest::READABLE, || listener.recv(&mut buffer)) {
             Ok((length, client, server)) => {
-                let answer = hear(&servers, &datagrams, client, server, &buffer[..length]).await;
-                if let Some(answer) = answer {
-                    send(&listener, server, client, &answer);
-                }
+                answer(&servers, &datagrams, &listener, (client, server), &buffer[..length]).await;
             }
             Err(error) if [io::ErrorKind::WouldBlock, io::ErrorKind::InvalidData].contains(&error.kind()) => {
             }
             Err(_) => breathe().await,
         }
-        let now = listener.dropped();
-        if now > dropped {
-            let said = Said::Lost { what: Loss::Datagrams, count: now - dropped };
-            servers.tell.say(None, said).await;
-            dropped = now;
-        }
+        dropped = tell_dropped(&servers, &listener, dropped).await;
     }
+}
+
+/// Takes those that wait, and no more.
+pub async fn drain(servers: &Servers, datagrams: &RefCell<Datagrams>, listener: &UdpListener) {
+    let mut buffer = vec![0; DATAGRAM_MAX];
+    while let Ok((length, client, server)) = listener.recv(&mut buffer) {
+        answer(servers, datagrams, listener, (client, server), &buffer[..length]).await;
+    }
+}
+
+async fn answer(
+    servers: &Servers,
+    datagrams: &RefCell<Datagrams>,
+    listener: &UdpListener,
+    (client, server): (SocketAddr, SocketAddr),
+    bytes: &[u8],
+) {
+    if let Some(answer) = hear(servers, datagrams, client, server, bytes).await {
+        // A datagram that finds no room on its way is lost, as on any network.
+        let _ = listener.send_from(server, client, &answer);
+    }
+}
+
+async fn tell_dropped(servers: &Servers, listener: &UdpListener, before: u64) -> u64 {
+    let now = listener.dropped();
+    if now > before {
+        servers.tell.say(None, Said::Lost { what: Loss::Datagrams, count: now - before }).await;
+    }
+    now
 }
 
 /// Another descriptor of the same socket, that tells when there is something to receive.
@@ -142,11 +173,6 @@ fn readiness(listener: &UdpListener) -> io::Result<tokio::net::UdpSocket> {
     let socket = std::net::UdpSocket::from(listener.as_fd().try_clone_to_owned()?);
     socket.set_nonblocking(true)?;
     tokio::net::UdpSocket::from_std(socket)
-}
-
-/// A datagram that finds no room on its way is lost, as on any network.
-fn send(listener: &UdpListener, server: SocketAddr, client: SocketAddr, bytes: &[u8]) {
-    let _ = listener.send_from(server, client, bytes);
 }
 
 /// Takes in one datagram; gives the answer.
@@ -172,15 +198,9 @@ pub async fn hear(
         NTP_PORT if !answer.is_empty() => "ntp",
         _ => "raw",
     };
-    let mut borrowed = datagrams.borrow_mut();
-    let full = borrowed.flows.len() >= FLOWS_MAX && !borrowed.flows.contains_key(&flow);
-    let told = if full { borrowed.changed() } else { Vec::new() };
-    if full {
-        borrowed.flows.clear();
-    }
-    let sightings = borrowed.hear(servers, flow, bytes, service);
-    borrowed.answered(flow, answer.len());
-    drop(borrowed);
+    let told = datagrams.borrow_mut().make_room(flow);
+    let sightings = datagrams.borrow_mut().hear(servers, flow, bytes, service);
+    datagrams.borrow_mut().answered(flow, answer.len());
     for (flow, stream) in told {
         servers.say(flow, Said::Stream(stream)).await;
     }
