@@ -10,8 +10,9 @@ use super::ending::Ending;
 use super::failure::{Failure, Kind};
 use super::load::{self, Loaded};
 use super::progress::Progress;
-use super::{outdir, show, verdict};
+use super::{outdir, scenario, show, verdict};
 use crate::image::{Digest, Reference};
+use crate::internet::world::Scenario;
 use crate::pipeline::rundir::RunDir;
 use crate::pipeline::{Detonated, Job, Network, News, Timing, capture, detonate};
 use crate::report::completion::Attempt;
@@ -39,14 +40,18 @@ pub fn run(args: Analyze, state: &Path) -> Result<u8, Failure> {
 /// All that can be wrong with the command itself, before anything is made.
 struct Prepared {
     loaded: Loaded,
+    network: Network,
     reference: Reference,
     expected: Option<Digest>,
     quarantined: Option<String>,
 }
 
 fn prepare(args: &Analyze, state: &Path, ending: &Ending) -> Result<(Prepared, RunDir), Failure> {
+    let mut loaded = load::load(&args.judging)?;
+    let network = network(args, &mut loaded)?;
     let prepared = Prepared {
-        loaded: load::load(&args.judging)?,
+        loaded,
+        network,
         reference: Reference::parse(&args.image)?,
         expected: expected(args)?,
         quarantined: ending.subject()?,
@@ -70,7 +75,7 @@ fn analyze(
     out: &RunDir,
     ending: &mut Ending,
 ) -> Result<Done, Failure> {
-    let Prepared { loaded, reference, expected, quarantined } = prepared;
+    let Prepared { loaded, network, reference, expected, quarantined } = prepared;
     let job = Job {
         reference,
         expected,
@@ -79,7 +84,7 @@ fn analyze(
         duration: args.duration,
         probes: probes(args),
         log_bound: args.event_log,
-        network: network(args),
+        network,
         cache_bound: args.cache_size,
         captures: capture::Bounds { bytes: args.captured, files: args.captured_files },
         out,
@@ -202,11 +207,24 @@ fn options(args: &Analyze) -> Options {
     }
 }
 
-fn network(args: &Analyze) -> Network {
-    match args.network {
-        args::Network::Simulated => Network::Simulated { capture_max: args.capture_size },
+/// What the image can reach. A scenario is one more thing that the run was given.
+fn network(args: &Analyze, loaded: &mut Loaded) -> Result<Network, Failure> {
+    let scenario = match (&args.scenario, args.network) {
+        (None, _) => Scenario::default(),
+        (Some(file), args::Network::Simulated) => {
+            let (scenario, named) = scenario::load(file)?;
+            loaded.inputs.world = Some(named);
+            scenario
+        }
+        (Some(_), args::Network::None) => {
+            let failure = Failure::new(Kind::Usage, "cannot use a scenario without a network");
+            return Err(failure.hint("leave out --network none, or --scenario"));
+        }
+    };
+    Ok(match args.network {
+        args::Network::Simulated => Network::Simulated { capture_max: args.capture_size, scenario },
         args::Network::None => Network::None,
-    }
+    })
 }
 
 fn probes(args: &Analyze) -> trace::Options {
