@@ -15,3 +15,5 @@ mod isolation;
 #[allow(dead_code)] // live_analyze uses all of it
 mod place;
 mod tools;
+mod scenario;
+mod services;
