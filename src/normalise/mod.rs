@@ -16,6 +16,7 @@ mod lineage;
 mod net;
 mod origin;
 mod resolve;
+mod supplied;
 mod syscall;
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,20 @@ pub trait Provenance {
     fn entry_at(&mut self, path: &[u8]) -> ImageEntry;
     /// The sha256 of the content that began to run, where it is known.
     fn digest_of(&mut self, file: &File, start: Start) -> Option<[u8; 32]>;
+    /// The files that the sandbox planted before the start. Asked once.
+    fn supplied(&self) -> Vec<Supplied> {
+        Vec::new()
+    }
+}
+
+/// A file that stood there before the image's first program ran, and is not the image's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Supplied {
+    pub path: Vec<u8>,
+    /// Its number on the sandbox's root file system.
+    pub inode: u64,
+    /// The bait in it.
+    pub bait: Option<Bytes>,
 }
 
 /// The moment at which a program began to run.
@@ -104,10 +119,11 @@ impl<P: Provenance> Normaliser<P> {
     /// `id_base`: the host's id for the container's root. `init_pid`: the sandbox's own first process, by
     /// its pid on the host.
     pub fn new(provenance: P, id_base: u32, init_pid: u32) -> Normaliser<P> {
+        let origins = Origins::new(provenance.supplied());
         Normaliser {
             provenance,
             lineage: Lineage::new(id_base, init_pid),
-            origins: Origins::default(),
+            origins,
             names: Names::new(),
             flows: Flows::new(),
             world_losses: WorldLosses::default(),
@@ -427,16 +443,20 @@ impl<P: Provenance> Normaliser<P> {
 
     fn link(&mut self, from: &PathArgument, to: &PathArgument, flags: u32, pid: u32, result: i64) -> FileAct {
         let last = if flags & AT_SYMLINK_FOLLOW == 0 { Last::Keep } else { Last::Follow };
-        let (from, to) = (self.argument(from, last, pid), self.argument(to, Last::Keep, pid));
+        let (from, mut to) = (self.argument(from, last, pid), self.argument(to, Last::Keep, pid));
         if result == 0 {
             self.origins.linked(&from.path, &to.path);
             self.names.linked(&from.path, &to.path, &mut self.provenance);
+            to.bait.clone_from(&from.bait);
         }
         FileAct::Link { from, to }
     }
 
     fn open(&mut self, file: &KernelFile, flags: u32, created: bool) -> FileAct {
         let permissions = if created { file.mode & 0o7777 } else { 0 };
+        if created {
+            self.origins.created(file);
+        }
         let mode = OpenMode { permissions, ..open_mode(flags, created) };
         if (mode.write || mode.created) && origin::kind(file.mode) == FileKind::Regular {
             self.origins.wrote(file);
@@ -452,6 +472,7 @@ impl<P: Provenance> Normaliser<P> {
             inode: Some(origin::inode(file)),
             kind: origin::kind(file.mode),
             origin,
+            bait: self.origins.bait_of_file(file),
         }
     }
 
@@ -465,7 +486,8 @@ impl<P: Provenance> Normaliser<P> {
     fn named_file(&mut self, path: &[u8]) -> File {
         let origin = self.origins.of_path(path, &mut self.provenance);
         let kind = if origin == Origin::Written { FileKind::Regular } else { FileKind::Unknown };
-        File { path: Bytes::from(path), verified: false, inode: self.origins.inode_of(path), kind, origin }
+        let (inode, bait) = (self.origins.inode_of(path), self.origins.bait_of_path(path));
+        File { path: Bytes::from(path), verified: false, inode, kind, origin, bait }
     }
 
     fn net(&self, action: NetAction, socket: &KernelSocket, local: &[u8], remote: &[u8]) -> Act {
