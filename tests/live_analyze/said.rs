@@ -31,7 +31,7 @@ fn what_is_said_outside_is_told_with_its_name_and_its_program_and_replays_alike(
     let flows = network["flows"].as_array().unwrap();
     let raw = flows.iter().find(|flow| flow["port"] == 4444).unwrap();
     assert_eq!((&raw["name"], &raw["exe"]), (&"three.example".into(), &"/bin/busybox".into()));
-    assert_eq!((&raw["first"], &raw["sent"]), (&"hello\\n".into(), &6.into()));
+    assert_eq!((&raw["first"], &raw["sent"]), (&"hello\n".into(), &6.into()));
     for name in ["one.example", "two.example", "three.example", "four.example"] {
         let question = entry(&network["dns"], "name", name);
         assert_eq!((&question["count"], &question["code"]), (&1.into(), &0.into()), "{question:#}");
