@@ -10,12 +10,13 @@ use super::ending::Ending;
 use super::failure::{Failure, Kind};
 use super::load::{self, Loaded};
 use super::progress::Progress;
-use super::{outdir, show, verdict};
+use super::{outdir, profile, show, verdict};
+use crate::bait::Profile;
 use crate::image::{Digest, Reference};
 use crate::pipeline::rundir::RunDir;
 use crate::pipeline::{Detonated, Job, Network, News, Timing, capture, detonate};
 use crate::report::completion::Attempt;
-use crate::report::document::{Report, Request};
+use crate::report::document::{Inputs, Report, Request};
 use crate::report::escape;
 use crate::sandbox::{Options, Sleeps, StateDir};
 use crate::trace;
@@ -39,6 +40,7 @@ pub fn run(args: Analyze, state: &Path) -> Result<u8, Failure> {
 /// All that can be wrong with the command itself, before anything is made.
 struct Prepared {
     loaded: Loaded,
+    profile: Profile,
     reference: Reference,
     expected: Option<Digest>,
     quarantined: Option<String>,
@@ -47,6 +49,7 @@ struct Prepared {
 fn prepare(args: &Analyze, state: &Path, ending: &Ending) -> Result<(Prepared, RunDir), Failure> {
     let prepared = Prepared {
         loaded: load::load(&args.judging)?,
+        profile: profile::load(&args.profile)?,
         reference: Reference::parse(&args.image)?,
         expected: expected(args)?,
         quarantined: ending.subject()?,
@@ -70,7 +73,8 @@ fn analyze(
     out: &RunDir,
     ending: &mut Ending,
 ) -> Result<Done, Failure> {
-    let Prepared { loaded, reference, expected, quarantined } = prepared;
+    let Prepared { loaded, profile, reference, expected, quarantined } = prepared;
+    let inputs = Inputs { profile: profile.name.clone(), ..loaded.inputs.clone() };
     let job = Job {
         reference,
         expected,
@@ -80,12 +84,13 @@ fn analyze(
         probes: probes(args),
         log_bound: args.event_log,
         network: network(args),
+        profile,
         cache_bound: args.cache_size,
         captures: capture::Bounds { bytes: args.captured, files: args.captured_files },
         out,
         state: state.to_owned(),
         rules: &loaded.rules,
-        inputs: loaded.inputs.clone(),
+        inputs,
         request: ending.attempt.request.clone(),
         id: ending.attempt.id.clone(),
         created: Timestamp::now().to_string(),
