@@ -7,7 +7,7 @@
 
 mod name;
 mod records;
-mod scripted;
+mod scenario;
 #[cfg(test)]
 mod tests;
 
@@ -37,6 +37,8 @@ pub struct Reply {
     /// Empty: nothing to send.
     pub bytes: Vec<u8>,
     pub said: Dns,
+    /// The name in the letters that it was asked with; empty where there is none.
+    pub spelt: Vec<u8>,
 }
 
 /// What the records of an answer come to.
@@ -60,7 +62,11 @@ pub fn reply(world: &World, book: &mut AddressBook, message: &[u8], carrier: Car
             answer(world, book, &query, carrier).unwrap_or_else(|| malformed(message, carrier))
         }
         // An answer that nobody asked for is answered by nobody.
-        Ok(_) => Reply { bytes: Vec::new(), said: said(None, ResponseCode::FormErr, &[], carrier) },
+        Ok(_) => Reply {
+            bytes: Vec::new(),
+            said: said(None, ResponseCode::FormErr, &[], carrier),
+            spelt: Vec::new(),
+        },
         Err(_) => malformed(message, carrier),
     }
 }
@@ -75,7 +81,7 @@ fn answer(world: &World, book: &mut AddressBook, query: &Message, carrier: Carri
     let code = found.code.unwrap_or(ResponseCode::NoError);
     let said = said(question, code, &found.answers, carrier);
     let bytes = write(query, found, code, carrier)?;
-    Some(Reply { bytes, said })
+    Some(Reply { bytes, said, spelt: spelt(question) })
 }
 
 /// The code with which a resolver turns a well-formed message away.
@@ -97,6 +103,10 @@ fn said(question: Option<&Query>, code: ResponseCode, answers: &[Record], carrie
     let question = question.map(|it| Question { name: text(it.name()), kind: it.query_type().into() });
     let addresses = answers.iter().filter_map(address).collect();
     Dns { carrier, question, code: code.into(), addresses }
+}
+
+fn spelt(question: Option<&Query>) -> Vec<u8> {
+    question.map(|it| name::spelt(it.name())).unwrap_or_default()
 }
 
 fn address(record: &Record) -> Option<IpAddr> {
@@ -151,5 +161,5 @@ fn malformed(message: &[u8], carrier: Carrier) -> Reply {
     let bytes =
         header.and_then(|it| Message::error_msg(it.id(), it.op_code(), ResponseCode::FormErr).to_vec().ok());
     let said = said(question.as_ref(), ResponseCode::FormErr, &[], carrier);
-    Reply { bytes: bytes.unwrap_or_default(), said }
+    Reply { bytes: bytes.unwrap_or_default(), said, spelt: spelt(question.as_ref()) }
 }

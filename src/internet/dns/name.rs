@@ -4,6 +4,11 @@ use hickory_proto::rr::Name;
 
 /// In lower case, labels separated by dots; a dot or backslash inside a label has a backslash before it.
 pub fn text(name: &Name) -> Vec<u8> {
+    spelt(name).to_ascii_lowercase()
+}
+
+/// The same in the letters that the name was written with.
+pub fn spelt(name: &Name) -> Vec<u8> {
     let mut text = Vec::new();
     for (number, label) in name.iter().enumerate() {
         if number > 0 {
@@ -13,7 +18,7 @@ pub fn text(name: &Name) -> Vec<u8> {
             if matches!(byte, b'.' | b'\\') {
                 text.push(b'\\');
             }
-            text.push(byte.to_ascii_lowercase());
+            text.push(*byte);
         }
     }
     text

@@ -10,10 +10,11 @@ use hickory_proto::rr::{Name, RData, Record, RecordType};
 use super::super::address::AddressBook;
 use super::super::world::World;
 use super::Found;
-use super::{name, scripted};
+use super::name;
+use super::scenario;
 
 /// Seconds.
-const TTL: u32 = 300;
+pub(super) const TTL: u32 = 300;
 /// Of a SOA: refresh, retry, expire, minimum.
 const TIMES: (i32, i32, i32, u32) = (7200, 900, 1_209_600, 300);
 
@@ -51,11 +52,11 @@ const PORTS: [(&[u8], u16); 10] = [
 pub(super) fn find(world: &World, book: &mut AddressBook, question: &Query) -> Found {
     let text = name::text(question.name());
     let known = String::from_utf8_lossy(&text);
+    if let Some(said) = world.scenario.name(&known).and_then(|it| scenario::find(world, book, question, it)) {
+        return said;
+    }
     if world.scenario.is_nxdomain(&known) {
         return no_such_name(question);
-    }
-    if let Some(data) = scenario(world, book, question.name(), question.query_type()) {
-        return data;
     }
     if let Some(fixed) = fixed(world, &known) {
         return given(question, fixed);
@@ -68,29 +69,8 @@ pub(super) fn find(world: &World, book: &mut AddressBook, question: &Query) -> F
     }
 }
 
-/// What the scenario says, where it says something: records, or another name and what that one has.
-fn scenario(world: &World, book: &mut AddressBook, name: &Name, kind: RecordType) -> Option<Found> {
-    let text = name::text(name);
-    let entry = world.scenario.name(&String::from_utf8_lossy(&text))?;
-    let Some(target) = scripted::alias(entry) else {
-        return scripted::records(entry, kind).map(|data| with(&Query::query(name.clone(), kind), data));
-    };
-    let alias = with(&Query::query(name.clone(), kind), vec![scripted::cname(target.clone())]);
-    if kind == RecordType::CNAME {
-        return Some(alias);
-    }
-    // One step: a resolver follows it, and so do we, but never in a circle.
-    let text = name::text(&target);
-    let said = world.scenario.name(&String::from_utf8_lossy(&text));
-    let data = said.and_then(|entry| scripted::records(entry, kind));
-    let data = data.unwrap_or_else(|| ordinary(book, &target, &text, kind));
-    let mut found = with(&Query::query(target, kind), data);
-    found.answers.splice(0..0, alias.answers);
-    Some(found)
-}
-
 /// Addresses that a name has by definition: one of each family, or none of it.
-fn fixed(world: &World, name: &str) -> Option<(Option<Ipv4Addr>, Option<Ipv6Addr>)> {
+pub(super) fn fixed(world: &World, name: &str) -> Option<(Option<Ipv4Addr>, Option<Ipv6Addr>)> {
     if name == "localhost" || name.ends_with(".localhost") {
         return Some((Some(Ipv4Addr::LOCALHOST), Some(Ipv6Addr::LOCALHOST)));
     }
@@ -110,7 +90,7 @@ fn given(question: &Query, (v4, v6): (Option<Ipv4Addr>, Option<Ipv6Addr>)) -> Fo
 }
 
 /// The records in answer, or where there are none the zone's SOA (RFC 2308, 2.2).
-fn with(question: &Query, data: Vec<RData>) -> Found {
+pub(super) fn with(question: &Query, data: Vec<RData>) -> Found {
     let record = |data| Record::from_rdata(question.name().clone(), TTL, data);
     let answers: Vec<Record> = data.into_iter().map(record).collect();
     let authority = if answers.is_empty() { vec![start(question.name())] } else { Vec::new() };

@@ -98,12 +98,15 @@ impl Asked {
             self.carried.extend(scan.feed(text.as_bytes()));
             self.carried.extend(scan.feed(b"\n"));
         }
+        let mut credentials = connection.servers.scanner.scan();
         for (name, value) in headers {
-            let found = self.header(session, name, value);
-            match CREDENTIALS.contains(&name.as_str()) {
-                true => self.shown.extend(found),
-                false => self.carried.extend(found),
-            }
+            self.header(name, value);
+            let (scan, found) = match CREDENTIALS.contains(&name.as_str()) {
+                true => (&mut credentials, &mut self.shown),
+                false => (&mut scan, &mut self.carried),
+            };
+            found.extend(scan.feed(value.as_bytes()));
+            found.extend(scan.feed(b"\n"));
         }
         let expected = body.size_hint().upper().unwrap_or(BODY_MAX as u64).min(BODY_MAX as u64);
         let lease = connection.servers.room.lease(expected as usize);
@@ -113,6 +116,9 @@ impl Asked {
                 Some(Err(_)) => break false,
                 Some(Ok(frame)) => {
                     let data = frame.data_ref().map(|it| &it[..]).unwrap_or_default();
+                    for value in frame.trailers_ref().into_iter().flat_map(HeaderMap::values) {
+                        self.carried.extend(scan.feed(value.as_bytes()));
+                    }
                     let room = lease.bytes().saturating_sub(self.body.len());
                     self.body.extend_from_slice(&data[..data.len().min(room)]);
                     self.body_size += data.len() as u64;
@@ -123,19 +129,14 @@ impl Asked {
         lease
     }
 
-    fn header(&mut self, session: &Session, name: &HeaderName, value: &HeaderValue) -> Vec<Sighting> {
-        let value = value.as_bytes();
-        match self.headers.len() < HEADERS_MAX {
-            true => {
-                let kept = value[..value.len().min(TEXT_MAX)].to_vec();
-                self.headers.push((name.as_str().as_bytes().to_vec(), kept));
-            }
-            false => self.headers_omitted += 1,
+    fn header(&mut self, name: &HeaderName, value: &HeaderValue) {
+        if self.headers.len() >= HEADERS_MAX {
+            self.headers_omitted += 1;
+            return;
         }
-        let mut scan = session.connection.servers.scanner.scan();
-        let mut found = scan.feed(value);
-        found.extend(scan.feed(b"\n"));
-        found
+        let value = value.as_bytes();
+        let kept = value[..value.len().min(TEXT_MAX)].to_vec();
+        self.headers.push((name.as_str().as_bytes().to_vec(), kept));
     }
 }
 

@@ -43,6 +43,7 @@ pub struct Session {
 
 /// HTTP/1: request after request, until one of them opens a tunnel.
 pub async fn one(connection: &Rc<Connection>, ear: Ear) -> Inside {
+    ear.heard.borrow_mut().glance();
     let session = session(connection, "1");
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).half_close(true);
@@ -67,6 +68,7 @@ pub async fn one(connection: &Rc<Connection>, ear: Ear) -> Inside {
 
 /// HTTP/2, to its end.
 pub async fn two(connection: &Rc<Connection>, ear: Ear) {
+    ear.heard.borrow_mut().glance();
     let session = session(connection, "2");
     let mut builder = http2::Builder::new(Here);
     builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);

@@ -12,7 +12,6 @@ mod dialogue;
 mod doh;
 mod exchange;
 mod http;
-mod names;
 pub mod pipe;
 pub mod recognise;
 pub mod room;
@@ -39,7 +38,6 @@ use super::testimony::{Bait, Carrier, Flow, Said};
 use super::tls::{Terms, authority::Authority};
 use super::world::World;
 use crate::bait::{Scanner, Sighting};
-use names::Names;
 use room::Room;
 use udp::Datagrams;
 
@@ -55,7 +53,6 @@ pub(crate) struct Servers {
     pub scanner: &'static Scanner,
     pub room: Rc<Room>,
     book: RefCell<AddressBook>,
-    names: RefCell<Names>,
     tell: Tell,
     born: Instant,
 }
@@ -115,7 +112,6 @@ impl Servers {
             scanner,
             room,
             book: RefCell::default(),
-            names: RefCell::new(Names::new(scanner)),
             tell,
             born: Instant::now(),
         })
@@ -183,11 +179,7 @@ impl Servers {
     /// Answers a DNS message, and tells of it and of what its name carried off.
     pub async fn resolve(&self, flow: Flow, message: &[u8], carrier: Carrier) -> Vec<u8> {
         let reply = dns::reply(&self.world, &mut self.book.borrow_mut(), message, carrier);
-        let mut sightings = Vec::new();
-        if let Some(question) = &reply.said.question {
-            sightings = self.scanner.name(&question.name);
-            sightings.extend(self.names.borrow_mut().hear(&question.name, &sightings));
-        }
+        let sightings = self.scanner.name(&reply.spelt);
         self.say(flow, Said::Dns(reply.said)).await;
         self.saw(flow, sightings, "dns", None).await;
         reply.bytes

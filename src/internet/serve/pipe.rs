@@ -155,27 +155,37 @@ pub struct Heard {
     lease: Lease,
     scan: Scan<'static>,
     sightings: Vec<Sighting>,
-    /// Another layer inside is listened to instead.
-    deaf: bool,
+    /// Bytes that are still looked through.
+    attention: u64,
 }
+
+/// How much of a stream is looked through as it stands where its content is looked through as well, once
+/// it has been read: the rest is only what no reader of the protocol takes for content.
+const GLANCE: u64 = 256 << 10;
 
 impl Heard {
     pub fn new(scanner: &'static Scanner, lease: Lease) -> Heard {
-        Heard { first: Vec::new(), lease, scan: scanner.scan(), sightings: Vec::new(), deaf: false }
+        Heard { first: Vec::new(), lease, scan: scanner.scan(), sightings: Vec::new(), attention: u64::MAX }
     }
 
     pub fn hear(&mut self, bytes: &[u8]) {
-        if self.deaf {
-            return;
-        }
         let room = self.lease.bytes().saturating_sub(self.first.len());
         self.first.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        self.sightings.extend(self.scan.feed(bytes));
+        let seen = self.attention.min(bytes.len() as u64);
+        self.attention -= seen;
+        self.sightings.extend(self.scan.feed(&bytes[..seen as usize]));
     }
 
+    /// Others look through the content from now on.
+    pub fn glance(&mut self) {
+        self.attention = GLANCE;
+    }
+
+    /// Another layer inside is listened to instead.
     pub fn stop(&mut self) {
-        self.deaf = true;
+        self.attention = 0;
         self.first = Vec::new();
+        self.lease.give_back();
     }
 
     pub fn take_sightings(&mut self) -> Vec<Sighting> {

@@ -138,11 +138,15 @@ impl Lease {
     pub fn bytes(&self) -> usize {
         self.bytes
     }
+
+    pub fn give_back(&mut self) {
+        self.room.bytes.set(self.room.bytes.get() - std::mem::take(&mut self.bytes));
+    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.room.bytes.set(self.room.bytes.get() - self.bytes);
+        self.give_back();
     }
 }
 
