@@ -93,6 +93,9 @@ pub struct Analyze {
     /// Names, answers and payloads to add to a simulated network
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
+    /// Which decoy credentials the image finds: default, server, ci, workstation, none, or a file
+    #[arg(long, default_value = "default", value_name = "NAME|FILE")]
+    pub profile: PathBuf,
     /// Bytes of packets that are kept of a simulated network
     #[arg(long, default_value = "256m", value_parser = bytes, value_name = "SIZE")]
     pub capture_size: u64,
