@@ -8,21 +8,6 @@
 
 #include "socket.h"
 
-INLINE void fill_address(__u8 *to, struct sock *sk, __u32 family, __u16 port, int remote)
-{
-	*(__u16 *)to = family;
-	*(__u16 *)(to + 2) = port;
-	if (family == AF_INET) {
-		__u32 ip = remote ? READ(sk, __sk_common.skc_daddr) :
-				    READ(sk, __sk_common.skc_rcv_saddr);
-		*(__u32 *)(to + 4) = ip;
-		return;
-	}
-	struct in6_addr ip = remote ? READ(sk, __sk_common.skc_v6_daddr) :
-				      READ(sk, __sk_common.skc_v6_rcv_saddr);
-	__builtin_memcpy(to + 8, &ip, 16);
-}
-
 SEC("tp_btf/inet_sock_set_state")
 int flow(__u64 *ctx)
 {

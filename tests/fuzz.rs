@@ -63,6 +63,34 @@ fn any_reference_is_refused_or_names_a_place() {
     replay("reference", &[], fuzz::reference::check);
 }
 
+#[test]
+fn any_datagram_is_a_whole_question_or_none() {
+    replay("dns", &[], fuzz::dns::check);
+}
+
+#[test]
+fn any_frame_of_the_world_is_testimony_or_none() {
+    replay("testimony", &[], fuzz::testimony::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_message_to_the_runner_is_read_or_unreadable() {
+    replay("message", &[], fuzz::message::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_program_is_refused_or_names_its_interpreter() {
+    replay("program", &[], fuzz::program::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_passwd_and_group_give_a_user_of_the_cage_or_none() {
+    replay("user", &[], fuzz::user::check);
+}
+
 fn replay(target: &str, others: &[&str], check: fn(&[u8])) {
     let seeds = format!("fuzz/seeds/{target}");
     let folders = [seeds.as_str()].into_iter().chain(others.iter().copied());

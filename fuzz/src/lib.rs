@@ -4,11 +4,16 @@
 //! programs in targets/ hand it to libFuzzer; tests/fuzz.rs of the product includes this very file and
 //! hands it the seeds, so that what was found once stays found, without a fuzzer.
 
+pub mod dns;
 pub mod escape;
 #[cfg(feature = "live")]
 pub mod image;
 pub mod log;
+#[cfg(feature = "live")]
+pub mod message;
 pub mod policy;
+#[cfg(feature = "live")]
+pub mod program;
 pub mod quarantine;
 pub mod record;
 #[cfg(feature = "live")]
@@ -17,3 +22,6 @@ pub mod rule;
 mod sample;
 #[cfg(feature = "live")]
 pub mod tar;
+pub mod testimony;
+#[cfg(feature = "live")]
+pub mod user;

@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::{outdir, show, verdict};
 use crate::image::{Digest, Reference};
 use crate::pipeline::rundir::RunDir;
-use crate::pipeline::{Detonated, Job, News, Timing, detonate};
+use crate::pipeline::{Detonated, Job, News, Timing, capture, detonate};
 use crate::report::completion::Attempt;
 use crate::report::document::{Report, Request};
 use crate::report::escape;
@@ -79,6 +79,8 @@ fn analyze(
         duration: args.duration,
         probes: probes(args),
         log_bound: args.event_log,
+        cache_bound: args.cache_size,
+        captures: capture::Bounds { bytes: args.captured, files: args.captured_files },
         out,
         state: state.to_owned(),
         rules: &loaded.rules,

@@ -15,6 +15,7 @@ mod kernel;
 mod memory;
 mod net;
 mod process;
+mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub use process::{
     Ancestor, Capabilities, Credentials, DupSource, Executable, Ids, Process, ProcessAct, ProcessCall,
     ProcessKey, Program, ProgramId, Relation, Target,
 };
+pub use world::{BaitAct, Carrier, CommandAct, DnsAnswer, Flow, Handshake, HttpAct, StreamAct, TlsAct};
 
 /// A name, path, argument or other text that comes from the kernel or the image: any bytes at all.
 pub type Bytes = Arc<[u8]>;
@@ -63,6 +65,12 @@ pub enum Act {
     File(FileAct),
     Net(NetAct),
     Dns(DnsAct),
+    DnsAnswer(DnsAnswer),
+    Http(HttpAct),
+    Tls(TlsAct),
+    Command(CommandAct),
+    Stream(StreamAct),
+    Bait(BaitAct),
     Kernel(KernelAct),
     /// A system call was refused (EPERM, EACCES, ENOSYS) that none of the other categories describes.
     Denied(Call),
@@ -93,6 +101,21 @@ pub enum SandboxAct {
     Skipped { time: Duration },
     /// This many records of a family were lost.
     Lost { family: Family, records: u64 },
+}
+
+impl Act {
+    /// The flow in which something was said to the world.
+    pub fn flow(&self) -> Option<&Flow> {
+        match self {
+            Act::DnsAnswer(act) => Some(&act.flow),
+            Act::Http(act) => Some(&act.flow),
+            Act::Tls(act) => Some(&act.flow),
+            Act::Command(act) => Some(&act.flow),
+            Act::Stream(act) => Some(&act.flow),
+            Act::Bait(act) => Some(&act.flow),
+            _ => None,
+        }
+    }
 }
 
 /// How the kernel answered.

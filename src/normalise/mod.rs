@@ -8,7 +8,9 @@
 
 mod call;
 mod change;
-mod dns;
+/// Public for the fuzzer alone.
+#[doc(hidden)]
+pub mod dns;
 mod lineage;
 mod net;
 mod origin;
@@ -172,6 +174,7 @@ impl<P: Provenance> Normaliser<P> {
                 let act = net(NetAction::Close { sent, received }, &socket, &local, &remote);
                 Some(self.event(Some(process), time, act, Outcome::Done))
             }
+            Body::Source { .. } => None,
             _ if self.lineage.is_own(&task) => None,
             body => {
                 let (act, outcome) = self.act(&task, body)?;
@@ -285,8 +288,8 @@ impl<P: Provenance> Normaliser<P> {
                 self.call(task, body)?
             }
             Body::Ring { opcode, paths, .. } => (call::ring(opcode, paths), done),
-            Body::Connect { socket, remote, result } => {
-                (net(NetAction::Connect, &socket, &[], &remote), begun(result))
+            Body::Connect { socket, local, remote, result } => {
+                (net(NetAction::Connect, &socket, &local, &remote), begun(result))
             }
             Body::Bind { socket, local, result } => {
                 (net(NetAction::Bind, &socket, &local, &[]), outcome(result))
@@ -294,13 +297,17 @@ impl<P: Provenance> Normaliser<P> {
             Body::Listen { socket, local, result } => {
                 (net(NetAction::Listen, &socket, &local, &[]), outcome(result))
             }
-            Body::Send { socket, remote, result } => {
-                (net(NetAction::Send, &socket, &[], &remote), outcome(result))
+            Body::Send { socket, local, remote, result } => {
+                (net(NetAction::Send, &socket, &local, &remote), outcome(result))
             }
             Body::Socket { socket } => (net(NetAction::Socket, &socket, &[], &[]), done),
-            Body::Accept { socket, remote } => (net(NetAction::Accept, &socket, &[], &remote), done),
-            Body::Query { server, payload, result, .. } => {
-                let act = DnsAct { server: net::endpoint(&server), question: dns::question(&payload) };
+            Body::Accept { socket, local, remote } => {
+                (net(NetAction::Accept, &socket, &local, &remote), done)
+            }
+            Body::Query { socket, server, payload, result, .. } => {
+                let carrier = net::carrier(&socket);
+                let (server, question) = (net::endpoint(&server), dns::question(&payload));
+                let act = DnsAct { server, carrier, question };
                 (Act::Dns(act), outcome(result))
             }
             body => self.name_act(body, pid)?,
@@ -475,7 +482,7 @@ struct Seen {
 
 fn net(action: NetAction, socket: &KernelSocket, local: &[u8], remote: &[u8]) -> Act {
     let (local, remote) = (net::endpoint(local), net::endpoint(remote));
-    Act::Net(NetAct { action, protocol: net::protocol(socket), local, remote })
+    Act::Net(NetAct { action, protocol: net::protocol(socket), local, remote, name: None })
 }
 
 /// A return value as an outcome: only -4095 to -1 are errors (include/linux/err.h, `MAX_ERRNO`). A call

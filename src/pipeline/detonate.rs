@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::PipelineError;
-use super::capture::Capture;
+use super::capture::{self, Capture};
 use super::compare::Before;
 use super::inside::Inside;
 use super::judge::Judge;
@@ -18,7 +18,7 @@ use super::recorder::Recorder;
 use super::rundir::RunDir;
 use super::signals::Signals;
 use super::watch::{self, Ended, Watched};
-use crate::image::{Cache, Digest, Image, LAYER_ID_BASE, Limits, Progress, Reference, Rootfs};
+use crate::image::{Cache, Digest, Image, Keep, LAYER_ID_BASE, Limits, Progress, Reference, Rootfs};
 use crate::normalise::Normaliser;
 use crate::report::document::{self, Environment, Inputs, Request, Subject, Unchanged};
 use crate::report::log::{self, Header, Trailer};
@@ -40,6 +40,10 @@ pub struct Job<'j> {
     pub probes: trace::Options,
     /// Bytes of events that the log takes before compression.
     pub log_bound: u64,
+    /// Bytes of unpacked layers that the cache keeps beside those of this image.
+    pub cache_bound: Option<u64>,
+    /// How much of what is executed is kept.
+    pub captures: capture::Bounds,
     /// The directory the run leaves behind.
     pub out: &'j RunDir,
     pub state: PathBuf,
@@ -168,7 +172,12 @@ fn unpack(
         if ended.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     ended?;
-    Ok(unpacked?)
+    let rootfs = unpacked?;
+    if let Some(bytes) = job.cache_bound {
+        // The image's own layers are locked, and stay.
+        cache.shrink(Keep::Bytes(bytes))?;
+    }
+    Ok(rootfs)
 }
 
 /// A held sandbox, and what must be known of it once it is gone.
@@ -208,7 +217,7 @@ fn arm(probes: Probes, held: &HeldSandbox) -> Result<Watch, PipelineError> {
 /// so.
 fn capture(job: &Job<'_>, cage: &Cage, inside: &Inside) -> Result<io::Result<Capture>, PipelineError> {
     let files = job.out.directory("files")?;
-    Ok(Capture::start(cage.held.target().pid, inside, &cage.upper, files))
+    Ok(Capture::start(cage.held.target().pid, inside, &cage.upper, files, job.captures))
 }
 
 /// Proof that probes are attached to this very sandbox, and that what it executes is captured where

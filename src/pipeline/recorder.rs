@@ -236,7 +236,12 @@ impl<'r> Recorder<'r> {
 
     /// Limits that show in what was recorded.
     pub fn limits_hit(&self) -> Vec<&'static str> {
-        let hits = [(self.out_of_descriptors, "open_files"), (self.log.counters().truncated, "event_log")];
+        let omitted = self.normaliser.provenance().book().map_or(0, |book| book.tally().omitted);
+        let hits = [
+            (self.out_of_descriptors, "open_files"),
+            (self.log.counters().truncated, "event_log"),
+            (omitted > 0, "captured_files"),
+        ];
         hits.into_iter().filter(|(hit, _)| *hit).map(|(_, name)| name).collect()
     }
 

@@ -58,7 +58,7 @@ fn change(path: &str, change: FileChange) -> Act {
 
 fn bind(path: &str) -> Act {
     let local = Some(Endpoint::Unix(Bytes::from(path.as_bytes())));
-    Act::Net(NetAct { action: NetAction::Bind, protocol: Protocol::Unix, local, remote: None })
+    Act::Net(NetAct { action: NetAction::Bind, protocol: Protocol::Unix, local, remote: None, name: None })
 }
 
 fn event(act: Act, outcome: Outcome) -> Event {

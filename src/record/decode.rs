@@ -82,6 +82,7 @@ fn message(head: Head, cursor: &mut Cursor<'_>) -> Result<Message, Reason> {
         kind::IDS => ids::ids(&head, cursor)?,
         kind::SIGNAL => signal::signal(cursor)?,
         kind::FLOW => socket::flow(cursor)?,
+        kind::SOURCE => socket::source(cursor)?,
         _ => return Err("unknown kind"),
     };
     Ok(Message::Act { head, body })

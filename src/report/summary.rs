@@ -64,6 +64,12 @@ impl Summary {
             | Act::Memory(_)
             | Act::Kernel(_)
             | Act::Denied(_)
+            | Act::DnsAnswer(_)
+            | Act::Http(_)
+            | Act::Tls(_)
+            | Act::Command(_)
+            | Act::Stream(_)
+            | Act::Bait(_)
             | Act::Sandbox(_) => {}
         }
     }

@@ -79,7 +79,11 @@ impl Story {
             NetAction::Bind | NetAction::Listen => (end, None),
             NetAction::Connect | NetAction::Send => (None, end),
         };
-        self.add(process, Act::Net(NetAct { action, protocol: Protocol::Tcp, local, remote }), outcome);
+        self.add(
+            process,
+            Act::Net(NetAct { action, protocol: Protocol::Tcp, local, remote, name: None }),
+            outcome,
+        );
     }
 }
 

@@ -27,7 +27,7 @@ use nix::unistd::{Gid, Pid, Uid, fchown, setgroups, setresgid, setresuid, setsid
 use super::message::{Message, Order};
 use super::plan::variable;
 use super::user::User;
-use super::{Reason, Refusal, Sleeps, helper, program, seccomp, spec};
+use super::{Reason, Refusal, Sleeps, helper, planting, program, seccomp, spec};
 use crate::sys::{net, process, seccomp as filter, socket};
 
 /// Of the image's passwd and group, this much is read.
@@ -47,6 +47,14 @@ struct Prepared {
     path: CString,
     argv: Vec<CString>,
     env: Vec<CString>,
+}
+
+impl Prepared {
+    /// Whose home is where the program looks for it: in HOME.
+    fn owner(&self) -> User {
+        let home = self.env.iter().find_map(|entry| entry.as_bytes().strip_prefix(b"HOME="));
+        User { home: home.unwrap_or_default().to_vec(), ..self.user.clone() }
+    }
 }
 
 impl Init {
@@ -152,6 +160,9 @@ impl Executor for Init {
                 let owner = (Some(Uid::from_raw(prepared.user.uid)), Some(Gid::from_raw(prepared.user.gid)));
                 fchown(io::stdout(), owner.0, owner.1).map_err(|errno| failed(errno.into()))?;
                 fchown(io::stderr(), owner.0, owner.1).map_err(|errno| failed(errno.into()))?;
+                planting::plant(&self.order.plants, &prepared.owner(), |planted| {
+                    self.say(&Message::Planted(planted))
+                });
                 self.prepared.replace(Some(prepared));
                 Ok(())
             }

@@ -11,7 +11,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use super::{Limits, Sleeps};
+use super::{How, Limits, Plant, Planted, Sleeps};
 
 /// No message to the runner is longer.
 pub(super) const MESSAGE_MAX: usize = 8 << 10;
@@ -147,6 +147,8 @@ pub(super) enum Message {
     },
     Empty,
     Unreadable,
+    /// What became of one plant; before [`Message::Held`].
+    Planted(Planted),
 }
 
 impl Message {
@@ -165,7 +167,10 @@ impl Message {
             Message::Started => out.byte(5),
             Message::Exited { code, signal } => out.byte(6).byte(*code).byte(*signal),
             Message::Empty => out.byte(7),
-            Message::Heard => out.byte(8),
+            Message::Heard => out.byte(9),
+            Message::Planted(Planted { plant, path, inode, errno }) => {
+                out.byte(8).number(*plant as u64).cut(path).number(*inode).number(*errno as u64)
+            }
             Message::Unreadable => out.byte(0),
         };
         out.0
@@ -191,7 +196,13 @@ impl Message {
             5 => Message::Started,
             6 => Message::Exited { code: input.byte()?, signal: input.byte()? },
             7 => Message::Empty,
-            8 => Message::Heard,
+            9 => Message::Heard,
+            8 => Message::Planted(Planted {
+                plant: input.number()?.try_into().ok()?,
+                path: input.bytes(TEXT_MAX)?.to_vec(),
+                inode: input.number()?,
+                errno: input.number()?.try_into().ok()?,
+            }),
             _ => return None,
         })
     }
@@ -215,6 +226,7 @@ pub(super) struct Order {
     pub sleeps: Sleeps,
     /// Seconds.
     pub uptime: u64,
+    pub plants: Vec<Plant>,
 }
 
 impl Order {
@@ -233,6 +245,10 @@ impl Order {
         }
         out.number(open_files).number(output);
         out.byte(u8::from(self.sleeps == Sleeps::Skipped)).number(self.uptime);
+        out.number(self.plants.len() as u64);
+        for Plant { path, content, mode, how } in &self.plants {
+            out.bytes(path).bytes(content).number((*mode).into()).byte(u8::from(*how == How::Append));
+        }
         out.0
     }
 
@@ -260,6 +276,7 @@ impl Order {
             },
             sleeps: if input.byte()? == 0 { Sleeps::Slept } else { Sleeps::Skipped },
             uptime: input.number()?,
+            plants: input.plants()?,
         };
         input.0.is_empty().then_some(order)
     }
@@ -342,6 +359,24 @@ impl<'a> Decoder<'a> {
         let count = self.number()?;
         (0..count).map(|_| self.os_string()).collect()
     }
+
+    fn plants(&mut self) -> Option<Vec<Plant>> {
+        let count = self.number()?;
+        (0..count).map(|_| self.plant()).collect()
+    }
+
+    fn plant(&mut self) -> Option<Plant> {
+        Some(Plant {
+            path: self.bytes(ORDER_MAX)?.to_vec(),
+            content: self.bytes(ORDER_MAX)?.to_vec(),
+            mode: self.number()?.try_into().ok()?,
+            how: match self.byte()? {
+                0 => How::New,
+                1 => How::Append,
+                _ => return None,
+            },
+        })
+    }
 }
 
 #[cfg(test)]
@@ -359,6 +394,7 @@ mod tests {
             Message::Exited { code: 3, signal: 0 },
             Message::Empty,
             Message::Heard,
+            Message::Planted(Planted { plant: 3, path: b"/a\xff".to_vec(), inode: 7, errno: 0 }),
         ]
     }
 
@@ -398,6 +434,9 @@ mod tests {
             },
             sleeps: Sleeps::Slept,
             uptime: 950_400,
+            plants: [How::New, How::Append]
+                .map(|how| Plant { path: b"~/\xff".to_vec(), content: vec![0, 1], mode: 0o600, how })
+                .into(),
             ..Order::default()
         };
         let bytes = order.encode();

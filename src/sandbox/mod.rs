@@ -48,7 +48,11 @@ mod init;
 mod message;
 mod plan;
 mod plant;
+mod planting;
 mod program;
+/// Public for the fuzzer alone.
+#[doc(hidden)]
+pub mod reader;
 mod remove;
 mod rootfs;
 mod running;
@@ -68,7 +72,7 @@ pub use gc::{Collected, gc};
 pub use helper::helper_main_if_asked;
 pub use message::{Reason, Refusal, Status};
 pub use plan::{Limits, Options, Plan, PlanError, Sleeps};
-pub use plant::{How, Plant};
+pub use plant::{How, Plant, Planted};
 pub use running::{Remains, RunningSandbox};
 pub use skip::Skip;
 pub use state::{DISK_FLOOR, LAYER_IDS, RANGE, RunDir, RunId, StateDir};

@@ -18,6 +18,7 @@ use oci_spec::runtime::{
     Spec, SpecBuilder, UserBuilder,
 };
 
+use super::cgroup::CPU_PERIOD;
 use super::message::Order;
 use super::state::RANGE;
 
@@ -165,7 +166,7 @@ fn mapping(id_base: u32) -> Result<LinuxIdMapping, OciSpecError> {
 }
 
 fn resources(order: &Order) -> Result<LinuxResources, OciSpecError> {
-    const PERIOD: u64 = 100_000; // microseconds
+    let period = u64::try_from(CPU_PERIOD.as_micros()).expect("a tenth of a second");
     let limits = &order.limits;
     let mut resources = LinuxResourcesBuilder::default().build()?;
     resources.set_devices(None);
@@ -175,8 +176,8 @@ fn resources(order: &Order) -> Result<LinuxResources, OciSpecError> {
     }
     if let Some(cpus) = limits.cpus {
         // The kernel refuses less than a millisecond per period.
-        let quota = (cpus * PERIOD as f64).clamp(1000.0, 1e12) as i64;
-        resources.set_cpu(Some(LinuxCpuBuilder::default().period(PERIOD).quota(quota).build()?));
+        let quota = (cpus * period as f64).clamp(1000.0, 1e12) as i64;
+        resources.set_cpu(Some(LinuxCpuBuilder::default().period(period).quota(quota).build()?));
     }
     if let Some(pids) = limits.pids {
         resources.set_pids(Some(LinuxPidsBuilder::default().limit(i64::from(pids)).build()?));

@@ -106,6 +106,17 @@ fn open_files_are_limited() {
 }
 
 #[test]
+fn a_processor_that_is_not_enough_is_named() {
+    check("spins", &["--cpus", "0.1"], "cpus");
+}
+
+#[test]
+fn executed_files_are_kept_up_to_a_bound_that_is_named() {
+    check("programs", &["--captured-files", "3"], "captured_files");
+    check("programs", &["--captured", "64k"], "captured_files");
+}
+
+#[test]
 fn tasks_that_do_not_want_to_die_do() {
     check_harmless("stopped");
     check_harmless("vforks");

@@ -21,16 +21,20 @@ pub fn is_live() -> bool {
     live
 }
 
+/// Built where cargo keeps what tests make, so that nothing stays elsewhere. Another process may build at
+/// the same time: the name appears by rename.
 static ACTS: LazyLock<PathBuf> = LazyLock::new(|| {
-    let program = std::env::temp_dir().join(format!("acts-{}", std::process::id()));
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (program, draft) = (directory.join("acts"), directory.join(format!("acts-{}", std::process::id())));
     let built = Command::new("cc")
         .args(["-static", "-O1", "-o"])
-        .arg(&program)
+        .arg(&draft)
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/programs/acts.c"))
         .arg("-lpthread")
         .status()
         .expect("cc");
     assert!(built.success());
+    fs::rename(draft, &program).expect("one file system");
     program
 });
 
@@ -152,7 +156,7 @@ fn take(stream: &mut Stream, bytes: &[u8]) {
 /// With LAZARET_FIXTURES=DIR, the first record of each kind becomes DIR/<stem>.bin, together with
 /// the earlier ones that it refers to (layout: ebpf/wire.h).
 fn keep_fixture(bytes: &[u8]) {
-    const STEMS: [(u8, &str); 35] = [
+    const STEMS: [(u8, &str); 36] = [
         (1, "exec"),
         (2, "exec_failed"),
         (3, "fork"),
@@ -188,6 +192,7 @@ fn keep_fixture(bytes: &[u8]) {
         (62, "accept"),
         (63, "query"),
         (64, "flow"),
+        (65, "source"),
     ];
     thread_local!(static EARLIER: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) });
     let Some(dir) = std::env::var_os("LAZARET_FIXTURES") else { return };

@@ -122,6 +122,17 @@ pub enum Refusal {
     Host { what: String, errno: i32 },
 }
 
+/// Everything an unpacker could say, read as the runner reads it. For the fuzzer alone.
+pub fn read_replies(bytes: &[u8]) {
+    let mut from = bytes;
+    while let Ok(Some(message)) = receive::<Message>(&mut from) {
+        let mut again = Vec::new();
+        send(&mut again, &message).expect("memory takes it");
+        let read = receive::<Message>(&again[..]).expect("our own message").expect("a message");
+        assert_eq!(format!("{read:?}"), format!("{message:?}"));
+    }
+}
+
 fn send(mut to: impl Write, message: &impl Serialize) -> io::Result<()> {
     let body = serde_json::to_vec(message)?;
     let length = u32::try_from(body.len()).map_err(io::Error::other)?;

@@ -1,0 +1,5 @@
+//! Certificates of the run.
+
+mod authority;
+
+pub use authority::Authority;
