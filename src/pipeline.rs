@@ -25,6 +25,8 @@ mod output;
 #[cfg(feature = "live")]
 mod provenance;
 #[cfg(feature = "live")]
+mod provoke;
+#[cfg(feature = "live")]
 mod recorder;
 pub mod rundir;
 #[cfg(feature = "live")]

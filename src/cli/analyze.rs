@@ -77,6 +77,7 @@ fn analyze(
         quarantined,
         options: options(args),
         duration: args.duration,
+        exec: args.exec.clone(),
         probes: probes(args),
         log_bound: args.event_log,
         cache_bound: args.cache_size,

@@ -1,5 +1,6 @@
 //! Lets one image run, and records everything it does.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
@@ -14,6 +15,7 @@ use super::inside::Inside;
 use super::judge::Judge;
 use super::output::Output;
 use super::provenance::Layers;
+use super::provoke::{self, Provocation, Visits};
 use super::recorder::Recorder;
 use super::rundir::RunDir;
 use super::signals::Signals;
@@ -37,6 +39,8 @@ pub struct Job<'j> {
     pub quarantined: Option<String>,
     pub options: Options,
     pub duration: Duration,
+    /// Commands to run inside while the image runs: for a shell, see [`super::provoke::words`].
+    pub exec: Vec<OsString>,
     pub probes: trace::Options,
     /// Bytes of events that the log takes before compression.
     pub log_bound: u64,
@@ -188,6 +192,7 @@ struct Cage {
     stop_grace: Duration,
     output_bound: u64,
     disk: DiskUse,
+    provocation: Provocation,
 }
 
 fn cage(job: &Job<'_>, image: &Image, rootfs: &Rootfs) -> Result<Cage, PipelineError> {
@@ -195,7 +200,9 @@ fn cage(job: &Job<'_>, image: &Image, rootfs: &Rootfs) -> Result<Cage, PipelineE
     // What a killed run left is removed here; what cannot be is for `gc` to explain.
     let _ = sandbox::gc(&state);
     let id = RunId::random()?;
-    let plan = Plan::new(&image.config, &job.options, &id)?;
+    let mut plan = Plan::new(&image.config, &job.options, &id)?;
+    let commands = provoke::commands(&image.config, &job.exec);
+    plan.errands = commands.iter().map(provoke::Command::argv).collect();
     let bound = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
     let disk = DiskUse { bytes: bound(plan.limits.disk), entries: bound(plan.limits.disk_files) };
     state.check_room(plan.limits.disk.unwrap_or(0))?;
@@ -203,8 +210,12 @@ fn cage(job: &Job<'_>, image: &Image, rootfs: &Rootfs) -> Result<Cage, PipelineE
     let (upper, id_base) = (run.upper(), run.id_base());
     let layers =
         sandbox::Layers { dirs: rootfs.directories().map(Path::to_owned).collect(), id_base: LAYER_ID_BASE };
-    let held = sandbox::create(&SealedProgram::of_this_process()?, &plan, &layers, run)?;
-    Ok(Cage { held, upper, id_base, stop_grace: plan.stop_grace, output_bound: plan.limits.output, disk })
+    let program = SealedProgram::of_this_process()?;
+    let held = sandbox::create(&program, &plan, &layers, run)?;
+    let exposed = image.config.exposed_ports.clone();
+    let provocation = Provocation::new(Visits::new(program, id_base), commands, exposed, job.duration);
+    let (stop_grace, output_bound) = (plan.stop_grace, plan.limits.output);
+    Ok(Cage { held, upper, id_base, stop_grace, output_bound, disk, provocation })
 }
 
 fn arm(probes: Probes, held: &HeldSandbox) -> Result<Watch, PipelineError> {
@@ -275,7 +286,7 @@ fn run<'j>(
         stderr: Output::new(File::from(stderr), job.out.create("stderr")?, cage.output_bound),
     };
     let bounds = watch::Bounds { duration: job.duration, stop_grace: cage.stop_grace, disk: cage.disk };
-    watch::watch(sandbox, watch, recorder, ended, bounds, signals, tell)
+    watch::watch(sandbox, watch, recorder, ended, (bounds, cage.provocation), signals, tell)
 }
 
 /// The artefact must be what it was.

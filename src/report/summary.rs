@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use super::convert::{arguments, origin, seconds};
 use super::document::{
-    Behaviour, DNS_MAX, DROPPED_MAX, DnsQuestion, Dropped, FILES_MAX, FLOWS_MAX, FileUse, Flow,
-    LISTENERS_MAX, Layer, Listener, PROCESSES_MAX, Program, TEXT_MAX,
+    ANSWERS_MAX, Behaviour, DNS_MAX, DROPPED_MAX, DnsQuestion, Dropped, FILES_MAX, FLOWS_MAX, FileUse, Flow,
+    LISTENERS_MAX, Layer, Listener, PROCESSES_MAX, PortAnswer, Program, TEXT_MAX,
 };
 use super::escape::short_text;
 use super::log::hex;
 use crate::event::{
     Act, DnsAct, Endpoint, Event, Executable, File, FileAct, FileChange, FileKind, NetAct, NetAction,
-    OpenMode, Origin, Outcome, Process, Protocol,
+    OpenMode, Origin, Outcome, Process, Protocol, SandboxAct, Visit,
 };
 
 const EPERM: i32 = 1;
@@ -59,6 +59,7 @@ impl Summary {
             Act::Net(act) => self.net_act(act, event),
             Act::Dns(act) => self.dns_act(act, event),
             Act::Exec(_) if event.outcome.is_done() => self.executed(event),
+            Act::Sandbox(SandboxAct::Visited(visit)) => self.visited(visit),
             Act::Exec(_)
             | Act::Process(_)
             | Act::Memory(_)
@@ -244,6 +245,18 @@ impl Summary {
         });
     }
 
+    /// Keeps what a port answered with the listener that has the port.
+    fn visited(&mut self, visit: &Visit) {
+        let (protocol, port) = (protocol(visit.protocol), format!(":{}", visit.remote.port()));
+        let mut listeners = self.behaviour.network.listeners.iter_mut();
+        let found = listeners.find(|known| known.protocol == protocol && known.local.ends_with(&port));
+        let Some(known) = found.filter(|known| visit.said > 0 && known.answers.len() < ANSWERS_MAX) else {
+            return;
+        };
+        let (request, first) = (visit.request.clone(), short_text(&visit.answer, TEXT_MAX));
+        known.answers.push(PortAnswer { request, first, bytes: visit.said });
+    }
+
     fn listener(&mut self, act: &NetAct, local: &Endpoint, exe: String, event: &Event) {
         let Some(local) = endpoint(local).filter(|_| event.outcome.is_done()) else { return };
         let key = (protocol(act.protocol), local);
@@ -257,7 +270,8 @@ impl Summary {
         }
         self.listeners.insert(key.clone());
         let (protocol, local) = key;
-        network.listeners.push(Listener { protocol, local, exe, first_seen: seconds(event.at) });
+        let first_seen = seconds(event.at);
+        network.listeners.push(Listener { protocol, local, exe, first_seen, answers: Vec::new() });
     }
 }
 

@@ -205,6 +205,7 @@ impl Cage {
             limits: plan.limits,
             sleeps: plan.sleeps,
             uptime: plan.uptime.as_secs(),
+            errands: plan.errands.clone(),
             plants: plan.plants.clone(),
         };
         let send = || -> io::Result<()> {

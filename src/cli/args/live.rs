@@ -90,6 +90,10 @@ pub struct Analyze {
     /// The network the image finds
     #[arg(long, value_enum, default_value_t = Network::None)]
     pub network: Network,
+    /// Run this command inside once the image has settled, as the image's user; may be given up to 15 times.
+    /// A line with anything special to a shell is run by /bin/sh
+    #[arg(long, value_name = "COMMAND")]
+    pub exec: Vec<OsString>,
     /// Let the image sleep as long as it asks; else sleeps of more than two seconds end early
     #[arg(long)]
     pub no_skip: bool,

@@ -12,14 +12,16 @@ mod run;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use behaviour::{BaitUse, Behaviour, DnsQuestion, Dropped, FileUse, Flow, Listener, Network, Program};
+pub use behaviour::{
+    BaitUse, Behaviour, DnsQuestion, Dropped, FileUse, Flow, Listener, Network, PortAnswer, Program,
+};
 pub use finding::{
     Ancestor, AppliedException, Class, Confidence, Decision, Evidence, Finding, Level, Origin, OriginKind,
     PolicyResult, Process, Reason, Technique, Verdict,
 };
 pub use run::{
     Captured, Coverage, CoverageState, Environment, EventCount, Exit, ExitReason, Inputs, Layer, Named,
-    PhaseTime, Recording, Request, Run, Subject, Unchanged, Visibility,
+    PhaseTime, RanCommand, Recording, Request, Run, Subject, Unchanged, Visibility,
 };
 
 pub const SCHEMA: &str = "lazaret.report/v1";
@@ -39,6 +41,9 @@ pub const PROCESSES_MAX: usize = 2000;
 pub const FILES_MAX: usize = 1000;
 pub const FLOWS_MAX: usize = 1000;
 pub const LISTENERS_MAX: usize = 200;
+/// Of one listener.
+pub const ANSWERS_MAX: usize = 8;
+pub const COMMANDS_MAX: usize = 32;
 pub const DROPPED_MAX: usize = 500;
 pub const DNS_MAX: usize = 1000;
 pub const BAITS_MAX: usize = 200;

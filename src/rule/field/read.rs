@@ -414,6 +414,8 @@ pub(super) fn sandbox_action(s: Subject<'_>) -> Option<&[u8]> {
         Act::Sandbox(SandboxAct::Limit { .. }) => Some(b"limit"),
         Act::Sandbox(SandboxAct::Held { .. }) => Some(b"held"),
         Act::Sandbox(SandboxAct::Skipped { .. }) => Some(b"skipped"),
+        Act::Sandbox(SandboxAct::Visited(_)) => Some(b"visited"),
+        Act::Sandbox(SandboxAct::Ran(_)) => Some(b"ran"),
         Act::Sandbox(SandboxAct::Lost { .. }) => Some(b"lost"),
         _ => None,
     }

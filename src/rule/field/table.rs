@@ -908,7 +908,7 @@ pub(super) static FIELDS: &[Field] = &[
     )),
     // sandbox
     one_of(
-        &["phase", "limit", "held", "skipped", "lost"],
+        &["phase", "limit", "held", "skipped", "visited", "ran", "lost"],
         event(SANDBOX, "sandbox.action", Read::Text(sandbox_action), "what the sandbox did or noticed"),
     ),
     stable(event(
