@@ -35,6 +35,8 @@ pub struct Losses {
     pub comparison: String,
     /// Names that could not be walked to the file that they led to.
     pub unresolved: u64,
+    /// Nobody called at the image's ports to the end, though there were some.
+    pub unvisited: bool,
     /// Probes that this kernel has no place for.
     pub absent: Vec<&'static str>,
 }
@@ -56,7 +58,10 @@ impl Losses {
             Family::Http | Family::Tls => {
                 return entry(family, CoverageState::None, "not built yet".into());
             }
-            Family::Sandbox => Vec::new(),
+            Family::Sandbox => {
+                let unvisited = "the process that calls at the image's ports ended early";
+                self.unvisited.then(|| unvisited.to_owned()).into_iter().collect()
+            }
             Family::Memory => [self.reasons(family), vec![NOT_BY_EXEC.into()]].concat(),
             Family::Kernel => [self.reasons(family), self.unseen()].concat(),
             _ => self.reasons(family),
@@ -157,6 +162,11 @@ mod tests {
         check(|it| it.comparison = "why".into(), Family::File, "why");
         check(|it| it.capture = "why".into(), Family::Process, "why");
         check(|it| it.unresolved = 5, Family::File, "5 names not walked to their end");
+        check(
+            |it| it.unvisited = true,
+            Family::Sandbox,
+            "the process that calls at the image's ports ended early",
+        );
         check(|it| it.absent = vec!["uring"], Family::Kernel, "this kernel has no place for the probe uring");
     }
 }

@@ -371,6 +371,7 @@ impl<'j, 't> Turning<'j, 't> {
             self.exit.signal.get_or_insert_with(|| "SIGKILL".into());
         }
         let mut run = self.recorder.run(self.exit, self.limits);
+        self.recorder.losses.unvisited = self.provocation.is_blind();
         self.recorder.losses.absent = self.watch.absent().to_vec();
         if let Ok(remains) = &remains {
             self.recorder.compare(&remains.upper(), &mut run);

@@ -394,6 +394,7 @@ enum ProcessCallDef {
     Personality,
     Groups,
     Name,
+    Sleep,
     Control,
 }
 

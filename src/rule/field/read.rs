@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use super::Visit;
 use crate::event::{
     Act, Bytes, Call, Carrier, Credentials, DupSource, Endpoint, Exec, FileAct, FileChange, FileKind, Inode,
-    KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin, ProcessAct, Protocol, Region, SandboxAct,
-    Target,
+    KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin, ProcessAct, ProcessCall, Protocol, Region,
+    SandboxAct, Target,
 };
 use crate::rule::capability;
 use crate::rule::subject::{Subject, origin_name};
@@ -450,4 +450,12 @@ fn running<'a>(subject: Subject<'a>) -> impl Iterator<Item = &'a crate::event::F
 
 fn inode_text(inode: Inode) -> Vec<u8> {
     format!("{}:{}", inode.device, inode.number).into_bytes()
+}
+
+/// How long a call asks to sleep.
+pub(super) fn sleep_milliseconds(s: Subject<'_>) -> Option<u64> {
+    match &s.event.act {
+        Act::Process(ProcessAct::Call { what: ProcessCall::Sleep, call }) => Some(call.detail / 1_000_000),
+        _ => None,
+    }
 }
