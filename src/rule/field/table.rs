@@ -655,6 +655,7 @@ pub(super) static FIELDS: &[Field] = &[
             "personality",
             "groups",
             "name",
+            "sleep",
             "control",
         ],
         event(
