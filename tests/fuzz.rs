@@ -91,6 +91,48 @@ fn any_passwd_and_group_give_a_user_of_the_cage_or_none() {
     replay("user", &[], fuzz::user::check);
 }
 
+#[cfg(feature = "live")]
+#[test]
+fn any_dns_message_is_answered_or_left() {
+    replay("resolver", &[], fuzz::resolver::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_first_bytes_of_tls_are_read_or_refused() {
+    replay("hello", &[], fuzz::hello::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_stream_is_heard_out_and_told() {
+    replay("http", &[], fuzz::http::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_frames_of_http2_end_and_are_told() {
+    replay("http2", &[], fuzz::http2::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_request_has_an_answer_that_can_be_sent() {
+    replay("answer", &[], fuzz::answer::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_conversation_is_the_same_however_it_is_cut() {
+    replay("dialogue", &[], fuzz::dialogue::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_scenario_is_refused_with_its_line_or_read() {
+    replay("scenario", &[], fuzz::scenario::check);
+}
+
 fn replay(target: &str, others: &[&str], check: fn(&[u8])) {
     let seeds = format!("fuzz/seeds/{target}");
     let folders = [seeds.as_str()].into_iter().chain(others.iter().copied());

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[cfg(feature = "live")]
-pub use live::{Analyze, CacheBound, Doctor, Gc, Selftest};
+pub use live::{Analyze, CacheBound, Doctor, Gc, Network, Selftest};
 
 /// Runs a suspicious container image in a sealed sandbox, watches it from the kernel, and gives a
 /// verdict with the evidence.

@@ -58,7 +58,7 @@ pub struct DnsAct {
 }
 
 /// The first question of a DNS message.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
     /// In lower case, labels separated by dots, without one at the end; a dot inside a label is `\.`. Empty:
     /// the root.

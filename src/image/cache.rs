@@ -312,7 +312,6 @@ impl Build<'_> {
 
     fn run(&self, target: Option<Target>, show: &mut Show<'_>) -> Result<Tally, ImageError> {
         let mut job = Job {
-            runner: nix::unistd::getpid().as_raw(),
             offset: None,
             size: self.layer.size,
             compression: self.layer.compression,

@@ -20,7 +20,7 @@ mod live {
     pub use super::reference::{Place, Reference};
     pub use super::rootfs::{RootEntry, Rootfs, Skipped};
     #[doc(hidden)]
-    pub use super::unpack::read_replies;
+    pub use super::unpack::{hostile_unpacker_main, read_replies};
     pub use super::unpack::{is_unpacker, unpacker_main};
 }
 #[cfg(feature = "live")]

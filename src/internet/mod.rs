@@ -12,13 +12,19 @@
 //! Not here: which process opened a flow and what that means ([`crate::normalise`], [`crate::rule`]).
 
 #[cfg(feature = "live")]
+pub mod address;
+#[cfg(feature = "live")]
 pub mod capture;
+#[cfg(feature = "live")]
+pub mod dns;
 #[cfg(feature = "live")]
 pub mod netlink;
 #[cfg(feature = "live")]
 mod packet;
 #[cfg(feature = "live")]
 pub mod process;
+#[cfg(feature = "live")]
+pub mod scenario;
 #[cfg(feature = "live")]
 pub mod serve;
 #[cfg(feature = "live")]

@@ -212,8 +212,14 @@ impl Kin {
 
 /// A program that was running before anything was seen of it.
 fn unseen_program(id: ProgramId, name: &[u8], origin: Origin) -> Program {
-    let file =
-        File { path: Bytes::from(name), verified: false, inode: None, kind: FileKind::Unknown, origin };
+    let file = File {
+        path: Bytes::from(name),
+        verified: false,
+        inode: None,
+        kind: FileKind::Unknown,
+        origin,
+        bait: None,
+    };
     Program {
         id,
         exe: Arc::new(Executable { file, sha256: None, deleted: false, script: None, script_sha256: None }),

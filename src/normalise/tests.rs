@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use super::*;
 
 /// An image in which the named paths stand in the named layers.
-struct Image(HashMap<&'static [u8], u16>);
+pub(super) struct Image(HashMap<&'static [u8], u16>);
 
 impl Provenance for Image {
     fn layer_of(&mut self, path: &[u8]) -> Option<u16> {
@@ -18,19 +18,19 @@ impl Provenance for Image {
 }
 
 const BASE: u32 = 1_000_000;
-const INIT: Task =
+pub(super) const INIT: Task =
     Task { pid: 10, tid: 10, start: 1, inner_pid: 1, uid: BASE, gid: BASE, euid: BASE, egid: BASE };
 
-fn normaliser() -> Normaliser<Image> {
+pub(super) fn normaliser() -> Normaliser<Image> {
     let image = Image(HashMap::from([(&b"/bin/sh"[..], 0), (&b"/usr/bin/app"[..], 1)]));
     Normaliser::new(image, BASE, 10)
 }
 
-fn task(pid: u32) -> Task {
+pub(super) fn task(pid: u32) -> Task {
     Task { pid, tid: pid, start: u64::from(pid), inner_pid: pid - 9, ..INIT }
 }
 
-fn overlay_file(path: &str, inode: u64) -> KernelFile {
+pub(super) fn overlay_file(path: &str, inode: u64) -> KernelFile {
     KernelFile {
         path: path.into(),
         device: 44,
@@ -42,7 +42,7 @@ fn overlay_file(path: &str, inode: u64) -> KernelFile {
     }
 }
 
-fn record(time: u64, task: Task, body: Body) -> Record {
+pub(super) fn record(time: u64, task: Task, body: Body) -> Record {
     Record { time, task, body, cut: false, count: 1 }
 }
 
@@ -60,7 +60,7 @@ fn exec_of(file: KernelFile, argv: &str) -> Body {
     }
 }
 
-fn fork_and_exec(normaliser: &mut Normaliser<Image>, pid: u32, file: KernelFile) -> Event {
+pub(super) fn fork_and_exec(normaliser: &mut Normaliser<Image>, pid: u32, file: KernelFile) -> Event {
     normaliser.observe(record(100, INIT, Body::Fork { child: task(pid) }));
     normaliser.observe(record(200, task(pid), exec_of(file, "sh -c true\0"))).expect("an exec is an event")
 }

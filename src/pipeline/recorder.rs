@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::capture::{Book, Tally};
 use super::compare::Before;
 use super::coverage::Losses;
+use super::hearing::Hearing;
 use super::judge::Judge;
 use super::provenance::Layers;
 use super::provoke::Doors;
@@ -17,6 +18,7 @@ use crate::event::{
     self, Act, Errand, Event, FileAct, KernelAct, Outcome, Phase, ProcessAct, ProcessKey, Protocol,
     SandboxAct,
 };
+use crate::internet::testimony::Testimony;
 use crate::normalise::Normaliser;
 use crate::reconcile::Ledger;
 use crate::record::{Record, Stream, Task};
@@ -54,6 +56,7 @@ pub struct Recorder<'r> {
     /// On the clock of the records, up to which all is known.
     time: u64,
     held: Duration,
+    hearing: Hearing,
     skips: Skips,
     ledger: Ledger,
     /// The writable places before the start.
@@ -89,6 +92,7 @@ impl<'r> Recorder<'r> {
             phases: Vec::new(),
             time: 0,
             held: Duration::ZERO,
+            hearing: Hearing::default(),
             skips: Skips::default(),
             ledger: Ledger::default(),
             before,
@@ -111,17 +115,31 @@ impl<'r> Recorder<'r> {
         self.stream.push(bytes);
     }
 
+    /// From now on somebody listens to all that is said to the world.
+    pub fn listen(&mut self) {
+        self.losses.heard = true;
+    }
+
+    /// What the world heard. It becomes events when the records of its time are in.
+    pub fn hear(&mut self, said: Vec<Testimony>) {
+        said.into_iter().for_each(|testimony| self.hearing.push(testimony));
+    }
+
     /// Judges and writes all that a drain has completed.
     pub fn advance(&mut self, drained: Drained, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         self.time = self.time.max(drained.watermark);
         let records = self.stream.take(drained.watermark);
-        self.take_in(records, tell)
+        self.take_in(records, tell)?;
+        self.take_in_heard(drained.watermark, tell)
     }
 
     /// The same for whatever is left at the end.
     pub fn finish_stream(&mut self, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         let records = self.stream.finish();
-        self.take_in(records, tell)
+        self.take_in(records, tell)?;
+        self.take_in_heard(u64::MAX, tell)?;
+        let rest = self.hearing.rest();
+        self.keep_heard(rest, tell)
     }
 
     pub fn enter(&mut self, phase: Phase, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
@@ -229,6 +247,7 @@ impl<'r> Recorder<'r> {
         self.losses.unjoined = counters.orphaned;
         self.losses.strangers = gaps.strangers;
         self.losses.unresolved = gaps.unresolved;
+        (self.losses.flows, self.losses.world) = (gaps.unjoined, gaps.world);
         let layers = self.normaliser.provenance();
         self.losses.unhashed = layers.unhashed();
         match layers.book().map(Book::missed) {
@@ -264,12 +283,35 @@ impl<'r> Recorder<'r> {
     fn take_in(&mut self, records: Vec<Record>, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         for record in records {
             self.time = self.time.max(record.time);
+            self.take_in_heard(record.time, tell)?;
             let started = self.has_started();
             let Some(event) = self.normaliser.observe(record) else { continue };
             self.first.observe(&event);
             self.keep(&event, tell)?;
             if !started && self.has_started() {
                 self.enter(Phase::Start, tell)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The testimony before `time`. Before the image's first program ran there was nobody to be heard.
+    fn take_in_heard(&mut self, time: u64, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        if !self.has_started() {
+            return Ok(());
+        }
+        let due = self.hearing.due(time, &self.normaliser);
+        self.keep_heard(due, tell)
+    }
+
+    fn keep_heard(
+        &mut self,
+        heard: Vec<Testimony>,
+        tell: &mut dyn FnMut(News<'_>),
+    ) -> Result<(), PipelineError> {
+        for testimony in heard {
+            for event in self.normaliser.hear(testimony) {
+                self.keep(&event, tell)?;
             }
         }
         Ok(())

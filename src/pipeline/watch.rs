@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::output::{Output, Turn};
+use super::outside::Outside;
 use super::provoke::{News as Provoked, Provocation};
 use super::recorder::Recorder;
 use super::signals::Signals;
@@ -55,14 +56,14 @@ pub struct Watched<'j> {
 /// Watches a started sandbox to its end.
 pub fn watch<'j>(
     sandbox: RunningSandbox,
-    watch: Watch,
+    ears: (Watch, Outside),
     recorder: Recorder<'j>,
     output: Ended,
     plan: (Bounds, Provocation),
     signals: &Signals,
     tell: &mut dyn FnMut(News<'_>),
 ) -> Result<Watched<'j>, PipelineError> {
-    let mut turning = Turning::new(sandbox, watch, recorder, output, plan, tell);
+    let mut turning = Turning::new(sandbox, ears, recorder, output, plan, tell);
     let turned = turning.turn_until_gone(signals);
     turning.end(turned)
 }
@@ -70,6 +71,7 @@ pub fn watch<'j>(
 struct Turning<'j, 't> {
     sandbox: RunningSandbox,
     watch: Watch,
+    outside: Outside,
     recorder: Recorder<'j>,
     output: Ended,
     bounds: Bounds,
@@ -110,17 +112,21 @@ impl Clock {
 impl<'j, 't> Turning<'j, 't> {
     fn new(
         sandbox: RunningSandbox,
-        watch: Watch,
-        recorder: Recorder<'j>,
+        (watch, outside): (Watch, Outside),
+        mut recorder: Recorder<'j>,
         output: Ended,
         (bounds, provocation): (Bounds, Provocation),
         tell: &'t mut dyn FnMut(News<'_>),
     ) -> Turning<'j, 't> {
         let now = Instant::now();
+        if outside.is_simulated() {
+            recorder.listen();
+        }
         Turning {
             meter: sandbox.disk_meter(),
             sandbox,
             watch,
+            outside,
             recorder,
             output,
             bounds,
@@ -141,6 +147,8 @@ impl<'j, 't> Turning<'j, 't> {
     fn turn_until_gone(&mut self, signals: &Signals) -> Result<(), PipelineError> {
         while !self.empty {
             self.wait(signals)?;
+            // First, so that the records of its time come after it and let it through.
+            self.recorder.hear(self.outside.read());
             self.drain()?;
             self.recorder.skipped(self.sandbox.skips(), self.tell)?;
             self.read_output()?;
@@ -160,6 +168,7 @@ impl<'j, 't> Turning<'j, 't> {
         let [critical, bulk] = self.watch.fds();
         let mut ears = vec![critical, bulk, self.sandbox.status_fd(), signals.fd()];
         ears.extend(self.provocation.visitor().map(Visitor::fd));
+        ears.extend(self.outside.fd());
         let outputs = [&self.output.stdout, &self.output.stderr];
         ears.extend(
             outputs.into_iter().filter(|output| output.is_open()).map(|output| output.source().as_fd()),
@@ -343,6 +352,12 @@ impl<'j, 't> Turning<'j, 't> {
         }
         if let Err(error) = turned {
             return Err(failed(error, remains));
+        }
+        let rest = self.outside.stop();
+        self.recorder.hear(rest.testimony);
+        self.recorder.losses.deaf = rest.fault;
+        if rest.captured.truncated || rest.captured.dropped > 0 {
+            self.limits.push("capture".into());
         }
         let drained = {
             let recorder = &mut self.recorder;

@@ -17,6 +17,7 @@ fn file(path: &str, number: u64) -> File {
         inode: Some(inode(number)),
         kind: FileKind::Regular,
         origin: Origin::Written,
+        bait: None,
     }
 }
 

@@ -19,7 +19,7 @@ fn bytes(text: &str) -> Bytes {
 }
 
 fn file(path: &str, origin: Origin) -> File {
-    File { path: bytes(path), verified: true, inode: None, kind: FileKind::Regular, origin }
+    File { path: bytes(path), verified: true, inode: None, kind: FileKind::Regular, origin, bait: None }
 }
 
 fn process(id: u32, exe: &str, origin: Origin, before: &[&Process]) -> Process {

@@ -202,6 +202,7 @@ impl Cage {
             user: plan.user.clone(),
             working_dir: plan.working_dir.clone(),
             hostname: plan.hostname.clone(),
+            network: plan.network,
             limits: plan.limits,
             sleeps: plan.sleeps,
             uptime: plan.uptime.as_secs(),

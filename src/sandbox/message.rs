@@ -11,7 +11,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use super::{How, Limits, Plant, Planted, Sleeps};
+use super::{How, Limits, Network, Plant, Planted, Sleeps};
 
 /// No message to the runner is longer.
 pub(super) const MESSAGE_MAX: usize = 8 << 10;
@@ -247,6 +247,7 @@ pub(super) struct Order {
     pub user: String,
     pub working_dir: OsString,
     pub hostname: String,
+    pub network: Option<Network>,
     pub limits: Limits,
     pub sleeps: Sleeps,
     /// Seconds.
@@ -266,6 +267,8 @@ impl Order {
         out.list(self.env.iter().map(|text| text.as_encoded_bytes()));
         out.bytes(self.user.as_bytes()).bytes(self.working_dir.as_encoded_bytes());
         out.bytes(self.hostname.as_bytes());
+        let texts = self.network.map(|network| [network.address.to_string(), network.resolver.to_string()]);
+        out.list(texts.iter().flatten().map(String::as_bytes).collect::<Vec<_>>().into_iter());
         let Limits { memory, cpus, pids, disk, disk_files, open_files, output } = self.limits;
         for limit in [memory, cpus.map(f64::to_bits), pids.map(u64::from), disk, disk_files] {
             out.byte(u8::from(limit.is_some())).number(limit.unwrap_or(0));
@@ -296,6 +299,7 @@ impl Order {
             user: input.string()?,
             working_dir: input.os_string()?,
             hostname: input.string()?,
+            network: input.network()?,
             limits: Limits {
                 memory: input.option()?,
                 cpus: input.option()?.map(f64::from_bits),
@@ -350,6 +354,17 @@ impl Encoder {
 struct Decoder<'a>(&'a [u8]);
 
 impl<'a> Decoder<'a> {
+    fn network(&mut self) -> Option<Option<Network>> {
+        let texts = self.list()?.into_iter().map(OsString::into_string);
+        match &texts.collect::<Result<Vec<_>, _>>().ok()?[..] {
+            [] => Some(None),
+            [address, resolver] => {
+                Some(Some(Network { address: address.parse().ok()?, resolver: resolver.parse().ok()? }))
+            }
+            _ => None,
+        }
+    }
+
     fn byte(&mut self) -> Option<u8> {
         let (byte, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -464,6 +479,7 @@ mod tests {
             run: "0123456789abcdef".into(),
             layers: vec!["/a".into(), "/b".into()],
             argv: vec![OsString::from_vec(b"\xff".to_vec()), "".into()],
+            network: Some(Network { address: [172, 17, 0, 2].into(), resolver: [10, 0, 0, 2].into() }),
             limits: Limits {
                 cpus: Some(1.5),
                 pids: Some(7),

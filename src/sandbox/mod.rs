@@ -73,7 +73,7 @@ pub use error::SandboxError;
 pub use gc::{Collected, gc};
 pub use helper::helper_main_if_asked;
 pub use message::{Reason, Refusal, Status};
-pub use plan::{Limits, Options, Plan, PlanError, Sleeps};
+pub use plan::{Limits, Network, Options, Plan, PlanError, Sleeps};
 pub use plant::{How, Plant, Planted};
 pub use running::{Remains, RunningSandbox};
 pub use skip::Skip;

@@ -4,6 +4,7 @@
 //! by [`super::program`]: nobody outside reads the image's files.
 
 use std::ffi::{OsStr, OsString};
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 
@@ -94,6 +95,8 @@ pub struct Plan {
     /// Absolute.
     pub working_dir: OsString,
     pub hostname: String,
+    /// Set by whoever makes the network; `None`: loopback only.
+    pub network: Option<Network>,
     pub stop_signal: Signal,
     pub stop_grace: Duration,
     pub limits: Limits,
@@ -106,6 +109,15 @@ pub struct Plan {
     pub errands: Vec<Vec<OsString>>,
     /// Written by init before the start. None by default.
     pub plants: Vec<super::Plant>,
+}
+
+/// What the container's files say of its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its own address, for /etc/hosts.
+    pub address: Ipv4Addr,
+    /// For /etc/resolv.conf.
+    pub resolver: IpAddr,
 }
 
 /// How much of the machine a run may use. `None`: unlimited.
@@ -152,6 +164,7 @@ impl Plan {
             user: options.user.clone().unwrap_or_else(|| config.user.clone()),
             working_dir: working_dir(config, options)?,
             hostname: hostname(options, run)?,
+            network: None,
             stop_signal: stop_signal(&config.stop_signal)?,
             stop_grace: options.stop_grace,
             limits: limits(options)?,

@@ -8,3 +8,9 @@
 mod support;
 
 mod alone;
+mod capture;
+mod ends;
+mod isolation;
+#[path = "../live_analyze/place.rs"]
+#[allow(dead_code)] // live_analyze uses all of it
+mod place;

@@ -88,12 +88,15 @@ pub struct Analyze {
     #[arg(long, value_parser = ring, value_name = "SIZE")]
     pub ring: Option<u32>,
     /// The network the image finds
-    #[arg(long, value_enum, default_value_t = Network::None)]
+    #[arg(long, value_enum, default_value_t = Network::Simulated)]
     pub network: Network,
     /// Run this command inside once the image has settled, as the image's user; may be given up to 15 times.
     /// A line with anything special to a shell is run by /bin/sh
     #[arg(long, value_name = "COMMAND")]
     pub exec: Vec<OsString>,
+    /// Bytes of packets that are kept of a simulated network
+    #[arg(long, default_value = "256m", value_parser = bytes, value_name = "SIZE")]
+    pub capture_size: u64,
     /// Let the image sleep as long as it asks; else sleeps of more than two seconds end early
     #[arg(long)]
     pub no_skip: bool,
@@ -102,9 +105,11 @@ pub struct Analyze {
     pub timings: bool,
 }
 
-/// What `--network` can be. The simulated internet is not built yet.
+/// What `--network` can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Network {
+    /// Every name, address and port answers; no link leads out
+    Simulated,
     /// Loopback only; no link leads out
     None,
 }

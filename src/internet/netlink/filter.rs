@@ -22,17 +22,20 @@ const REGISTER: u32 = 1;
 
 const NAME: &str = "t";
 
-/// Leads every TCP connection and every UDP datagram that comes in to the socket on `port`. Other
+/// Leads every TCP connection and every UDP datagram that comes in to the socket on `port`, except to the
+/// ports between those `refused` (first and last): nobody listens there, and the kernel says so. Other
 /// protocols pass: the expression leaves them alone (net/netfilter/nft_tproxy.c).
-pub fn take_everything(port: u16) -> Result<(), NetlinkError> {
+pub fn take_everything(port: u16, refused: &[(u16, u16)]) -> Result<(), NetlinkError> {
     let open = Netlink::filter().map_err(|source| NetlinkError { what: "open netlink", source })?;
-    open.ask(vec![
+    let mut wishes = vec![
         ("begin the filter", batch(BATCH_BEGIN)),
         ("make the filter's table", Message::new(NEW_TABLE, NEW, &head(INET, 0)).text(1, NAME)),
         ("make the filter's chain", chain()),
-        ("make the filter's rule", rule(port)),
-        ("end the filter", batch(BATCH_END)),
-    ])
+    ];
+    wishes.extend(refused.iter().map(|range| ("leave a port alone", pass(*range))));
+    wishes.push(("make the filter's rule", rule(port)));
+    wishes.push(("end the filter", batch(BATCH_END)));
+    open.ask(wishes)
 }
 
 fn batch(kind: u16) -> Message {
@@ -52,6 +55,34 @@ fn chain() -> Message {
         .nest(4, |hook| hook.network(1, PRE_ROUTING).network(2, MANGLE as u32))
         .network(5, ACCEPT)
         .text(7, "filter")
+}
+
+/// What goes to these ports is done with here. Both transports have the port at the same place; what has
+/// none passes anyway.
+fn pass((first, last): (u16, u16)) -> Message {
+    const TRANSPORT: u32 = 2;
+    const PORT: (u32, u32) = (2, 2);
+    const GREATER_OR_EQUAL: u32 = 5;
+    const LESS_OR_EQUAL: u32 = 3;
+    let load =
+        |data: Message| data.network(1, REGISTER).network(2, TRANSPORT).network(3, PORT.0).network(4, PORT.1);
+    let compare = |how: u32, port: u16| {
+        move |data: Message| {
+            let data = data.network(1, REGISTER).network(2, how);
+            data.nest(3, |value| value.put(1, &port.to_be_bytes()))
+        }
+    };
+    // Register 0 is the verdict.
+    let accept = |data: Message| {
+        data.network(1, 0).nest(2, |value| value.nest(2, |verdict| verdict.network(1, ACCEPT)))
+    };
+    let expressions = |list: Message| {
+        list.nest(1, |item| item.text(1, "payload").nest(2, load))
+            .nest(1, |item| item.text(1, "cmp").nest(2, compare(GREATER_OR_EQUAL, first)))
+            .nest(1, |item| item.text(1, "cmp").nest(2, compare(LESS_OR_EQUAL, last)))
+            .nest(1, |item| item.text(1, "immediate").nest(2, accept))
+    };
+    Message::new(NEW_RULE, APPEND, &head(INET, 0)).text(1, NAME).text(2, NAME).nest(4, expressions)
 }
 
 fn rule(port: u16) -> Message {

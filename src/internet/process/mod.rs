@@ -2,16 +2,17 @@
 //!
 //! ```text
 //! runner                                        guard                     internet (a fork of it)
-//!   start, two descriptors            ──────▶   unshare all namespaces
-//!   write id maps, send World         ──────▶   become nobody, fork ───▶  addresses, filter, sockets, ring
-//!                                                                         authority; empty root, no
-//!                                                                         capability, seccomp
-//!   authority's certificate           ◀───────────────────────────────    Ready
-//!   make the wire ([`Internet::connect`])
+//!   start                             ──────▶   unshare all namespaces
+//!   admit: id maps, capture file      ──────▶   become nobody, fork ───▶  addresses, filter, sockets, ring,
+//!   authority_pem                     ◀───────────────────────────────    authority
+//!   enter: the world                  ─────────────────────────────────▶  empty root, no capability, seccomp
+//!   connect: the wire                 ◀───────────────────────────────    Serving
 //!   read testimony                    ◀───────────────────────────────    serve
 //!   stop                              ─────────────────────────────────▶  end
 //!   Summary                           ◀───────────────────────────────    exit
 //! ```
+//!
+//! The steps are apart so that each side works while the other does: a network namespace takes its time.
 //!
 //! The internet parses what an attacker sends. It is nobody on the host (an id of its own, no file system,
 //! no other process in sight), owns a network namespace without an uplink, and has given up every
@@ -42,7 +43,9 @@ const HOST_ID: u32 = 0x6fff_fff0;
 const MESSAGE_MAX: usize = 64 << 10;
 const WORLD_MAX: u64 = 32 << 20;
 
-/// From the runner: the world, with two descriptors.
+/// From the runner: the ids are mapped; with the file that takes the capture.
+const ADMITTED: &[u8] = b"admitted";
+/// From the runner: the world, in a memory file.
 const WORLD: &[u8] = b"world";
 /// From the runner: the run is over.
 const STOP: &[u8] = b"stop";
@@ -52,10 +55,12 @@ const STOP: &[u8] = b"stop";
 enum Message {
     /// In namespaces of its own; the id maps may be written.
     Unshared,
-    /// Everything listens, and nothing can be changed any more.
+    /// Everything listens; the certificate of the run's authority.
     Ready {
         authority: String,
     },
+    /// Nothing can be changed any more.
+    Serving,
     Failed {
         step: String,
         detail: String,

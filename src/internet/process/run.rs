@@ -9,20 +9,19 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::poll::PollTimeout;
 use nix::sys::socket::{MsgFlags, getsockopt, sockopt};
 use nix::unistd::{Pid, getppid};
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::{Builder, Runtime};
-use tokio::task::LocalSet;
 
 use super::confine::{Failure, Step, become_nobody, confine, leave_namespaces, only_wait, step};
-use super::{COMM, MESSAGE_MAX, Message, NAME, STOP, Summary, WORLD, WORLD_MAX};
+use super::{ADMITTED, COMM, MESSAGE_MAX, Message, NAME, STOP, Summary, WORLD, WORLD_MAX};
 use crate::internet::capture::{self, Capture};
 use crate::internet::netlink;
-use crate::internet::serve::serve;
+use crate::internet::serve::serve_until;
 use crate::internet::socket::{Listeners, PORT};
 use crate::internet::tell::{self, Scribe};
 use crate::internet::tls::Authority;
@@ -31,9 +30,8 @@ use crate::sys::packet::PacketRing;
 use crate::sys::process::{self, StandardStream, take_standard};
 use crate::sys::{ready, socket};
 
-/// After the run's last task is gone: for connections to be seen to their ends, and packets to come out of
-/// the ring.
-const LAST_WORDS: Duration = Duration::from_millis(20);
+/// After the run's last task is gone: for what lies in sockets and in the ring to be read.
+const LAST_WORDS: Duration = Duration::from_millis(10);
 /// For the runner to hear the rest.
 const HEARING: Duration = Duration::from_secs(10);
 
@@ -66,14 +64,14 @@ fn guard() -> io::Result<()> {
     }
     let forked = leave_namespaces().and_then(|()| {
         say(control.as_fd(), &Message::Unshared).map_err(step("greet the runner"))?;
-        let order = Order::receive(control.as_fd()).map_err(step("hear of the world"))?;
+        let capture = file(control.as_fd(), ADMITTED).map_err(step("be admitted"))?;
         become_nobody()?;
         // The change of ids has cleared it (commit_creds).
         process::die_with_parent().map_err(step("die with the runner"))?;
         if getppid() != runner {
             return Err(step("find the runner alive")("it is gone"));
         }
-        fork(&control, testimony, order).map_err(step("fork"))
+        fork(&control, testimony, capture).map_err(step("fork"))
     });
     match forked {
         Ok(internet) => {
@@ -87,7 +85,7 @@ fn guard() -> io::Result<()> {
     }
 }
 
-fn fork(control: &OwnedFd, testimony: OwnedFd, order: Order) -> io::Result<Pid> {
+fn fork(control: &OwnedFd, testimony: OwnedFd, capture: File) -> io::Result<Pid> {
     let guard = process::pidfd(Pid::this())?;
     let control = control.try_clone()?;
     process::fork(move || {
@@ -97,7 +95,7 @@ fn fork(control: &OwnedFd, testimony: OwnedFd, order: Order) -> io::Result<Pid> 
         if orphaned {
             return 1;
         }
-        match internet(control.as_fd(), testimony, order) {
+        match internet(control.as_fd(), testimony, capture) {
             Ok(()) => 0,
             Err(failure) => {
                 let _ = complain(control.as_fd(), failure);
@@ -107,50 +105,43 @@ fn fork(control: &OwnedFd, testimony: OwnedFd, order: Order) -> io::Result<Pid> 
     })
 }
 
-/// What the runner sends: the world, and the file that takes the capture.
-struct Order {
-    world: File,
-    capture: File,
+/// The file that comes with a word of the runner.
+fn file(control: BorrowedFd<'_>, word: &[u8]) -> io::Result<File> {
+    let message = socket::receive(control, MESSAGE_MAX, MsgFlags::empty())?;
+    let (bytes, descriptors) = message.ok_or(io::ErrorKind::UnexpectedEof)?;
+    match <[OwnedFd; 1]>::try_from(descriptors) {
+        Ok([file]) if bytes == word => Ok(file.into()),
+        _ => Err(io::ErrorKind::InvalidData.into()),
+    }
 }
 
-impl Order {
-    fn receive(control: BorrowedFd<'_>) -> io::Result<Order> {
-        let message = socket::receive(control, MESSAGE_MAX, MsgFlags::empty())?;
-        let (bytes, descriptors) = message.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let [world, capture] =
-            <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| io::ErrorKind::InvalidData)?;
-        match bytes == WORLD {
-            true => Ok(Order { world: world.into(), capture: capture.into() }),
-            false => Err(io::ErrorKind::InvalidData.into()),
-        }
-    }
-
-    fn world(&mut self) -> io::Result<World> {
-        self.world.rewind()?;
-        let mut bytes = Vec::new();
-        (&self.world).take(WORLD_MAX + 1).read_to_end(&mut bytes)?;
-        match postcard::take_from_bytes(&bytes) {
-            Ok((world, [])) if bytes.len() as u64 <= WORLD_MAX => Ok(world),
-            _ => Err(io::ErrorKind::InvalidData.into()),
-        }
+fn world(mut memory: File) -> io::Result<World> {
+    memory.rewind()?;
+    let mut bytes = Vec::new();
+    memory.take(WORLD_MAX + 1).read_to_end(&mut bytes)?;
+    match postcard::take_from_bytes(&bytes) {
+        Ok((world, [])) if bytes.len() as u64 <= WORLD_MAX => Ok(world),
+        _ => Err(io::ErrorKind::InvalidData.into()),
     }
 }
 
 /// The process itself.
-fn internet(control: BorrowedFd<'_>, testimony: OwnedFd, mut order: Order) -> Step<()> {
+fn internet(control: BorrowedFd<'_>, testimony: OwnedFd, capture: File) -> Step<()> {
     netlink::every_address().map_err(chain("make the network"))?;
-    netlink::take_everything(PORT).map_err(chain("make the network"))?;
     let ring = capture::open().map_err(step("open the capture"))?;
     let listeners = Listeners::open().map_err(step("listen"))?;
-    let world = order.world().map_err(step("understand the world"))?;
-    let Order { capture: file, world: memory } = order;
-    drop(memory);
-    let authority = Authority::generate(world.now).map_err(step("make the run's authority"))?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let authority = Authority::generate(now).map_err(step("make the run's authority"))?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(step("start serving"))?;
-    confine(world.capture_max)?;
     let ready = Message::Ready { authority: authority.certificate_pem() };
     say(control, &ready).map_err(step("tell that all is ready"))?;
-    let serving = Serving { control, testimony, file, ring, listeners, authority };
+    let memory = file(control, WORLD).map_err(step("hear of the world"))?;
+    let world = world(memory).map_err(step("understand the world"))?;
+    let refused = world.scenario.refused_ports();
+    netlink::take_everything(PORT, refused).map_err(chain("make the network"))?;
+    confine(world.capture_max)?;
+    say(control, &Message::Serving).map_err(step("tell that all is set"))?;
+    let serving = Serving { control, testimony, capture, ring, listeners, authority };
     let summary = serving.serve(&runtime, world).map_err(step("serve"))?;
     say(control, &Message::Ended(summary)).map_err(step("tell of the end"))
 }
@@ -158,7 +149,7 @@ fn internet(control: BorrowedFd<'_>, testimony: OwnedFd, mut order: Order) -> St
 struct Serving<'s> {
     control: BorrowedFd<'s>,
     testimony: OwnedFd,
-    file: File,
+    capture: File,
     ring: PacketRing,
     listeners: Listeners,
     authority: Authority,
@@ -167,21 +158,17 @@ struct Serving<'s> {
 impl Serving<'_> {
     /// Until the runner says stop, or is gone.
     fn serve(self, runtime: &Runtime, world: World) -> io::Result<Summary> {
-        let local = LocalSet::new();
         let (tell, scribe) = tell::channel();
         let _inside = runtime.enter();
-        let mut capture = Capture::new(self.ring, self.file, world.capture_max)?;
+        let mut capture = Capture::new(self.ring, self.capture, world.capture_max)?;
         let writing = runtime.spawn(write(scribe, self.testimony));
-        local.spawn_local(serve(self.listeners, Rc::new(world), self.authority, tell));
-        let stop = ready::readable(self.control)?;
-        let failed = local.block_on(runtime, async {
-            let failed = first(run(&mut capture), stopped(&stop)).await;
-            // Connections whose other side is gone come to their ends meanwhile.
+        let control = ready::readable(self.control)?;
+        let stop = async {
+            stopped(&control).await;
             tokio::time::sleep(LAST_WORDS).await;
-            failed
-        });
-        // With the servers goes the last who could say something.
-        drop(local);
+        };
+        let serving = serve_until(self.listeners, Rc::new(world), self.authority, tell, stop);
+        let failed = runtime.block_on(first(run(&mut capture), serving));
         let captured = capture.finish();
         let written = runtime.block_on(async { tokio::time::timeout(HEARING, writing).await });
         written.map_err(io::Error::other)?.map_err(io::Error::other)??;

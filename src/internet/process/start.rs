@@ -15,7 +15,7 @@ use nix::sched::{CloneFlags, setns};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::MsgFlags;
 
-use super::{HOST_ID, MESSAGE_MAX, Message, NAME, STOP, Summary, WORLD};
+use super::{ADMITTED, HOST_ID, MESSAGE_MAX, Message, NAME, STOP, Summary, WORLD};
 use crate::internet::netlink::{self, End, Ends, NetlinkError};
 use crate::internet::testimony::{FRAME_MAX, Testimony};
 use crate::internet::world::World;
@@ -64,14 +64,14 @@ pub struct Internet {
     ended: bool,
     /// Frames that are none: then nothing behind them can be read either.
     garbled: bool,
-    ends: Ends,
     authority: Option<String>,
+    /// Of a wire that is still to be made.
+    ends: Option<Ends>,
 }
 
 impl Internet {
-    /// Starts it: `program` is this program, whose `main` asks [`super::is_internet`]; `capture` takes
-    /// the packets. Does not wait until it is ready: [`Self::authority_pem`] does.
-    pub fn start(program: &Path, world: &World, capture: File) -> Result<Internet, InternetError> {
+    /// Starts it: `program` is this program, whose `main` asks [`super::is_internet`]. Does not wait.
+    pub fn start(program: &Path) -> Result<Internet, InternetError> {
         let failed = InternetError::io;
         let (control, theirs) = socket::pair().map_err(failed("start"))?;
         let (testimony, words) = UnixStream::pair().map_err(failed("start"))?;
@@ -87,27 +87,30 @@ impl Internet {
             // It reads what an attacker wrote: it does not get the user's terminal.
             .stderr(Stdio::null())
             .spawn();
-        let guard = Guard(child.map_err(failed("start"))?);
-        let internet = Internet {
-            guard,
+        Ok(Internet {
+            guard: Guard(child.map_err(failed("start"))?),
             control,
             testimony,
             pending: Vec::new(),
             ended: false,
             garbled: false,
-            ends: ends(world),
             authority: None,
-        };
-        match internet.hear()? {
+            ends: None,
+        })
+    }
+
+    /// Lets it set itself up. `capture` takes the packets.
+    pub fn admit(&mut self, capture: &File) -> Result<(), InternetError> {
+        match self.hear()? {
             Message::Unshared => {}
             other => return Err(unexpected(other)),
         }
-        internet.guard.map_ids().map_err(failed("map the ids of"))?;
-        internet.order(world, &capture).map_err(failed("instruct"))?;
-        Ok(internet)
+        self.guard.map_ids().map_err(InternetError::io("map the ids of"))?;
+        let sent = socket::send(self.control.as_fd(), ADMITTED, &[capture.as_fd()]);
+        sent.map_err(InternetError::io("instruct"))
     }
 
-    /// Waits until it is ready: the certificate of the run's authority.
+    /// Waits until everything listens: the certificate of the run's authority.
     pub fn authority_pem(&mut self) -> Result<&str, InternetError> {
         if self.authority.is_none() {
             match self.hear()? {
@@ -118,7 +121,20 @@ impl Internet {
         Ok(self.authority.as_deref().unwrap_or_default())
     }
 
-    /// Makes the wire to a sandbox, of which `init` is the first process. The sandbox must not run yet.
+    /// Tells it which world it is. From then on it can change nothing of itself. Once, after
+    /// [`Self::admit`].
+    pub fn enter(&mut self, world: &World) -> Result<(), InternetError> {
+        self.authority_pem()?;
+        self.ends = Some(ends(world));
+        let send = || -> io::Result<()> {
+            let mut memory = File::from(memfd_create("world", MFdFlags::MFD_CLOEXEC)?);
+            memory.write_all(&postcard::to_stdvec(world).map_err(io::Error::other)?)?;
+            socket::send(self.control.as_fd(), WORLD, &[memory.as_fd()])
+        };
+        send().map_err(InternetError::io("instruct"))
+    }
+
+    /// Makes the wire to a sandbox, once, of which `init` is the first process. The sandbox must not run yet.
     pub fn connect(&mut self, init: BorrowedFd<'_>) -> Result<(), InternetError> {
         let sandbox = network_of(init).map_err(InternetError::io("find the sandbox's end of"))?;
         self.connect_namespace(sandbox.as_fd())
@@ -126,8 +142,11 @@ impl Internet {
 
     /// The same for a network namespace.
     pub fn connect_namespace(&mut self, sandbox: BorrowedFd<'_>) -> Result<(), InternetError> {
-        self.authority_pem()?;
-        let ends = self.ends;
+        let ends = self.ends.take().ok_or(InternetError::Lost { what: "has no world yet" })?;
+        match self.hear()? {
+            Message::Serving => {}
+            other => return Err(unexpected(other)),
+        }
         // A child that is not reaped keeps its number.
         let world = open_network(self.guard.0.id()).map_err(InternetError::io("find the namespace of"))?;
         in_namespace(world.as_fd(), || netlink::wire(&ends, sandbox))?;
@@ -207,12 +226,6 @@ impl Internet {
             rest = &content[length..];
         }
         self.pending = rest.to_vec();
-    }
-
-    fn order(&self, world: &World, capture: &File) -> io::Result<()> {
-        let mut memory = File::from(memfd_create("world", MFdFlags::MFD_CLOEXEC)?);
-        memory.write_all(&postcard::to_stdvec(world).map_err(io::Error::other)?)?;
-        socket::send(self.control.as_fd(), WORLD, &[memory.as_fd(), capture.as_fd()])
     }
 
     fn hear(&self) -> Result<Message, InternetError> {

@@ -106,7 +106,7 @@ pub struct Run {
     pub skipped_seconds: f64,
     /// Commands that were run inside: the image's own health check, and what was asked for.
     #[serde(default)]
-    #[schemars(length(max = "super::COMMANDS_MAX"))]
+    #[schemars(length(max = "super::RAN_MAX"))]
     pub commands: Vec<RanCommand>,
     /// Names of limits, each once.
     pub limits_hit: Vec<String>,

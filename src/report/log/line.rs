@@ -279,6 +279,8 @@ struct FileDef {
     kind: FileKind,
     #[serde(with = "OriginDef")]
     origin: Origin,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_text")]
+    bait: Option<Bytes>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -23,11 +23,19 @@ fn file(path: &[u8], kind: FileKind, origin: Origin) -> File {
         inode: Some(Inode { device: 7, number: u64::MAX }),
         kind,
         origin,
+        bait: Some(bytes(b"ssh-key")),
     }
 }
 
 fn plain(path: &[u8]) -> File {
-    File { path: bytes(path), verified: false, inode: None, kind: FileKind::Unknown, origin: Origin::Unknown }
+    File {
+        path: bytes(path),
+        verified: false,
+        inode: None,
+        kind: FileKind::Unknown,
+        origin: Origin::Unknown,
+        bait: None,
+    }
 }
 
 fn program(id: u32, exe: &[u8], before: &[&Program]) -> Program {

@@ -433,6 +433,12 @@ pub(super) static FIELDS: &[Field] = &[
         Read::Flag(|s| Some(hidden(&s.file()?.path))),
         "a component of file.path begins with a dot",
     ),
+    stable(event(
+        FILE,
+        "file.bait",
+        Read::Text(|s| s.file()?.bait.as_deref()),
+        "the bait that was planted as this file, by name: aws-credentials, ssh-key, …",
+    )),
     event(
         FILE,
         "file.inode",

@@ -11,7 +11,7 @@ pub fn bytes(text: &str) -> Bytes {
 
 pub fn file(path: &str, origin: Origin) -> File {
     let inode = Some(Inode { device: 1, number: path.len() as u64 });
-    File { path: bytes(path), verified: true, inode, kind: FileKind::Regular, origin }
+    File { path: bytes(path), verified: true, inode, kind: FileKind::Regular, origin, bait: None }
 }
 
 pub fn program(
@@ -202,6 +202,9 @@ fn acts() -> Vec<Act> {
     acts.push(Act::Dns(DnsAct { server, carrier: Carrier::Udp, question: Some(question) }));
     acts.push(unix(NetAction::Send, Protocol::Other(40), "x"));
     acts.extend(world());
+    let bait =
+        File { bait: Some(bytes("aws-credentials")), ..file("/root/.aws/credentials", Origin::Supplied) };
+    acts.push(Act::File(FileAct::Open { file: bait, mode: READ }));
     for path in paths {
         let (from, to) = (file("/tmp/f", Origin::Written), file(path, Origin::Written));
         acts.push(open(path, Origin::Layer(0), READ));
