@@ -229,11 +229,11 @@ fn cage(material: &Material<'_>, outside: &mut Outside) -> Result<Cage, Pipeline
     let _ = sandbox::gc(&state);
     let id = RunId::random()?;
     let mut plan = Plan::new(&image.config, &job.options, &id)?;
-    let commands = provoke::commands(&image.config, &job.exec);
-    plan.errands = commands.iter().map(provoke::Command::argv).collect();
     let baits = bait::make()?;
     outside.enter(&mut plan, rootfs, baits.clone())?;
     let laid = bait::lay(&baits, &job.profile, &mut plan);
+    let commands = provoke::commands(&image.config, &job.exec);
+    plan.errands = commands.iter().map(provoke::Command::argv).collect();
     let bound = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
     let disk = DiskUse { bytes: bound(plan.limits.disk), entries: bound(plan.limits.disk_files) };
     state.check_room(plan.limits.disk.unwrap_or(0))?;
@@ -244,8 +244,8 @@ fn cage(material: &Material<'_>, outside: &mut Outside) -> Result<Cage, Pipeline
     let held = sandbox::create(program, &plan, &layers, run)?;
     let supplied = laid.supplied(&plan, held.planted());
     let exposed = image.config.exposed_ports.clone();
-    let visits = Visits::new(program.share()?, id_base);
-    let provocation = Provocation::new(visits, commands, exposed, job.duration);
+    let provocation =
+        Provocation::new(Visits::new(program.share()?, id_base), commands, exposed, job.duration);
     let (stop_grace, output_bound) = (plan.stop_grace, plan.limits.output);
     Ok(Cage { held, supplied, upper, id_base, stop_grace, output_bound, disk, provocation })
 }
