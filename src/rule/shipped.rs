@@ -86,6 +86,7 @@ pub const SHIPPED: &[(&str, &str)] = rules! {
     "execution/hidden-program-run.yaml"
     "execution/package-manager-run.yaml"
     "execution/pod-made-or-entered.yaml"
+    "execution/port-runs-commands.yaml"
     "execution/program-run-from-temporary-directory.yaml"
     "execution/program-written-and-run.yaml"
     "execution/reverse-shell-command.yaml"

@@ -10,7 +10,7 @@ use crate::support::image::ImageBuilder;
 use crate::support::live;
 
 /// An image with the program of `fixtures/programs/sleeps.c`.
-fn sleeper(place: &Place, how: &str) -> ImageBuilder {
+pub fn sleeper(place: &Place, how: &str) -> ImageBuilder {
     let program = place.path("sleeps");
     let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/programs/sleeps.c");
     let built = Command::new("cc").args(["-O1", "-static", "-o"]).arg(&program).arg(source).status().unwrap();
