@@ -6,7 +6,7 @@ use super::read::{
     is_local, is_own_exe, kernel_act, kernel_action, layer, memory_action, namespaces, net_act, new_mode,
     open_mode, origin, owner, process_act, process_action, protocol, protocol_name, public, region,
     ring_paths, sandbox_action, sleep_milliseconds, suffix_added, symlink_target, target, times, unix_path,
-    xattr, xattr_value,
+    visit, xattr, xattr_value,
 };
 use super::{Category, Field, Read};
 use crate::event::{Act, DupSource, KernelAct, Origin, Phase, ProcessAct, Protocol, SandboxAct};
@@ -934,6 +934,19 @@ pub(super) static FIELDS: &[Field] = &[
             _ => None,
         }),
         "the limit that was reached: memory, pids, stdout, stderr, disk, log",
+    )),
+    event(
+        SANDBOX,
+        "visit.request",
+        Read::Text(|s| Some(visit(s)?.request.as_bytes())),
+        "what a port of the image's was asked: greeting, http_get, http_post, tls_hello, redis_ping, line, datagram",
+    ),
+    event(SANDBOX, "visit.answer", Read::Text(|s| Some(&visit(s)?.answer)), "the first bytes of its answer"),
+    stable(event(
+        SANDBOX,
+        "visit.port",
+        Read::Number(|s| Some(visit(s)?.remote.port().into())),
+        "the port that was called at",
     )),
     stable(event(
         SANDBOX,
