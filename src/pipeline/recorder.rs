@@ -66,6 +66,8 @@ impl<'r> Recorder<'r> {
         judge: Judge<'r>,
         before: Before,
     ) -> Recorder<'r> {
+        let mut ledger = Ledger::default();
+        before.introduce(normaliser.provenance().rootfs(), &mut ledger);
         Recorder {
             stream: Stream::new(),
             normaliser,
@@ -81,7 +83,7 @@ impl<'r> Recorder<'r> {
             held: Duration::ZERO,
             hearing: Hearing::default(),
             skips: Skips::default(),
-            ledger: Ledger::default(),
+            ledger,
             before,
         }
     }
