@@ -10,9 +10,10 @@ use super::ending::Ending;
 use super::failure::{Failure, Kind};
 use super::load::{self, Loaded};
 use super::progress::Progress;
-use super::{outdir, profile, show, verdict};
+use super::{outdir, profile, scenario, show, verdict};
 use crate::bait::Profile;
 use crate::image::{Digest, Reference};
+use crate::internet::world::Scenario;
 use crate::pipeline::rundir::RunDir;
 use crate::pipeline::{Detonated, Job, Network, News, Timing, capture, detonate};
 use crate::report::completion::Attempt;
@@ -40,6 +41,7 @@ pub fn run(args: Analyze, state: &Path) -> Result<u8, Failure> {
 /// All that can be wrong with the command itself, before anything is made.
 struct Prepared {
     loaded: Loaded,
+    network: Network,
     profile: Profile,
     reference: Reference,
     expected: Option<Digest>,
@@ -47,8 +49,11 @@ struct Prepared {
 }
 
 fn prepare(args: &Analyze, state: &Path, ending: &Ending) -> Result<(Prepared, RunDir), Failure> {
+    let mut loaded = load::load(&args.judging)?;
+    let network = network(args, &mut loaded)?;
     let prepared = Prepared {
-        loaded: load::load(&args.judging)?,
+        loaded,
+        network,
         profile: profile::load(&args.profile)?,
         reference: Reference::parse(&args.image)?,
         expected: expected(args)?,
@@ -73,7 +78,7 @@ fn analyze(
     out: &RunDir,
     ending: &mut Ending,
 ) -> Result<Done, Failure> {
-    let Prepared { loaded, profile, reference, expected, quarantined } = prepared;
+    let Prepared { loaded, network, profile, reference, expected, quarantined } = prepared;
     let inputs = Inputs { profile: profile.name.clone(), ..loaded.inputs.clone() };
     let job = Job {
         reference,
@@ -83,7 +88,7 @@ fn analyze(
         duration: args.duration,
         probes: probes(args),
         log_bound: args.event_log,
-        network: network(args),
+        network,
         profile,
         cache_bound: args.cache_size,
         captures: capture::Bounds { bytes: args.captured, files: args.captured_files },
@@ -207,11 +212,24 @@ fn options(args: &Analyze) -> Options {
     }
 }
 
-fn network(args: &Analyze) -> Network {
-    match args.network {
-        args::Network::Simulated => Network::Simulated { capture_max: args.capture_size },
+/// What the image can reach. A scenario is one more thing that the run was given.
+fn network(args: &Analyze, loaded: &mut Loaded) -> Result<Network, Failure> {
+    let scenario = match (&args.scenario, args.network) {
+        (None, _) => Scenario::default(),
+        (Some(file), args::Network::Simulated) => {
+            let (scenario, named) = scenario::load(file)?;
+            loaded.inputs.world = Some(named);
+            scenario
+        }
+        (Some(_), args::Network::None) => {
+            let failure = Failure::new(Kind::Usage, "cannot use a scenario without a network");
+            return Err(failure.hint("leave out --network none, or --scenario"));
+        }
+    };
+    Ok(match args.network {
+        args::Network::Simulated => Network::Simulated { capture_max: args.capture_size, scenario },
         args::Network::None => Network::None,
-    }
+    })
 }
 
 fn probes(args: &Analyze) -> trace::Options {

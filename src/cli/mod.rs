@@ -20,6 +20,8 @@ mod progress;
 mod replay;
 pub mod rules;
 #[cfg(feature = "live")]
+mod scenario;
+#[cfg(feature = "live")]
 mod selftest;
 mod show;
 mod terminal;

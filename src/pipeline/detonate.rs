@@ -103,7 +103,8 @@ pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Deto
     let signals = Signals::block().map_err(PipelineError::io("block signals"))?;
     let mut steps = Steps::new(tell);
     let program = SealedProgram::of_this_process()?;
-    let mut outside = steps.take("start the internet", |_| Outside::start(job.network, &program, job.out))?;
+    let mut outside =
+        steps.take("start the internet", |_| Outside::start(&job.network, &program, job.out))?;
     let (image, before, subject) = steps.take("open", |tell| open(&job, tell))?;
     steps.take("admit the internet", |_| outside.admit())?;
     let rootfs = steps.take("unpack", |tell| unpack(&job, &image, &signals, tell))?;

@@ -275,7 +275,6 @@ impl NetworkSummary {
     }
 
     /// A decoy was opened for reading.
-    #[allow(dead_code)] // until the events of files name the decoys
     pub fn bait_read(&mut self, bait: &[u8], path: &[u8], event: &Event) {
         let (bait, place) = (short_text(bait, TEXT_MAX), short_text(path, TEXT_MAX));
         let what = BaitDeed::Read;
