@@ -226,7 +226,7 @@ fn cage(material: &Material<'_>, outside: &mut Outside) -> Result<Cage, Pipeline
     let mut plan = Plan::new(&image.config, &job.options, &id)?;
     let baits = bait::make()?;
     outside.enter(&mut plan, rootfs, baits.clone())?;
-    let laid = bait::lay(&baits, &job.profile, &mut plan);
+    let laid = bait::lay(&baits, &job.profile, outside.authority()?, &mut plan);
     let bound = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
     let disk = DiskUse { bytes: bound(plan.limits.disk), entries: bound(plan.limits.disk_files) };
     state.check_room(plan.limits.disk.unwrap_or(0))?;

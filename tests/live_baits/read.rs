@@ -1,8 +1,30 @@
 //! Who reads a bait is seen, under whatever name; who reads its own settings is left alone.
 
+use std::fs::File;
+use std::io::BufReader;
+
+use lazaret::event::{Act, FileAct};
+use lazaret::report::log::{self, Reader};
+
 use crate::place::{Place, run};
 use crate::support::{live, program};
 use crate::{PLACES, findings, report_of};
+
+/// The bait of each event in which one was opened for reading.
+fn baits_read(place: &Place) -> Vec<String> {
+    let file = File::open(place.path("out/events.jsonl.zst")).unwrap();
+    let log = log::decompress(BufReader::new(file)).unwrap();
+    let reader = Reader::open(BufReader::new(log)).unwrap();
+    let mut read = Vec::new();
+    for event in reader {
+        if let Act::File(FileAct::Open { file, mode }) = event.unwrap().act
+            && let Some(bait) = file.bait.filter(|_| mode.read)
+        {
+            read.push(String::from_utf8(bait.to_vec()).unwrap());
+        }
+    }
+    read
+}
 
 #[test]
 fn a_client_that_reads_its_own_settings_is_no_finding_of_note() {
@@ -24,8 +46,10 @@ fn a_client_that_reads_its_own_settings_is_no_finding_of_note() {
     for finding in report["findings"].as_array().unwrap() {
         assert!(["informational", "low"].contains(&finding["level"].as_str().unwrap()), "{finding}");
     }
-    let read = findings(&report, "decoy-read").count();
-    assert_eq!(read, 4, "{:#}", report["findings"]);
+    let mut read = baits_read(&place);
+    read.sort();
+    let expected = ["aws-credentials", "netrc-login", "netrc-login", "npm-token", "ssh-key", "ssh-key"];
+    assert_eq!(read, expected);
 }
 
 #[test]
@@ -54,13 +78,7 @@ fn a_bait_is_known_under_every_name() {
                   mv .kube .k && cat .k/config; rm .bash_history; echo mine > .bash_history; cat .bash_history";
     let report = report_of(&place, &format!("{script}; true"), |layer| layer);
     // What was copied out of a bait is one no more, and neither is what took its name.
-    let mut read: Vec<(String, u64)> = findings(&report, "decoy-read")
-        .map(|finding| {
-            let evidence = finding["evidence"].to_string();
-            let bait = PLACES.iter().find(|(_, bait)| evidence.contains(&format!("file.bait: {bait}")));
-            (bait.unwrap().1.to_owned(), finding["count"].as_u64().unwrap())
-        })
-        .collect();
+    let mut read = baits_read(&place);
     read.sort();
     let expected = [
         "kube-config",
@@ -71,7 +89,7 @@ fn a_bait_is_known_under_every_name() {
         "pypi-token",
         "registry-login",
     ];
-    assert_eq!(read, expected.map(|bait| (bait.to_owned(), 1)), "{:#}", report["findings"]);
+    assert_eq!(read, expected);
     let visibility = &report["run"]["visibility"];
     assert_eq!(visibility["explained"], visibility["all"], "{visibility}");
 }
