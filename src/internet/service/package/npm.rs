@@ -120,10 +120,10 @@ fn integrity(name: &str, version: &str) -> String {
 }
 
 fn archive(name: &str, version: &str) -> Vec<u8> {
-    let module = if name == "axios" { AXIOS } else { ANY };
     let manifest = json!({"name": name, "version": version, "main": "index.js", "license": "MIT"});
+    let code = if name == "axios" { AXIOS } else { ANY };
     let members =
-        [Member::new("package/package.json", manifest.to_string()), Member::new("package/index.js", module)];
+        [Member::new("package/package.json", manifest.to_string()), Member::new("package/index.js", code)];
     gzip(&tar(&members, MTIME))
 }
 
