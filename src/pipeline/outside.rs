@@ -96,6 +96,14 @@ impl Outside {
         Ok(internet.enter(&world)?)
     }
 
+    /// The certificate of the world's authority, in PEM.
+    pub fn authority(&mut self) -> Result<Option<&str>, PipelineError> {
+        match &mut self.internet {
+            Some(internet) => Ok(Some(internet.authority_pem()?)),
+            None => Ok(None),
+        }
+    }
+
     /// Makes the wire to a sandbox that is held.
     pub fn connect(&mut self, target: &Target) -> Result<(), PipelineError> {
         match &mut self.internet {

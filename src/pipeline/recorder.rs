@@ -77,6 +77,8 @@ impl<'r> Recorder<'r> {
         judge: Judge<'r>,
         before: Before,
     ) -> Recorder<'r> {
+        let mut ledger = Ledger::default();
+        before.introduce(normaliser.provenance().rootfs(), &mut ledger);
         Recorder {
             stream: Stream::new(),
             normaliser,
@@ -94,7 +96,7 @@ impl<'r> Recorder<'r> {
             held: Duration::ZERO,
             hearing: Hearing::default(),
             skips: Skips::default(),
-            ledger: Ledger::default(),
+            ledger,
             before,
         }
     }
