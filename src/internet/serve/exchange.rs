@@ -14,8 +14,9 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use super::super::service::{self, Answer};
 use super::super::testimony::{BODY_MAX, Carrier, HEADERS_MAX, Http, Said, TEXT_MAX};
 use super::doh;
-use super::http::Session;
+use super::http::{Session, Tunnel};
 use super::room::Lease;
+use super::websocket;
 use crate::bait::Sighting;
 
 /// What is told of a request that broke off before it was whole: it got no answer.
@@ -58,6 +59,7 @@ pub async fn exchange(
     session: Rc<Session>,
     request: Request<Incoming>,
 ) -> Result<Response<Held>, Infallible> {
+    let _place = session.connection.servers.room.request().await;
     let version = version(request.version());
     let (head, body) = request.into_parts();
     let mut asked = Asked { method: head.method.to_string(), ..Asked::default() };
@@ -157,8 +159,17 @@ async fn respond(session: &Session, asked: &Asked, method: &Method) -> (Answer, 
         return (answer, Response::new(Held::default()));
     }
     if *method == Method::CONNECT && session.protocol == "1" {
-        *session.tunnel.borrow_mut() = Some(asked.port.unwrap_or(443));
+        *session.tunnel.borrow_mut() = Some(Tunnel::Port(asked.port.unwrap_or(443)));
         return (plain("proxy", 200), Response::new(Held::default()));
+    }
+    if let Some(accept) = websocket::accept(&asked.headers).filter(|_| session.protocol == "1") {
+        *session.tunnel.borrow_mut() = Some(Tunnel::WebSocket);
+        let fixed =
+            [("connection", "Upgrade"), ("upgrade", "websocket")].map(|(name, value)| (name, value.into()));
+        let headers = fixed.into_iter().chain([("sec-websocket-accept", accept)]).collect();
+        let answer = Answer { headers, ..plain("websocket", 101) };
+        let response = written(&answer, method, None);
+        return (answer, response);
     }
     let answer = match doh::question(&asked.method, &asked.target, &asked.headers, &asked.body) {
         Some(question) => resolve(session, &question).await,
