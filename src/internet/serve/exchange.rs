@@ -171,9 +171,12 @@ async fn respond(session: &Session, asked: &Asked, method: &Method) -> (Answer, 
         let response = written(&answer, method, None);
         return (answer, response);
     }
-    let answer = match doh::question(&asked.method, &asked.target, &asked.headers, &asked.body) {
-        Some(question) => resolve(session, &question).await,
-        None => ask(session, asked),
+    let message = doh::question(&asked.method, &asked.target, &asked.headers, &asked.body);
+    let named = doh::named(&asked.host, &asked.target, &asked.headers);
+    let answer = match (message, named) {
+        (Some(message), _) => resolve(session, &message, doh::MESSAGE, Some).await,
+        (None, Some(message)) => resolve(session, &message, doh::JSON, |answer| doh::json(&answer)).await,
+        (None, None) => ask(session, asked),
     };
     let lease = session.connection.servers.room.lease_whole(answer.body.len());
     let Some(lease) = lease else {
@@ -189,12 +192,19 @@ fn plain(service: &'static str, status: u16) -> Answer {
     Answer { service, status, headers: Vec::new(), body: Vec::new(), accepts: &[] }
 }
 
-async fn resolve(session: &Session, question: &[u8]) -> Answer {
+async fn resolve(
+    session: &Session,
+    question: &[u8],
+    kind: &str,
+    write: fn(Vec<u8>) -> Option<Vec<u8>>,
+) -> Answer {
     let connection = &session.connection;
-    let body = connection.servers.resolve(connection.flow, question, Carrier::Https).await;
-    let headers =
-        vec![("content-type", doh::MESSAGE.to_owned()), ("cache-control", "max-age=300".to_owned())];
-    Answer { headers, body, ..plain("dns", 200) }
+    let answer = connection.servers.resolve(connection.flow, question, Carrier::Https).await;
+    let headers = vec![("content-type", kind.to_owned()), ("cache-control", "max-age=300".to_owned())];
+    match write(answer) {
+        Some(body) => Answer { headers, body, ..plain("dns", 200) },
+        None => plain("dns", 400),
+    }
 }
 
 fn ask(session: &Session, asked: &Asked) -> Answer {
