@@ -10,13 +10,14 @@ use super::ending::Ending;
 use super::failure::{Failure, Kind};
 use super::load::{self, Loaded};
 use super::progress::Progress;
-use super::{outdir, scenario, show, verdict};
+use super::{outdir, profile, scenario, show, verdict};
+use crate::bait::Profile;
 use crate::image::{Digest, Reference};
 use crate::internet::world::Scenario;
 use crate::pipeline::rundir::RunDir;
 use crate::pipeline::{Detonated, Job, Network, News, Timing, capture, detonate};
 use crate::report::completion::Attempt;
-use crate::report::document::{Report, Request};
+use crate::report::document::{Inputs, Report, Request};
 use crate::report::escape;
 use crate::sandbox::{Options, Sleeps, StateDir};
 use crate::trace;
@@ -41,6 +42,7 @@ pub fn run(args: Analyze, state: &Path) -> Result<u8, Failure> {
 struct Prepared {
     loaded: Loaded,
     network: Network,
+    profile: Profile,
     reference: Reference,
     expected: Option<Digest>,
     quarantined: Option<String>,
@@ -52,6 +54,7 @@ fn prepare(args: &Analyze, state: &Path, ending: &Ending) -> Result<(Prepared, R
     let prepared = Prepared {
         loaded,
         network,
+        profile: profile::load(&args.profile)?,
         reference: Reference::parse(&args.image)?,
         expected: expected(args)?,
         quarantined: ending.subject()?,
@@ -75,22 +78,25 @@ fn analyze(
     out: &RunDir,
     ending: &mut Ending,
 ) -> Result<Done, Failure> {
-    let Prepared { loaded, network, reference, expected, quarantined } = prepared;
+    let Prepared { loaded, network, profile, reference, expected, quarantined } = prepared;
+    let inputs = Inputs { profile: profile.name.clone(), ..loaded.inputs.clone() };
     let job = Job {
         reference,
         expected,
         quarantined,
         options: options(args),
         duration: args.duration,
+        exec: args.exec.clone(),
         probes: probes(args),
         log_bound: args.event_log,
         network,
+        profile,
         cache_bound: args.cache_size,
         captures: capture::Bounds { bytes: args.captured, files: args.captured_files },
         out,
         state: state.to_owned(),
         rules: &loaded.rules,
-        inputs: loaded.inputs.clone(),
+        inputs,
         request: ending.attempt.request.clone(),
         id: ending.attempt.id.clone(),
         created: Timestamp::now().to_string(),

@@ -14,6 +14,8 @@ mod gc;
 mod load;
 mod outdir;
 #[cfg(feature = "live")]
+mod profile;
+#[cfg(feature = "live")]
 mod progress;
 mod replay;
 pub mod rules;

@@ -16,3 +16,4 @@ mod isolation;
 mod place;
 mod scenario;
 mod services;
+mod tools;
