@@ -11,6 +11,8 @@ pub mod judge;
 #[cfg(feature = "live")]
 mod authority;
 #[cfg(feature = "live")]
+mod bait;
+#[cfg(feature = "live")]
 pub mod capture;
 #[cfg(feature = "live")]
 mod compare;
