@@ -220,6 +220,11 @@ pub(super) static FIELDS: &[Field] = &[
         "exe.path of the program before this one: the parent's, or this process's own before its exec",
     ),
     program(
+        "parent.program",
+        Read::Number(|s| Some(s.parent()?.id.0.into())),
+        "program of the program before this one",
+    ),
+    program(
         "parent.exe.name",
         Read::Text(|s| Some(name(&s.parent()?.exe.file.path))),
         "last component of parent.exe.path",
