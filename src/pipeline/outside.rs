@@ -123,7 +123,14 @@ impl Outside {
         said
     }
 
-    /// Once no task of the sandbox is left. What cannot be had any more is a fault, and no error: the run
+    /// Once no task of the sandbox is left: lets it come to its end meanwhile.
+    pub fn dismiss(&self) {
+        if let Some(internet) = &self.internet {
+            internet.dismiss();
+        }
+    }
+
+    /// After [`Self::dismiss`]. What cannot be had any more is a fault, and no error: the run
     /// has its recording.
     pub fn stop(self) -> Rest {
         let Some(internet) = self.internet else { return Rest::default() };

@@ -55,6 +55,7 @@ pub fn connected(capture: &Path, client: impl FnOnce() + Send + 'static) -> (Vec
         std::thread::yield_now();
     }
     thread.join().unwrap();
+    internet.dismiss();
     let (rest, summary) = internet.stop();
     heard.extend(rest);
     (heard, summary.unwrap())
