@@ -33,6 +33,8 @@ mod outside;
 #[cfg(feature = "live")]
 mod provenance;
 #[cfg(feature = "live")]
+mod provoke;
+#[cfg(feature = "live")]
 mod recorder;
 pub mod rundir;
 #[cfg(feature = "live")]

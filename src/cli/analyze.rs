@@ -86,6 +86,7 @@ fn analyze(
         quarantined,
         options: options(args),
         duration: args.duration,
+        exec: args.exec.clone(),
         probes: probes(args),
         log_bound: args.event_log,
         network,

@@ -1,5 +1,6 @@
 //! Lets one image run, and records everything it does.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
@@ -16,6 +17,7 @@ use super::judge::Judge;
 use super::output::Output;
 use super::outside::{Network, Outside};
 use super::provenance::Layers;
+use super::provoke::{self, Provocation, Visits};
 use super::recorder::Recorder;
 use super::rundir::RunDir;
 use super::signals::Signals;
@@ -40,6 +42,8 @@ pub struct Job<'j> {
     pub quarantined: Option<String>,
     pub options: Options,
     pub duration: Duration,
+    /// Commands to run inside while the image runs: for a shell, see [`super::provoke::words`].
+    pub exec: Vec<OsString>,
     pub probes: trace::Options,
     /// Bytes of events that the log takes before compression.
     pub log_bound: u64,
@@ -207,6 +211,7 @@ struct Cage {
     stop_grace: Duration,
     output_bound: u64,
     disk: DiskUse,
+    provocation: Provocation,
 }
 
 /// What a cage is made of.
@@ -227,6 +232,8 @@ fn cage(material: &Material<'_>, outside: &mut Outside) -> Result<Cage, Pipeline
     let baits = bait::make()?;
     outside.enter(&mut plan, rootfs, baits.clone())?;
     let laid = bait::lay(&baits, &job.profile, &mut plan);
+    let commands = provoke::commands(&image.config, &job.exec);
+    plan.errands = commands.iter().map(provoke::Command::argv).collect();
     let bound = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
     let disk = DiskUse { bytes: bound(plan.limits.disk), entries: bound(plan.limits.disk_files) };
     state.check_room(plan.limits.disk.unwrap_or(0))?;
@@ -236,15 +243,11 @@ fn cage(material: &Material<'_>, outside: &mut Outside) -> Result<Cage, Pipeline
         sandbox::Layers { dirs: rootfs.directories().map(Path::to_owned).collect(), id_base: LAYER_ID_BASE };
     let held = sandbox::create(program, &plan, &layers, run)?;
     let supplied = laid.supplied(&plan, held.planted());
-    Ok(Cage {
-        held,
-        supplied,
-        upper,
-        id_base,
-        stop_grace: plan.stop_grace,
-        output_bound: plan.limits.output,
-        disk,
-    })
+    let exposed = image.config.exposed_ports.clone();
+    let provocation =
+        Provocation::new(Visits::new(program.share()?, id_base), commands, exposed, job.duration);
+    let (stop_grace, output_bound) = (plan.stop_grace, plan.limits.output);
+    Ok(Cage { held, supplied, upper, id_base, stop_grace, output_bound, disk, provocation })
 }
 
 fn arm(probes: Probes, held: &HeldSandbox) -> Result<Watch, PipelineError> {
@@ -315,7 +318,7 @@ fn run<'j>(
         stderr: Output::new(File::from(stderr), job.out.create("stderr")?, cage.output_bound),
     };
     let bounds = watch::Bounds { duration: job.duration, stop_grace: cage.stop_grace, disk: cage.disk };
-    watch::watch(sandbox, (watch, outside), recorder, ended, bounds, signals, tell)
+    watch::watch(sandbox, (watch, outside), recorder, ended, (bounds, cage.provocation), signals, tell)
 }
 
 /// The artefact must be what it was.

@@ -68,6 +68,7 @@ pub fn selftest(
         quarantined: None,
         options: Options { entrypoint: Some("/deeds".into()), ..Options::default() },
         duration: DURATION,
+        exec: Vec::new(),
         probes: trace::Options::default(),
         log_bound: LOG_BOUND,
         cache_bound: None,
