@@ -346,6 +346,7 @@ impl<'j, 't> Turning<'j, 't> {
         let skips = self.sandbox.skips();
         let _ = self.sandbox.kill();
         let turned = turned.and_then(|()| self.drain_once().map(drop));
+        self.outside.dismiss();
         let remains = self.sandbox.end();
         if let Some(refusal) = self.refused {
             return Err(failed(PipelineError::Refused(refusal), remains));
