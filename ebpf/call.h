@@ -8,6 +8,7 @@
 
 #include "file.h"
 #include "fold.h"
+#include "sleep.h"
 
 /* prctl(2) is called for much that changes nothing of note. */
 INLINE int is_prctl_of_note(__u64 option)
@@ -146,6 +147,11 @@ int call(__u64 *ctx)
 	read_call(&call, ctx);
 	shape = call.act & 15;
 	detail = detail_of(&call, shape);
+	if (is_sleep(shape)) {
+		detail = sleep_time(&call, shape);
+		if (is_dull_sleep(&call, shape, detail))
+			return 0;
+	}
 	if ((shape == OF_CLONE || shape == OF_CLONE3) &&
 	    (!(detail & CLONE_NEW_ANY) || !call.result)) /* the child returns from it as well */
 		return 0;

@@ -129,6 +129,8 @@ enum shape_of_call {
 	OF_MOVE_MOUNT = 10, /* strings in the second and fourth */
 	OF_OPEN_TREE = 11, /* a string in the second */
 	OF_UNSHARE = 12,   /* flags in the first; returns once */
+	OF_SLEEP = 13,	   /* a time in the first */
+	OF_SLEEP_BY = 14,  /* a clock, flags, and a time in the third */
 };
 
 #define CALLS 512
@@ -176,6 +178,8 @@ static const __u16 calls_native[CALLS] = {
 	[135] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* personality */
 	[317] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* seccomp */
 	[116] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* setgroups */
+	[35] = ACT(ON_PROCESS_CALL, OF_SLEEP),	     /* nanosleep */
+	[230] = ACT(ON_PROCESS_CALL, OF_SLEEP_BY),   /* clock_nanosleep */
 	[56] = ACT(ON_KERNEL_CALL, OF_CLONE),	     [435] = ACT(ON_KERNEL_CALL, OF_CLONE3),
 	[272] = ACT(ON_KERNEL_CALL, OF_UNSHARE),     /* unshare */
 	[308] = ACT(ON_KERNEL_CALL, OF_PIDFD),	     /* setns */
@@ -254,6 +258,8 @@ static const __u16 calls_compat[CALLS] = {
 	[66] = ACT(ON_PROCESS_CALL, OF_NOTHING),     [136] = ACT(ON_PROCESS_CALL, OF_NOTHING),
 	[354] = ACT(ON_PROCESS_CALL, OF_NOTHING),    [81] = ACT(ON_PROCESS_CALL, OF_NOTHING),
 	[206] = ACT(ON_PROCESS_CALL, OF_NOTHING),
+	[162] = ACT(ON_PROCESS_CALL, OF_SLEEP),	     [267] = ACT(ON_PROCESS_CALL, OF_SLEEP_BY),
+	[407] = ACT(ON_PROCESS_CALL, OF_SLEEP_BY),
 	[120] = ACT(ON_KERNEL_CALL, OF_CLONE),	     [435] = ACT(ON_KERNEL_CALL, OF_CLONE3),
 	[310] = ACT(ON_KERNEL_CALL, OF_UNSHARE),     [346] = ACT(ON_KERNEL_CALL, OF_PIDFD),
 	[21] = ACT(ON_KERNEL_CALL, OF_THREE_TEXTS),  [52] = ACT(ON_KERNEL_CALL, OF_TEXT),
