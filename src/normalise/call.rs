@@ -39,6 +39,13 @@ pub(super) fn denied(number: u32, compat: bool, args: [u64; 6], capability: Opti
     Act::Denied(Call { call: name(number, compat), number, compat, args, capability, ..Call::default() })
 }
 
+/// A capability that was asked for and not there.
+pub(super) fn incapable(capability: u32, number: u32, compat: bool) -> Act {
+    let capability = u8::try_from(capability).ok();
+    let call = Call { call: name(number, compat), number, compat, capability, ..Call::default() };
+    Act::Kernel(KernelAct::Incapable(call))
+}
+
 pub(super) fn ids(
     lineage: &Lineage,
     (number, compat): (u32, bool),

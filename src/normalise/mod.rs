@@ -10,14 +10,17 @@ mod call;
 mod change;
 mod dns;
 mod lineage;
+mod mismatch;
 mod net;
 mod origin;
+mod pending;
 mod resolve;
 mod syscall;
 #[cfg(test)]
 mod tests;
 mod uring;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +33,7 @@ use crate::record::{self, Body, KernelFile, KernelSocket, PathArgument, Record, 
 
 use lineage::{Lineage, key};
 use origin::Origins;
+use pending::{Pending, is_interrupted};
 use resolve::{Last, Names};
 
 /// What only the unpacked image and the writable layer can tell. The paths are the kernel's own.
@@ -84,6 +88,9 @@ pub struct Normaliser<P> {
     phase: Phase,
     last_event: u64,
     unreadable: u64,
+    pending: Pending,
+    /// Events that a record brought beside its own.
+    aside: VecDeque<Event>,
 }
 
 impl<P: Provenance> Normaliser<P> {
@@ -100,6 +107,8 @@ impl<P: Provenance> Normaliser<P> {
             phase: Phase::Setup,
             last_event: 0,
             unreadable: 0,
+            pending: Pending::default(),
+            aside: VecDeque::new(),
         }
     }
 
@@ -133,12 +142,47 @@ impl<P: Provenance> Normaliser<P> {
         self.event(None, time, Act::Sandbox(act), Outcome::Done)
     }
 
-    /// The event that a record tells of; `None` where it is our own, or only bookkeeping.
+    /// The event that a record tells of; `None` where it is our own, or only bookkeeping, or not decided
+    /// yet. More may stand [aside](Normaliser::take_aside).
     pub fn observe(&mut self, record: Record) -> Option<Event> {
-        let (count, cut) = (record.count, record.cut);
-        let mut event = self.event_of(record)?;
-        (event.count, event.cut) = (count.max(1), cut);
-        Some(event)
+        let (count, cut, tid) = (record.count, record.cut, record.task.tid);
+        let ended = matches!(record.body, Body::Exit { .. }).then_some(record.task.pid);
+        let (time, interrupted) = (record.time, record.body.result().is_some_and(is_interrupted));
+        let event = self.event_of(record);
+        let event = event.map(|event| Event { count: count.max(1), cut, ..event });
+        if let Some(pid) = ended {
+            let unfinished = self.pending.ended(pid);
+            self.put_aside(unfinished, time);
+        }
+        let event = event?;
+        if !interrupted {
+            let before = if self.pending.is_empty() { None } else { self.pending.went_on(tid, &event.act) };
+            self.put_aside(before, time);
+            return Some(event);
+        }
+        let event = Event { outcome: Outcome::Unfinished, ..event };
+        let before = self.pending.keep(tid, event);
+        self.put_aside(before, time);
+        None
+    }
+
+    /// The next event that the last record brought beside its own, in their order.
+    pub fn take_aside(&mut self) -> Option<Event> {
+        self.aside.pop_front()
+    }
+
+    /// Decides what is left when no record can follow: calls that never returned. They stand aside.
+    pub fn finish(&mut self, time: u64) {
+        let unfinished = self.pending.take();
+        self.put_aside(unfinished, time);
+    }
+
+    /// Told now, whenever it was.
+    fn put_aside(&mut self, events: impl IntoIterator<Item = Event>, time: u64) {
+        for event in events {
+            let now = self.event(event.process, time, event.act, event.outcome);
+            self.aside.push_back(Event { count: event.count, cut: event.cut, ..now });
+        }
     }
 
     fn event_of(&mut self, record: Record) -> Option<Event> {
@@ -165,7 +209,24 @@ impl<P: Provenance> Normaliser<P> {
                 let act = net(NetAction::Close { sent, received }, &socket, &local, &remote);
                 Some(self.event(Some(process), time, act, Outcome::Done))
             }
+            Body::Settled { socket, local, remote, error } => {
+                let process = self.lineage.remembered(&task)?;
+                let act = net(NetAction::Settle, &socket, &local, &remote);
+                let outcome = error.map_or(Outcome::Done, Outcome::Failed);
+                Some(self.event(Some(process), time, act, outcome))
+            }
             _ if self.lineage.is_own(&task) => None,
+            Body::Open { ref file, flags, passed: Some(ref passed), .. } => {
+                let mismatch = self.other_file(passed, file, flags, task.inner_pid);
+                let (act, outcome) = self.act(&task, body)?;
+                let process = self.lineage.process(&task);
+                let event = self.event(Some(process.clone()), time, act, outcome);
+                if let Some(act) = mismatch {
+                    let mismatch = self.event(Some(process), time, Act::Kernel(act), Outcome::Done);
+                    self.aside.push_back(mismatch);
+                }
+                Some(event)
+            }
             body => {
                 let (act, outcome) = self.act(&task, body)?;
                 let process = self.lineage.process(&task);
@@ -256,7 +317,7 @@ impl<P: Provenance> Normaliser<P> {
             Body::ExecFailed { asked, result } => {
                 (Act::Exec(Exec { asked: asked.into(), ..Exec::default() }), outcome(result))
             }
-            Body::Open { file, flags, created } => (Act::File(self.open(&file, flags, created)), done),
+            Body::Open { file, flags, created, .. } => (Act::File(self.open(&file, flags, created)), done),
             Body::OpenFailed { path, flags, result } => {
                 let last = if flags & O_NOFOLLOW == 0 { Last::Follow } else { Last::Keep };
                 let file = self.argument(&path, last, pid);
@@ -277,7 +338,22 @@ impl<P: Provenance> Normaliser<P> {
             body @ (Body::Denied { .. } | Body::Call { .. } | Body::Ids { .. } | Body::Signal { .. }) => {
                 self.call(task, body)?
             }
-            Body::Ring { opcode, paths, .. } => (call::ring(opcode, paths), done),
+            Body::Ring { opcode, paths, .. } => {
+                if uring::moves_names(opcode) {
+                    self.names.doubt();
+                }
+                (call::ring(opcode, paths), done)
+            }
+            Body::Mismatch { call, passed, actual, result, .. } => {
+                (Act::Kernel(mismatch::other_address(call, &passed, &actual)), begun(result))
+            }
+            Body::SocketOption { socket, level, name, value, result } => {
+                let action = NetAction::Option { level, number: name, value };
+                (net(action, &socket, &[], &[]), outcome(result))
+            }
+            Body::Incapable { capability, number, compat } => {
+                (call::incapable(capability, number, compat), done)
+            }
             Body::Connect { socket, remote, result } => {
                 (net(NetAction::Connect, &socket, &[], &remote), begun(result))
             }

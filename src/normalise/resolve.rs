@@ -45,6 +45,7 @@ pub(super) struct Names {
     image: HashMap<Vec<u8>, ImageEntry>,
     /// Changes that there was no room for.
     pub forgotten: u64,
+    doubted: bool,
 }
 
 /// What stands at a name, where that is not what the image has there. It holds for everything below
@@ -71,10 +72,21 @@ impl Names {
             (b"/dev/stdout", b"/proc/self/fd/1"),
             (b"/dev/stderr", b"/proc/self/fd/2"),
             (b"/dev/ptmx", b"pts/ptmx"),
+            (b"/dev/core", b"/proc/kcore"),
         ] {
             names.insert(link.to_vec(), Change::Link(target.to_vec()));
         }
         names
+    }
+
+    /// Links were forgotten, or made by a way whose end is not seen: a walk may go astray.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.forgotten > 0 || self.doubted
+    }
+
+    /// Names were handed to io_uring to be made or moved: whether they were is not seen.
+    pub(super) fn doubt(&mut self) {
+        self.doubted = true;
     }
 
     /// Walks to where an argument leads. `pid`: the process's own, as it sees it itself.

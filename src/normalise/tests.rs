@@ -68,7 +68,7 @@ fn fork_and_exec(normaliser: &mut Normaliser<Image>, pid: u32, file: KernelFile)
 #[test]
 fn the_first_exec_is_time_zero_and_inits_own_acts_are_silent() {
     let mut normaliser = normaliser();
-    let open = Body::Open { file: overlay_file("/etc/passwd", 5), flags: 0, created: false };
+    let open = Body::Open { file: overlay_file("/etc/passwd", 5), flags: 0, created: false, passed: None };
     assert_eq!(normaliser.observe(record(50, INIT, open)), None);
     let event = fork_and_exec(&mut normaliser, 11, overlay_file("/bin/sh", 3));
     assert_eq!((event.id, event.at), (EventId(1), Duration::ZERO));
@@ -85,7 +85,7 @@ fn a_file_written_and_renamed_into_place_is_written_wherever_it_runs() {
     let mut normaliser = normaliser();
     fork_and_exec(&mut normaliser, 11, overlay_file("/bin/sh", 3));
     let dropped = overlay_file("/tmp/x", 99);
-    let open = Body::Open { file: dropped, flags: 0o1101, created: true };
+    let open = Body::Open { file: dropped, flags: 0o1101, created: true, passed: None };
     normaliser.observe(record(300, task(11), open));
     let rename = Body::Rename {
         from: PathArgument { text: b"/tmp/x".to_vec(), ..PathArgument::default() },
@@ -130,7 +130,7 @@ fn the_origin_follows_the_kernels_facts() {
 fn a_process_that_was_never_introduced_is_kept_and_counted() {
     let mut normaliser = normaliser();
     fork_and_exec(&mut normaliser, 11, overlay_file("/bin/sh", 3));
-    let open = Body::Open { file: overlay_file("/bin/sh", 3), flags: 0, created: false };
+    let open = Body::Open { file: overlay_file("/bin/sh", 3), flags: 0, created: false, passed: None };
     let event = normaliser.observe(record(300, task(500), open)).expect("an event");
     assert!(event.process.expect("a process").program.lineage_cut);
     assert_eq!(normaliser.gaps().strangers, 1);

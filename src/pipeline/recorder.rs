@@ -104,7 +104,17 @@ impl<'r> Recorder<'r> {
     /// The same for whatever is left at the end.
     pub fn finish_stream(&mut self, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         let records = self.stream.finish();
-        self.take_in(records, tell)
+        self.take_in(records, tell)?;
+        self.normaliser.finish(self.time);
+        self.keep_aside(tell)
+    }
+
+    /// What the last record brought beside its own event.
+    fn keep_aside(&mut self, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        while let Some(event) = self.normaliser.take_aside() {
+            self.keep(&event, tell)?;
+        }
+        Ok(())
     }
 
     pub fn enter(&mut self, phase: Phase, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
@@ -194,9 +204,11 @@ impl<'r> Recorder<'r> {
         for record in records {
             self.time = self.time.max(record.time);
             let started = self.has_started();
-            let Some(event) = self.normaliser.observe(record) else { continue };
-            self.first.observe(&event);
-            self.keep(&event, tell)?;
+            if let Some(event) = self.normaliser.observe(record) {
+                self.first.observe(&event);
+                self.keep(&event, tell)?;
+            }
+            self.keep_aside(tell)?;
             if !started && self.has_started() {
                 self.enter(Phase::Start, tell)?;
             }

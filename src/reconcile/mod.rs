@@ -158,7 +158,7 @@ impl Ledger {
             | FileChange::RemoveXattr { .. }
             | FileChange::SetFlags { .. } => node.attributes = true,
             // Into a descriptor that was opened for writing.
-            FileChange::Copy => {}
+            FileChange::Copy | FileChange::Map => {}
         });
     }
 

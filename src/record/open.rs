@@ -6,7 +6,10 @@ use super::{Body, wire};
 pub fn open(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
     let body: wire::Open = cursor.fixed()?;
     let file = cursor.file(&body.file)?;
-    Ok(Body::Open { file, flags: body.flags, created: body.created != 0 })
+    let mut path = cursor.argument(&body.path)?;
+    path.root = cursor.text(body.root)?;
+    let passed = (!path.text.is_empty()).then_some(path);
+    Ok(Body::Open { file, flags: body.flags, created: body.created != 0, passed })
 }
 
 pub fn open_failed(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {

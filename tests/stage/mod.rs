@@ -152,7 +152,7 @@ fn take(stream: &mut Stream, bytes: &[u8]) {
 /// With LAZARET_FIXTURES=DIR, the first record of each kind becomes DIR/<stem>.bin, together with
 /// the earlier ones that it refers to (layout: ebpf/wire.h).
 fn keep_fixture(bytes: &[u8]) {
-    const STEMS: [(u8, &str); 35] = [
+    const STEMS: [(u8, &str); 39] = [
         (1, "exec"),
         (2, "exec_failed"),
         (3, "fork"),
@@ -174,6 +174,10 @@ fn keep_fixture(bytes: &[u8]) {
         (19, "denied"),
         (20, "piece"),
         (21, "fold"),
+        (22, "mismatch"),
+        (23, "state"),
+        (24, "option"),
+        (25, "capability"),
         (40, "mapping"),
         (41, "memory_call"),
         (42, "process_call"),
@@ -272,7 +276,7 @@ impl Seen {
 
     pub fn opens(&self) -> Vec<(&Record, &KernelFile, u32, bool)> {
         let opens = self.records.iter().filter_map(|record| match &record.body {
-            Body::Open { file, flags, created } => Some((record, file, *flags, *created)),
+            Body::Open { file, flags, created, .. } => Some((record, file, *flags, *created)),
             _ => None,
         });
         opens.collect()

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::text::{self, arguments, digest};
 use crate::event::{
     Act, Bytes, Call, Capabilities, Credentials, DnsAct, DupSource, Endpoint, Exec, Executable, Family, File,
-    FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin,
+    FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin,
     Phase, ProcessAct, ProcessCall, ProcessKey, Protocol, Question, Region, Relation, SandboxAct, Target,
 };
 
@@ -106,6 +106,8 @@ pub struct EventOut<'a> {
     pub act: &'a Act,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errno: Option<i32>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub unfinished: bool,
     #[serde(skip_serializing_if = "is_one")]
     pub count: u64,
     #[serde(skip_serializing_if = "is_false")]
@@ -125,6 +127,8 @@ pub struct EventIn {
     pub act: Act,
     #[serde(default)]
     pub errno: Option<i32>,
+    #[serde(default)]
+    pub unfinished: bool,
     #[serde(default = "one")]
     pub count: u64,
     #[serde(default)]
@@ -454,6 +458,8 @@ struct RegionDef {
 enum KernelActDef {
     Call(#[serde(with = "CallDef")] Call),
     Compat(#[serde(with = "CallDef")] Call),
+    Incapable(#[serde(with = "CallDef")] Call),
+    Mismatch(#[serde(with = "MismatchDef")] Mismatch),
     Moved {
         hierarchy: u32,
         #[serde(with = "text")]
@@ -465,6 +471,17 @@ enum KernelActDef {
         #[serde(default, skip_serializing_if = "Vec::is_empty", with = "arguments")]
         paths: Vec<Bytes>,
     },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Mismatch", deny_unknown_fields)]
+struct MismatchDef {
+    #[serde(with = "text")]
+    call: Bytes,
+    #[serde(with = "text")]
+    passed: Bytes,
+    #[serde(with = "text")]
+    taken: Bytes,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -577,6 +594,7 @@ enum FileChangeDef {
         append_only: bool,
     },
     Copy,
+    Map,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -636,6 +654,8 @@ enum NetActionDef {
     Socket,
     Accept,
     Close { sent: u64, received: u64 },
+    Settle,
+    Option { level: u32, number: u32, value: u64 },
 }
 
 #[derive(Serialize, Deserialize)]

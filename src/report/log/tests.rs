@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::event::{
     Act, Bytes, Call, Capabilities, Credentials, DnsAct, DupSource, Endpoint, Event, EventId, Exec,
-    Executable, Family, File, FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, NetAct,
+    Executable, Family, File, FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, Mismatch, NetAct,
     NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, ProcessCall, ProcessKey, Program,
     ProgramId, Protocol, Question, Region, Relation, SandboxAct, Target,
 };
@@ -137,6 +137,8 @@ fn kernel_acts() -> Vec<KernelAct> {
     vec![
         KernelAct::Call(Call::default()),
         KernelAct::Compat(Call::default()),
+        KernelAct::Incapable(Call::default()),
+        KernelAct::Mismatch(Mismatch { call: bytes(b"open"), passed: bytes(b"/a\xff"), taken: bytes(b"/b") }),
         KernelAct::Moved { hierarchy: 3, cgroup: bytes(b"/x\xff") },
         KernelAct::Ring { operation: bytes(b"unlinkat"), paths: vec![bytes(b"/etc/x\xff")] },
         KernelAct::Ring { operation: bytes(b"nop"), paths: Vec::new() },
@@ -201,6 +203,7 @@ fn file_changes() -> Vec<FileChange> {
         FileChange::Mknod { device: 0x103 },
         FileChange::SetFlags { immutable: true, append_only: false },
         FileChange::Copy,
+        FileChange::Map,
     ]
 }
 
@@ -218,6 +221,8 @@ fn net_acts() -> Vec<NetAct> {
             inet("192.0.2.1:1"),
             inet("192.0.2.2:2"),
         ),
+        act(NetAction::Settle, Protocol::Tcp, None, inet("192.0.2.1:1")),
+        act(NetAction::Option { level: 1, number: 26, value: u64::MAX }, Protocol::Packet, None, None),
         act(NetAction::Socket, Protocol::Tcp, None, None),
         act(NetAction::Accept, Protocol::Tcp, None, inet("192.0.2.1:1")),
         act(NetAction::Send, Protocol::Raw, None, None),
@@ -240,7 +245,11 @@ fn every_event() -> Vec<Event> {
         phase: Phase::ALL[index % 5],
         process: who[index % 3].clone(),
         act,
-        outcome: if index % 4 == 3 { Outcome::Failed(13) } else { Outcome::Done },
+        outcome: match index % 4 {
+            2 => Outcome::Unfinished,
+            3 => Outcome::Failed(13),
+            _ => Outcome::Done,
+        },
         count: 1 + index as u64 % 2,
         cut: index % 7 == 6,
     };
