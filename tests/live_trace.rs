@@ -6,6 +6,8 @@
 #![cfg(feature = "live")]
 #![allow(clippy::unwrap_used)] // a stage that cannot be set is a failed test
 
+#[path = "live_trace/routes.rs"]
+mod routes;
 mod stage;
 
 use std::fs;
@@ -779,6 +781,8 @@ fn what_another_thread_rewrites_is_told_as_the_kernel_took_it() {
         total(&seen, "connect 2.2.17 127.0.0.1:2 "),
     ];
     assert_eq!(told[..], counts);
+    // And what stood there when the call had returned is told where it was another.
+    assert!(total(&seen, "mismatch connect 2.2.17 passed 127.0.0.1:") > 10, "of 20000 connects");
 }
 
 #[test]

@@ -49,7 +49,8 @@ impl Pending {
     /// The process ended: its calls that never returned.
     pub(super) fn ended(&mut self, pid: u32) -> Vec<Event> {
         let of = |event: &Event| event.process.as_ref().is_some_and(|process| process.key.pid == pid);
-        let mut events: Vec<_> = self.calls.extract_if(|_, event| of(event)).map(|(_, event)| event).collect();
+        let mut events: Vec<_> =
+            self.calls.extract_if(|_, event| of(event)).map(|(_, event)| event).collect();
         events.sort_by_key(|event| event.id);
         events
     }

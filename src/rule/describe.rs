@@ -279,10 +279,8 @@ fn net_act(act: &NetAct) -> String {
         ),
         NetAction::Settle => format!("was connected ({protocol}) to {}", at(&act.remote)),
         NetAction::Option { level, number, value } => {
-            let name = option_name(level, number).map_or_else(
-                || format!("option {level}/{number}"),
-                |name| format!("option {name}"),
-            );
+            let name = option_name(level, number)
+                .map_or_else(|| format!("option {level}/{number}"), |name| format!("option {name}"));
             format!("set {name} of a {protocol} socket to {value}")
         }
         NetAction::Socket => format!("made a {protocol} socket"),

@@ -4,9 +4,9 @@
 
 use std::os::fd::BorrowedFd;
 
+use aya::Ebpf;
 use aya::maps::{HashMap, Map, MapData};
 use aya::programs::{CgroupAttachMode, CgroupSkb, CgroupSkbAttachType};
-use aya::Ebpf;
 
 use super::TraceError;
 

@@ -239,8 +239,7 @@ fn load_all(list: &Mutex<Vec<Waiting<'_>>>, btf: &Btf) -> Result<(), TraceError>
             Program::CgroupSkb(program) => program.load(),
             _ => return Err(TraceError::Missing { name }),
         };
-        loaded
-            .map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
+        loaded.map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
     }
     Ok(())
 }

@@ -21,18 +21,23 @@ pub fn is_live() -> bool {
     live
 }
 
-static ACTS: LazyLock<PathBuf> = LazyLock::new(|| {
-    let program = std::env::temp_dir().join(format!("acts-{}", std::process::id()));
+static ACTS: LazyLock<PathBuf> = LazyLock::new(|| build("acts", &[]));
+static ROUTES: LazyLock<PathBuf> = LazyLock::new(|| build("routes", &[]));
+
+/// Builds fixtures/programs/<name>.c, with these arguments of the linker's as well.
+pub fn build(name: &str, link: &[&str]) -> PathBuf {
+    let program = std::env::temp_dir().join(format!("{name}{}-{}", link.join(""), std::process::id()));
     let built = Command::new("cc")
         .args(["-static", "-O1", "-o"])
         .arg(&program)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/programs/acts.c"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/programs/{name}.c")))
         .arg("-lpthread")
+        .args(link)
         .status()
         .expect("cc");
     assert!(built.success());
     program
-});
+}
 
 /// A cgroup, a directory and a held child; all gone when dropped.
 pub struct Stage {
@@ -258,6 +263,19 @@ pub fn watch_with(options: &Options, act: &[&str]) -> Seen {
     let stage = Stage::set(&command);
     let probes = Probes::load_with(options).expect("probes");
     let watch = stage.attach(probes);
+    stage.run(watch)
+}
+
+/// Watches one route of fixtures/programs/routes.c.
+pub fn watch_route(route: &str) -> Seen {
+    let command = [&[ROUTES.to_str().unwrap()], &route.split(' ').collect::<Vec<_>>()[..]].concat();
+    watch_command(&command)
+}
+
+/// Watches a command, by its absolute path.
+pub fn watch_command(command: &[&str]) -> Seen {
+    let stage = Stage::set(command);
+    let watch = stage.attach(Probes::load().expect("probes"));
     stage.run(watch)
 }
 

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use super::text::{self, arguments, digest};
 use crate::event::{
     Act, Bytes, Call, Capabilities, Credentials, DnsAct, DupSource, Endpoint, Exec, Executable, Family, File,
-    FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin,
-    Phase, ProcessAct, ProcessCall, ProcessKey, Protocol, Question, Region, Relation, SandboxAct, Target,
+    FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode,
+    Origin, Phase, ProcessAct, ProcessCall, ProcessKey, Protocol, Question, Region, Relation, SandboxAct,
+    Target,
 };
 
 /// A line as it is written.

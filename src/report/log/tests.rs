@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::*;
 use crate::event::{
     Act, Bytes, Call, Capabilities, Credentials, DnsAct, DupSource, Endpoint, Event, EventId, Exec,
-    Executable, Family, File, FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, Mismatch, NetAct,
-    NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, ProcessCall, ProcessKey, Program,
-    ProgramId, Protocol, Question, Region, Relation, SandboxAct, Target,
+    Executable, Family, File, FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, Mismatch,
+    NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, ProcessCall, ProcessKey,
+    Program, ProgramId, Protocol, Question, Region, Relation, SandboxAct, Target,
 };
 use crate::report::document::{CoverageState, Exit, ExitReason, Recording};
 

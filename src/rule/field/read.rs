@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use super::Visit;
 use crate::event::{
     Act, Call, Credentials, DnsAct, DupSource, Endpoint, Exec, FileAct, FileChange, FileKind, Inode,
-    KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, ProcessAct, Protocol, Question, Region,
-    SandboxAct, Target,
+    KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, ProcessAct, Protocol, Question,
+    Region, SandboxAct, Target,
 };
 use crate::rule::capability;
 use crate::rule::subject::{Subject, origin_name};
@@ -304,7 +304,9 @@ pub(super) fn call(s: Subject<'_>) -> Option<&Call> {
         Act::Denied(call)
         | Act::Process(ProcessAct::Call { call, .. })
         | Act::Memory(MemoryAct::Memfd(call) | MemoryAct::SecretMemfd(call) | MemoryAct::UserFault(call))
-        | Act::Kernel(KernelAct::Call(call) | KernelAct::Compat(call) | KernelAct::Incapable(call)) => Some(call),
+        | Act::Kernel(KernelAct::Call(call) | KernelAct::Compat(call) | KernelAct::Incapable(call)) => {
+            Some(call)
+        }
         _ => None,
     }
 }

@@ -4,14 +4,12 @@ use super::read::{
     arg, asked, call, call_texts, capabilities, changed, dns, dup, env, errno, exe_inodes,
     exe_written_inodes, file_actions, file_capabilities, file_flags, file_inode, file_kind, flow, gained, ip,
     is_local, is_own_exe, is_public, kernel_act, kernel_action, layer, memory_action, mismatch, namespaces,
-    net_act, new_mode, open_mode, origin, outcome, owner, port, process_act, process_action, protocol, protocol_name, question,
-    region, ring_paths, sandbox_action, suffix_added, socket_option, symlink_target, target, times, unix_path, xattr,
-    xattr_value,
+    net_act, new_mode, open_mode, origin, outcome, owner, port, process_act, process_action, protocol,
+    protocol_name, question, region, ring_paths, sandbox_action, socket_option, suffix_added, symlink_target,
+    target, times, unix_path, xattr, xattr_value,
 };
 use super::{Category, Field, Read};
-use crate::event::{
-    Act, DupSource, KernelAct, Origin, Phase, ProcessAct, Protocol, SandboxAct, option_name,
-};
+use crate::event::{Act, DupSource, KernelAct, Origin, Phase, ProcessAct, Protocol, SandboxAct, option_name};
 use crate::rule::capability;
 use crate::rule::identity;
 use crate::rule::subject::{directory, extension, hidden, name, proc_pid, stem, temporary, top};
