@@ -32,6 +32,8 @@ pub mod selftest;
 #[cfg(feature = "live")]
 mod signals;
 #[cfg(feature = "live")]
+mod standing;
+#[cfg(feature = "live")]
 mod watch;
 
 #[cfg(feature = "live")]

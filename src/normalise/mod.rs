@@ -15,6 +15,7 @@ mod net;
 mod origin;
 mod pending;
 mod resolve;
+mod standing;
 mod syscall;
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,7 @@ use lineage::{Lineage, key};
 use origin::Origins;
 use pending::{Pending, is_interrupted};
 use resolve::{Last, Names};
+pub use standing::Standing;
 
 /// What only the unpacked image and the writable layer can tell. The paths are the kernel's own.
 pub trait Provenance {
@@ -84,6 +86,10 @@ pub struct Normaliser<P> {
     origins: Origins,
     names: Names,
     unresolved: u64,
+    /// Whether the sandbox's own filter refuses a call: number, 32-bit entry, arguments.
+    filter: fn(u32, bool, &[u64; 6]) -> bool,
+    /// The sandbox's own group in each hierarchy.
+    groups: Vec<(u32, Vec<u8>)>,
     zero: Option<u64>,
     phase: Phase,
     last_event: u64,
@@ -103,6 +109,8 @@ impl<P: Provenance> Normaliser<P> {
             origins: Origins::default(),
             names: Names::new(),
             unresolved: 0,
+            filter: |_, _, _| false,
+            groups: Vec::new(),
             zero: None,
             phase: Phase::Setup,
             last_event: 0,
@@ -110,6 +118,24 @@ impl<P: Provenance> Normaliser<P> {
             pending: Pending::default(),
             aside: VecDeque::new(),
         }
+    }
+
+    /// Tells calls that the sandbox's own filter refuses from those that the kernel refuses. `filter`: by
+    /// number, 32-bit entry, and arguments. A filter of the image's own cannot be told from the kernel.
+    #[must_use]
+    pub fn with_filter(self, filter: fn(u32, bool, &[u64; 6]) -> bool) -> Normaliser<P> {
+        Normaliser { filter, ..self }
+    }
+
+    /// The sandbox's own cgroups by the number of their hierarchy: a move below one of them leaves nothing.
+    #[must_use]
+    pub fn with_groups(self, groups: Vec<(u32, Vec<u8>)>) -> Normaliser<P> {
+        Normaliser { groups, ..self }
+    }
+
+    fn stays(&self, hierarchy: u32, cgroup: &[u8]) -> bool {
+        let mut own = self.groups.iter().filter(|(number, _)| *number == hierarchy);
+        own.any(|(_, own)| own.len() > 1 && matches!(cgroup.strip_prefix(&own[..]), Some([] | [b'/', ..])))
     }
 
     /// True once a program of the image has run.
@@ -198,6 +224,7 @@ impl<P: Provenance> Normaliser<P> {
             }
             Body::Fork { child } => self.fork(time, &task, &child),
             Body::Exit { status } => self.exit(time, &task, status),
+            Body::Moved { hierarchy, ref cgroup, .. } if self.stays(hierarchy, cgroup) => None,
             Body::Moved { pid, start, hierarchy, cgroup } => {
                 let moved = Task { pid, start, ..task };
                 let process = self.lineage.process(&moved);
@@ -381,11 +408,13 @@ impl<P: Provenance> Normaliser<P> {
         let lineage = &self.lineage;
         Some(match body {
             Body::Denied { number, compat, args, result, capability } => {
-                (call::denied(number, compat, args, capability), outcome(result))
+                let filtered = (self.filter)(number, compat, &args);
+                (call::denied(number, compat, args, capability, filtered), outcome(result))
             }
             Body::Call { about, call, result } => {
                 let outcome = outcome(result);
-                (call::call(lineage, task, about, call, outcome), outcome)
+                let filtered = (self.filter)(call.number, call.compat, &call.args);
+                (call::call(lineage, task, about, (call, filtered), outcome), outcome)
             }
             Body::Ids { number, compat, before, after, result } => {
                 (call::ids(lineage, (number, compat), before, after), outcome(result))

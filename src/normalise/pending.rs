@@ -7,7 +7,7 @@
 //!
 //! Bounded: beyond [`PENDING_MAX`] threads an interrupted call is told as ended by a signal.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::mem::discriminant;
 
 use crate::event::{Act, Event, Outcome};
@@ -20,6 +20,8 @@ const EINTR: i32 = 4;
 #[derive(Default)]
 pub(super) struct Pending {
     calls: HashMap<u32, Event>,
+    /// Threads of which it was told that they never returned.
+    told: HashSet<u32>,
 }
 
 /// True of the results that no program sees.
@@ -32,8 +34,18 @@ impl Pending {
         self.calls.is_empty()
     }
 
+    /// The thread's call was told as one that has not returned.
+    pub(super) fn told(&mut self, tid: u32) {
+        if self.told.len() < PENDING_MAX {
+            self.told.insert(tid);
+        }
+    }
+
     /// Keeps an interrupted call of a thread; gives back what is to be told now.
     pub(super) fn keep(&mut self, tid: u32, event: Event) -> Option<Event> {
+        if self.told.contains(&tid) {
+            return None;
+        }
         if self.calls.len() >= PENDING_MAX && !self.calls.contains_key(&tid) {
             return Some(Event { outcome: Outcome::Failed(EINTR), ..event });
         }

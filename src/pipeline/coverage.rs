@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 use crate::event::Family;
 use crate::report::document::{Coverage, CoverageState};
 
-/// What the probes of memory leave out: exec maps a program without a call of its own.
-const NOT_BY_EXEC: &str = "what a program's own file asks for (writable code, executable stack) is not told";
-
 /// What was lost or never seen, by cause. Every counter of every stage that can lose ends here.
 #[derive(Clone, Debug, Default)]
 pub struct Losses {
@@ -35,6 +32,8 @@ pub struct Losses {
     pub comparison: String,
     /// Names that could not be walked to the file that they led to.
     pub unresolved: u64,
+    /// Threads that were not asked which call they had not returned from.
+    pub unasked: u64,
     /// Probes that this kernel has no place for.
     pub absent: Vec<&'static str>,
 }
@@ -57,7 +56,6 @@ impl Losses {
                 return entry(family, CoverageState::None, "not built yet".into());
             }
             Family::Sandbox => Vec::new(),
-            Family::Memory => [self.reasons(family), vec![NOT_BY_EXEC.into()]].concat(),
             Family::Kernel => [self.reasons(family), self.unseen()].concat(),
             _ => self.reasons(family),
         };
@@ -86,6 +84,7 @@ impl Losses {
             Family::File => Some(&self.comparison),
             _ => None,
         };
+        let kernel = |count| if family == Family::Kernel { count } else { 0 };
         let file = |count| if family == Family::File { count } else { 0 };
         [
             (lost, "records lost"),
@@ -98,6 +97,7 @@ impl Losses {
             (file(self.cut_paths), "paths cut"),
             (file(self.unexplained), "changes on disk that no event explains"),
             (file(self.unresolved), "names not walked to their end"),
+            (kernel(self.unasked), "threads not asked which call they were in at the end"),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -127,11 +127,11 @@ mod tests {
     #[test]
     fn nothing_lost_is_full_for_what_is_built_and_none_for_what_is_not() {
         let losses = Losses::default();
-        let built = [Family::Process, Family::File, Family::Network, Family::Kernel, Family::Sandbox];
+        let built =
+            [Family::Process, Family::Memory, Family::File, Family::Network, Family::Kernel, Family::Sandbox];
         for family in built {
             assert_eq!(state(&losses, family), (CoverageState::Full, String::new()));
         }
-        assert_eq!(state(&losses, Family::Memory), (CoverageState::Partial, NOT_BY_EXEC.to_owned()));
         for family in [Family::Http, Family::Tls] {
             assert_eq!(state(&losses, family), (CoverageState::None, "not built yet".into()));
         }

@@ -10,6 +10,7 @@ use super::compare::Before;
 use super::coverage::Losses;
 use super::judge::Judge;
 use super::provenance::Layers;
+use super::standing::Stood;
 use super::{News, PipelineError};
 use crate::event::{Act, Event, FileAct, KernelAct, Outcome, Phase, ProcessAct, ProcessKey, SandboxAct};
 use crate::normalise::Normaliser;
@@ -106,6 +107,13 @@ impl<'r> Recorder<'r> {
         let records = self.stream.finish();
         self.take_in(records, tell)?;
         self.normaliser.finish(self.time);
+        self.keep_aside(tell)
+    }
+
+    /// Takes in the calls that threads stand in before the kill.
+    pub fn stood(&mut self, stood: Stood, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        self.losses.unasked += stood.omitted;
+        self.normaliser.stood(stood.calls, self.time);
         self.keep_aside(tell)
     }
 

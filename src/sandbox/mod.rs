@@ -69,5 +69,6 @@ pub use message::{Reason, Refusal, Status};
 pub use plan::{Limits, Options, Plan, PlanError};
 pub use plant::{How, Plant};
 pub use running::{Remains, RunningSandbox};
+pub use seccomp::refuses;
 pub use state::{DISK_FLOOR, LAYER_IDS, RANGE, RunDir, RunId, StateDir};
 pub use survey::{Answer, survey};

@@ -130,6 +130,19 @@ pub fn filter() -> Vec<Instruction> {
     program
 }
 
+/// Whether the filter itself refuses this call, by its number, entry and arguments.
+pub fn refuses(number: u32, compat: bool, args: &[u64; 6]) -> bool {
+    let calls = if compat { I386 } else { X86_64 };
+    let first = args[0] as u32;
+    let Some((_, name)) = calls.iter().find(|(known, _)| *known == number) else { return true };
+    match rule(name) {
+        Rule::Always(answer) => answer != ALLOW,
+        Rule::Bits(bits) => first & bits != 0,
+        Rule::Unless(value) => first == value,
+        Rule::OneOf(values) => !values.contains(&first),
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rule {
     Always(u32),
@@ -263,6 +276,8 @@ mod tests {
         for (calls, architecture) in [(X86_64, IS_X86_64), (I386, IS_I386)] {
             if let Some(number) = calls.number(name) {
                 assert_eq!(run(architecture, number, argument), expected, "{name} of {architecture:x}");
+                let refused = refuses(number, architecture == IS_I386, &[argument.into(), 0, 0, 0, 0, 0]);
+                assert_eq!(refused, expected != ALLOW, "{name} of {architecture:x}");
             }
         }
     }

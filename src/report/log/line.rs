@@ -698,6 +698,8 @@ struct CallDef {
     target: Option<Target>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     capability: Option<u8>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    filtered: bool,
 }
 
 #[derive(Serialize, Deserialize)]

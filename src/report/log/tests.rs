@@ -76,6 +76,7 @@ fn every_act() -> Vec<Act> {
             texts: vec![bytes(b"user\xff"), bytes(b"")],
             target: Some(target()),
             capability: Some(40),
+            filtered: true,
         }),
         Act::Sandbox(SandboxAct::Phase),
         Act::Sandbox(SandboxAct::Limit { name: "memory".into() }),

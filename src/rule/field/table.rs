@@ -930,6 +930,12 @@ pub static FIELDS: &[Field] = &[
         Read::Text(|s| Some(capability::name(call(s)?.capability?).as_bytes())),
         "the capability that the call asked for and did not have, by name (sys_admin), where the kernel tells",
     )),
+    stable(event(
+        CALLS,
+        "call.filtered",
+        Read::Flag(|s| Some(call(s)?.filtered)),
+        "the sandbox's own filter refused it, and the kernel was never asked",
+    )),
     // sandbox
     one_of(
         &["phase", "limit", "held", "lost"],

@@ -194,6 +194,7 @@ fn acts() -> Vec<Act> {
         texts: vec![bytes("kworker/0:1"), bytes("/mnt")],
         target: Some(target()),
         capability: Some(21),
+        filtered: true,
         ..Call::default()
     };
     acts.extend(
