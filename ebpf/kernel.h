@@ -276,6 +276,7 @@ struct io_open {
 	struct open_how how;
 };
 struct io_connect {
+	struct file *file; /* of every request, at the same place */
 	void *addr;
 	int addr_len;
 };

@@ -34,6 +34,31 @@ INLINE __u16 swap16(__u16 host)
 	return __builtin_bswap16(host);
 }
 
+/* An address of a socket in the form of a sockaddr; `to` is all 0. */
+INLINE void fill_address(__u8 *to, struct sock *sk, __u32 family, __u16 port, int remote)
+{
+	*(__u16 *)to = family;
+	*(__u16 *)(to + 2) = port;
+	if (family == AF_INET) {
+		__u32 ip = remote ? READ(sk, __sk_common.skc_daddr) :
+				    READ(sk, __sk_common.skc_rcv_saddr);
+		*(__u32 *)(to + 4) = ip;
+		return;
+	}
+	struct in6_addr ip = remote ? READ(sk, __sk_common.skc_v6_daddr) :
+				      READ(sk, __sk_common.skc_v6_rcv_saddr);
+	__builtin_memcpy(to + 8, &ip, 16);
+}
+
+/* The socket's own address. None before the kernel or the program has chosen a port. */
+INLINE void fill_local(__u8 *to, struct sock *sk, __u32 family)
+{
+	__u16 port = READ(sk, __sk_common.skc_num);
+
+	if (port && (family == AF_INET || family == AF_INET6))
+		fill_address(to, sk, family, swap16(port), 0);
+}
+
 /* Appends the address that a unix socket is bound to: of one with a path the path of the kernel's own
  * file, whatever the program called it; else (abstract) as the kernel holds it. */
 CALLED int add_unix_address(struct scratch *s, struct unix_sock *sk)
@@ -119,22 +144,6 @@ SHARED int add_user_address(struct scratch *s, __u64 from, __u64 length)
 	return n;
 }
 
-/* An address of the socket in the form of a sockaddr; the port in network order. */
-INLINE void fill_address(__u8 *to, struct sock *sk, __u32 family, __u16 port, int remote)
-{
-	*(__u16 *)to = family;
-	*(__u16 *)(to + 2) = port;
-	if (family == AF_INET) {
-		__u32 ip = remote ? READ(sk, __sk_common.skc_daddr) :
-				    READ(sk, __sk_common.skc_rcv_saddr);
-		*(__u32 *)(to + 4) = ip;
-		return;
-	}
-	struct in6_addr ip = remote ? READ(sk, __sk_common.skc_v6_daddr) :
-				      READ(sk, __sk_common.skc_v6_rcv_saddr);
-	__builtin_memcpy(to + 8, &ip, 16);
-}
-
 /* A connect that did not block is decided. Built on the stack, as a flow (flow.h). */
 SHARED int send_state(const struct owner *owner, __u32 state)
 {
@@ -197,6 +206,7 @@ struct endpoint {
 	__u32 fd;
 	__u32 kind;
 	__u8 kernel; /* take the address from the socket: 1 its own, 2 its peer's */
+	__u8 local;  /* tell the socket's own address as well */
 	__u8 cut;
 };
 
@@ -226,6 +236,8 @@ SHARED int send_endpoint(const struct endpoint *endpoint)
 	if (!length)
 		length = add_user_address(s, endpoint->address, endpoint->length);
 	body->socket.address = length;
+	if (sk && endpoint->local)
+		fill_local(body->local, sk, family);
 	send_or_count(s, endpoint->kind);
 	if (!sk || !is_ip || !endpoint->kernel)
 		return 0;
@@ -338,6 +350,7 @@ SHARED int send_query(const struct query *query)
 	struct lz_query *body = &s->record.body.query;
 	body->result = query->result;
 	body->socket = socket;
+	fill_local(body->local, sk, socket.family);
 	body->socket.address = query->address ? add_user_address(s, query->address, query->length) :
 						add_sock_address(s, sk, socket.family, 1);
 	body->payload = add_parts(s, query);
@@ -506,6 +519,8 @@ int socket(__u64 *ctx)
 	if (act == ACT_CONNECT) {
 		endpoint.kind = LZ_CONNECT;
 		endpoint.kernel = call.result == 0 || call.result == -EINPROGRESS ? 2 : 0;
+		/* A refused one has none: repeats of it are alike. */
+		endpoint.local = endpoint.kernel;
 	} else if (act == ACT_BIND) {
 		endpoint.kind = LZ_BIND;
 		endpoint.kernel = call.result == 0;
@@ -515,6 +530,7 @@ int socket(__u64 *ctx)
 		endpoint.kind = LZ_ACCEPT;
 		endpoint.fd = call.result;
 		endpoint.kernel = 2;
+		endpoint.local = 1;
 		endpoint.address = 0;
 	} else if (act == ACT_LISTEN) {
 		endpoint.kind = LZ_LISTEN;
@@ -526,6 +542,7 @@ int socket(__u64 *ctx)
 
 		endpoint.kind = opens ? LZ_CONNECT : LZ_SEND;
 		endpoint.kernel = opens && (call.result >= 0 || call.result == -EINPROGRESS) ? 2 : 0;
+		endpoint.local = 1;
 		endpoint.address = call.args[4];
 		endpoint.length = call.args[5];
 		if (act == ACT_SENDMMSG) {

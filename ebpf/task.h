@@ -267,7 +267,7 @@ INLINE __u64 wake_flag(void *ring)
 INLINE int is_critical(__u32 kind)
 {
 	return kind <= LZ_EXIT || (kind >= LZ_CONNECT && kind <= LZ_DENIED) || kind == LZ_IDS ||
-	       kind == LZ_MOVED || (kind >= LZ_SOCKET && kind <= LZ_FLOW) || kind == LZ_MISMATCH ||
+	       kind == LZ_MOVED || (kind >= LZ_SOCKET && kind <= LZ_SOURCE) || kind == LZ_MISMATCH ||
 	       kind == LZ_STATE;
 }
 

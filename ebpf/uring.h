@@ -1,5 +1,5 @@
 /* What is asked of io_uring: opens (as open_failed), connects and sends that no system call shows, and
- * every other operation by its number (ring).
+ * every other operation by its number (ring); and what a socket was bound to thereby (source).
  *
  * Seen when a request is handed over, with the kernel's own copy of its path. How it ends
  * is not seen: the result is -EINPROGRESS.
@@ -16,12 +16,15 @@ enum {
 	IORING_OP_SENDMSG = 9,
 	IORING_OP_CONNECT = 16,
 	IORING_OP_OPENAT = 18,
+	IORING_OP_SEND = 26,
 	IORING_OP_OPENAT2 = 28,
 	IORING_OP_RENAMEAT = 35,
 	IORING_OP_UNLINKAT = 36,
 	IORING_OP_MKDIRAT = 37,
 	IORING_OP_SYMLINKAT = 38,
 	IORING_OP_LINKAT = 39,
+	IORING_OP_SEND_ZC = 47,
+	IORING_OP_SENDMSG_ZC = 48,
 };
 
 INLINE void uring_open(struct io_open *request)
@@ -119,6 +122,47 @@ int uring(__u64 *ctx)
 		uring_other(request, opcode);
 	if (opcode == IORING_OP_SENDMSG)
 		uring_sendmsg(request, (struct io_sr_msg *)request);
+	return 0;
+}
+
+INLINE int binds(__u8 opcode)
+{
+	return opcode == IORING_OP_CONNECT || opcode == IORING_OP_SENDMSG || opcode == IORING_OP_SEND ||
+	       opcode == IORING_OP_SEND_ZC || opcode == IORING_OP_SENDMSG_ZC;
+}
+
+CALLED int send_source(struct sock *sk, const struct lz_socket *socket)
+{
+	struct scratch *s = begin(sizeof(struct lz_flow), LZ_NETWORK);
+	__u32 family = socket->family;
+
+	if (!s)
+		return 0;
+	struct lz_flow *body = &s->record.body.flow;
+	body->socket = *socket;
+	fill_local(body->local, sk, family);
+	__u16 port = READ(sk, __sk_common.skc_dport);
+	if (port)
+		fill_address(body->remote, sk, family, port, 1);
+	send_or_count(s, LZ_SOURCE);
+	return 0;
+}
+
+/* The kernel chooses the local port while it works on the request, which may be later and elsewhere. */
+SEC("tp_btf/io_uring_complete")
+int uring_source(__u64 *ctx)
+{
+	struct io_kiocb *request = (struct io_kiocb *)ctx[1];
+	struct lz_socket socket = {};
+
+	if (!request || !binds(READ(request, opcode)) || !is_ours(bpf_get_current_task_btf()))
+		return 0;
+	struct file *file = READ((struct io_connect *)request, file);
+	struct sock *sk = file ? sock_of(file, &socket) : 0;
+
+	if (sk && (socket.family == AF_INET || socket.family == AF_INET6) &&
+	    READ(sk, __sk_common.skc_num))
+		send_source(sk, &socket);
 	return 0;
 }
 

@@ -63,6 +63,7 @@ enum lz_kind {
 	LZ_ACCEPT = 62,
 	LZ_QUERY = 63,
 	LZ_FLOW = 64,
+	LZ_SOURCE = 65,
 };
 
 /* lz_change.what */
@@ -232,6 +233,8 @@ struct lz_change {
 struct lz_endpoint {
 	__s64 result;
 	struct lz_socket socket;
+	__u8 local[28]; /* of connect, send, accept: the socket's own address, as in lz_flow; 0: none yet */
+	__u8 pad[4];
 };
 
 /* A datagram to port 53: the server's address, then its bytes. */
@@ -239,11 +242,14 @@ struct lz_query {
 	__s64 result;
 	struct lz_socket socket;
 	__u16 payload;
-	__u16 pad[3];
+	__u16 pad;
+	__u8 local[28]; /* as in lz_endpoint */
 };
 
 /* A TCP connection that ended; addresses as of struct sockaddr_in and sockaddr_in6. The head is that of
- * the process that opened or took it. */
+ * the process that opened or took it.
+ * As LZ_SOURCE: what a socket is bound to now, where the call that bound it could not yet tell (io_uring);
+ * without bytes, and without a remote where it has no fixed one. */
 struct lz_flow {
 	__u64 sent; /* bytes, without those sent again */
 	__u64 received;

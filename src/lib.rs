@@ -16,11 +16,13 @@ pub mod event;
 
 pub mod yaml;
 
-#[cfg(feature = "live")]
-pub mod bait;
 pub mod image;
+
 #[cfg(feature = "live")]
 pub mod sandbox;
+
+#[cfg(feature = "live")]
+pub mod bait;
 
 pub mod internet;
 

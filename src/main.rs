@@ -10,5 +10,9 @@ fn main() -> ExitCode {
     if lazaret::image::is_unpacker() {
         return lazaret::image::unpacker_main();
     }
+    #[cfg(feature = "live")]
+    if lazaret::internet::process::is_internet() {
+        return lazaret::internet::process::internet_main();
+    }
     lazaret::cli::main()
 }

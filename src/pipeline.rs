@@ -9,6 +9,8 @@
 pub mod judge;
 
 #[cfg(feature = "live")]
+mod authority;
+#[cfg(feature = "live")]
 pub mod capture;
 #[cfg(feature = "live")]
 mod compare;
@@ -19,9 +21,13 @@ mod detonate;
 #[cfg(feature = "live")]
 mod error;
 #[cfg(feature = "live")]
+mod hearing;
+#[cfg(feature = "live")]
 mod inside;
 #[cfg(feature = "live")]
 mod output;
+#[cfg(feature = "live")]
+mod outside;
 #[cfg(feature = "live")]
 mod provenance;
 #[cfg(feature = "live")]
@@ -32,6 +38,8 @@ pub mod selftest;
 #[cfg(feature = "live")]
 mod signals;
 #[cfg(feature = "live")]
+mod skips;
+#[cfg(feature = "live")]
 mod standing;
 #[cfg(feature = "live")]
 mod watch;
@@ -40,3 +48,5 @@ mod watch;
 pub use detonate::{Detonated, Job, News, Timing, detonate};
 #[cfg(feature = "live")]
 pub use error::PipelineError;
+#[cfg(feature = "live")]
+pub use outside::Network;

@@ -4,9 +4,16 @@
 //! tags are refused (nothing here needs them, and aliases can make a small file huge), and so are
 //! duplicate keys; size and depth are bounded before anything is built.
 //!
+//! [`strict`] reads such a tree where only known keys and values are right.
+//!
 //! Not here: what the keys mean. See [`crate::rule`], [`crate::verdict`].
 
+mod near;
+pub(crate) mod strict;
+
 use saphyr_parser::{Event, Parser, ScalarStyle};
+
+pub(crate) use near::nearest;
 
 /// The largest file that is read.
 pub const BYTES_MAX: usize = 256 * 1024;

@@ -63,6 +63,76 @@ fn any_reference_is_refused_or_names_a_place() {
     replay("reference", &[], fuzz::reference::check);
 }
 
+#[test]
+fn any_datagram_is_a_whole_question_or_none() {
+    replay("dns", &[], fuzz::dns::check);
+}
+
+#[test]
+fn any_frame_of_the_world_is_testimony_or_none() {
+    replay("testimony", &[], fuzz::testimony::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_message_to_the_runner_is_read_or_unreadable() {
+    replay("message", &[], fuzz::message::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_program_is_refused_or_names_its_interpreter() {
+    replay("program", &[], fuzz::program::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_passwd_and_group_give_a_user_of_the_cage_or_none() {
+    replay("user", &[], fuzz::user::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_dns_message_is_answered_or_left() {
+    replay("resolver", &[], fuzz::resolver::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_first_bytes_of_tls_are_read_or_refused() {
+    replay("hello", &[], fuzz::hello::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_stream_is_heard_out_and_told() {
+    replay("http", &[], fuzz::http::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_frames_of_http2_end_and_are_told() {
+    replay("http2", &[], fuzz::http2::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_request_has_an_answer_that_can_be_sent() {
+    replay("answer", &[], fuzz::answer::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_conversation_is_the_same_however_it_is_cut() {
+    replay("dialogue", &[], fuzz::dialogue::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
+fn any_scenario_is_refused_with_its_line_or_read() {
+    replay("scenario", &[], fuzz::scenario::check);
+}
+
 fn replay(target: &str, others: &[&str], check: fn(&[u8])) {
     let seeds = format!("fuzz/seeds/{target}");
     let folders = [seeds.as_str()].into_iter().chain(others.iter().copied());

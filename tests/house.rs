@@ -34,7 +34,7 @@ const NARROW: [(&str, &[&str]); 11] = [
     ("yaml", &[]),
     ("image", &["sys"]),
     ("sandbox", &["sys", "image"]),
-    ("bait", &[]),
+    ("bait", &["yaml"]),
     ("internet", &["sys", "event", "yaml", "bait"]),
     ("trace", &["sys", "event"]),
     ("record", &[]),

@@ -607,8 +607,7 @@ fn an_unpacker_at_work_has_nothing_that_it_does_not_need() {
     place
         .cache()
         .unpack(&image, &limits, |_| {
-            let children = fs::read_to_string("/proc/thread-self/children").unwrap();
-            let Some(pid) = children.split_whitespace().next().filter(|_| !looked) else {
+            let Some(pid) = unpacker(place.temporary.path()).filter(|_| !looked) else {
                 return ControlFlow::Continue(());
             };
             looked = true;
@@ -619,7 +618,7 @@ fn an_unpacker_at_work_has_nothing_that_it_does_not_need() {
             }
             let uid = status.lines().find_map(|line| line.strip_prefix("Uid:\t")).unwrap();
             assert!(uid.split('\t').all(|id| id.parse::<u32>().unwrap() >= 0x7000_0000), "{uid}");
-            for kind in ["user", "mnt", "net", "ipc", "uts"] {
+            for kind in ["user", "mnt", "net", "ipc", "uts", "pid"] {
                 let link = |process: &Path| fs::read_link(process.join("ns").join(kind)).unwrap();
                 assert_ne!(link(&own), link(Path::new("/proc/self")), "{kind}");
             }
@@ -645,6 +644,17 @@ fn an_unpacker_at_work_has_nothing_that_it_does_not_need() {
         .unwrap();
     assert!(looked);
     drop(leaked);
+}
+
+/// The unpacker that reads a blob below `place`: the child of a thread of its own.
+fn unpacker(place: &Path) -> Option<String> {
+    let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
+    let children = threads.filter_map(|it| fs::read_to_string(it.path().join("children")).ok());
+    let all: Vec<String> =
+        children.flat_map(|it| it.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let reads =
+        |pid: &String| fs::read_link(format!("/proc/{pid}/fd/0")).is_ok_and(|it| it.starts_with(place));
+    all.into_iter().find(reads)
 }
 
 /// Set in the process that [`a_killed_runner_takes_its_unpacker_along`] starts and kills.
@@ -689,8 +699,8 @@ fn unpack_until_killed(place: &Path) {
     let image = Image::open(&reference, &Limits { ratio: u64::MAX, ..Limits::default() }).unwrap();
     let cache = Cache::open(&place.join("state")).unwrap().with_unpacker(env!("CARGO_BIN_EXE_lazaret"));
     let _ = cache.unpack(&image, &Limits::default(), |_| {
-        let children = fs::read_to_string("/proc/thread-self/children").unwrap();
-        println!("unpacker {}", children.trim());
+        let Some(pid) = unpacker(place) else { return ControlFlow::Continue(()) };
+        println!("unpacker {pid}");
         loop {
             std::thread::park();
         }

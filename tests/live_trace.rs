@@ -204,6 +204,44 @@ fn sockets_show_the_kernels_addresses_also_through_32_bit_calls() {
 }
 
 #[test]
+fn what_goes_out_tells_the_address_that_it_comes_from() {
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["sources"]);
+    seen.assert_whole();
+    let sources = seen.records.iter().filter_map(|record| match &record.body {
+        Body::Connect { local, .. } => Some(("connect", local)),
+        Body::Send { local, .. } => Some(("send", local)),
+        Body::Query { local, .. } => Some(("query", local)),
+        Body::Accept { local, .. } => Some(("accept", local)),
+        Body::Source { local, .. } => Some(("source", local)),
+        _ => None,
+    });
+    let port = |local: &[u8]| local.get(2..4).map(|port| u16::from_be_bytes([port[0], port[1]]));
+    let sources: Vec<_> = sources.map(|(what, local)| (what, port(local))).collect();
+    // The act names the ports that it found with getsockname(2), in the order of what it did.
+    let named = seen.records.iter().find_map(|record| match &record.body {
+        Body::OpenFailed { path, .. } => text(&path.text).strip_prefix("ports-").map(str::to_owned),
+        _ => None,
+    });
+    let named: Vec<u16> = named.unwrap().split('-').map(|port| port.parse().unwrap()).collect();
+    let [blocking, other, six, mapped, loose, fixed, server] = named[..] else { panic!("{named:?}") };
+    let expected = [
+        ("connect", Some(blocking)),
+        ("accept", Some(server)),
+        ("connect", Some(other)),
+        ("connect", Some(six)),
+        ("connect", Some(mapped)),
+        ("query", Some(loose)),
+        ("send", Some(loose)),
+        ("connect", Some(fixed)),
+        ("connect", None),
+    ];
+    assert_eq!(sources, expected, "{:#?}", seen.lines());
+}
+
+#[test]
 fn a_question_is_seen_by_every_call_that_sends_a_datagram() {
     if !is_live() {
         return;
@@ -513,6 +551,12 @@ fn what_goes_through_io_uring_is_seen_also_from_a_polling_thread() {
         assert!(lines.iter().any(is_setup), "{lines:#?}");
         // Later rings count with the first; when the count leaves is not certain.
         lines.retain(|line| !is_setup(line) && !line.starts_with("flow "));
+        let sources = seen.records.iter().filter_map(|record| match &record.body {
+            Body::Source { local, .. } => Some(u16::from_be_bytes([local[2], local[3]])),
+            _ => None,
+        });
+        let [port] = sources.collect::<Vec<_>>()[..] else { panic!("{lines:#?}") };
+        lines.iter_mut().for_each(|line| *line = line.replace(&format!("0.0.0.0:{port}"), "0.0.0.0:PORT"));
         let expected = [
             "open_failed link@$ 0o100000 = -115",
             "open $/sub 0o300000",
@@ -522,6 +566,7 @@ fn what_goes_through_io_uring_is_seen_also_from_a_polling_thread() {
             "socket 2.2.0",
             "ring 9 7  ",
             "send 2.2.17 127.0.0.1:53 = -115",
+            "source 2.2.17 0.0.0.0:PORT -",
             "ring 37 0 made ",
             "ring 35 0 made moved",
             "exit 0x0",

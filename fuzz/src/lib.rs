@@ -4,16 +4,40 @@
 //! programs in targets/ hand it to libFuzzer; tests/fuzz.rs of the product includes this very file and
 //! hands it the seeds, so that what was found once stays found, without a fuzzer.
 
+#[cfg(feature = "live")]
+pub mod answer;
+#[cfg(feature = "live")]
+pub mod dialogue;
+pub mod dns;
 pub mod escape;
+#[cfg(feature = "live")]
+pub mod hello;
+#[cfg(feature = "live")]
+pub mod http;
+#[cfg(feature = "live")]
+pub mod http2;
 #[cfg(feature = "live")]
 pub mod image;
 pub mod log;
+#[cfg(feature = "live")]
+pub mod message;
 pub mod policy;
+#[cfg(feature = "live")]
+pub mod program;
 pub mod quarantine;
 pub mod record;
 #[cfg(feature = "live")]
 pub mod reference;
+#[cfg(feature = "live")]
+pub mod resolver;
 pub mod rule;
 mod sample;
 #[cfg(feature = "live")]
+pub mod scenario;
+#[cfg(feature = "live")]
 pub mod tar;
+pub mod testimony;
+#[cfg(feature = "live")]
+pub mod user;
+#[cfg(feature = "live")]
+mod world;

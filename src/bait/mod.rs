@@ -3,10 +3,26 @@
 //! Each bait carries secrets unique to the run, made from the run's own random seed, in the form that
 //! the real ones have. Touching one is an event; its secret in what is sent is proof of exfiltration.
 //!
+//! Same layout, other secrets: which baits there are and where they lie is the same in every run of a
+//! profile, so that findings keep their ids; what they hold never is.
+//!
 //! Not here: who writes them into the sandbox ([`crate::sandbox`], as [`crate::sandbox::Plan`] says), and
 //! who listens for them ([`crate::internet`]).
 
+mod dice;
+mod key;
+mod mint;
+mod place;
+mod profile;
+mod scan;
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
+
+use place::{PLACES, VARIABLES};
+pub use profile::{Profile, ProfileError};
+pub use scan::{Scan, Scanner, Sighting};
 
 /// The baits of one run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -30,7 +46,51 @@ pub struct Secret {
     pub value: String,
 }
 
+/// A file that is planted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decoy {
+    /// The bait whose secret is in it; `None`: it only belongs to the scenery.
+    pub bait: Option<&'static str>,
+    /// Absolute, or below the home of the program's user: `~/.ssh/id_rsa`.
+    pub path: Vec<u8>,
+    pub content: Vec<u8>,
+    /// Permission bits, 0777.
+    pub mode: u32,
+}
+
+/// Directories that programs are run in, and files for them are kept.
+const WORK: [&[u8]; 7] = [b"/app", b"/code", b"/home", b"/opt", b"/srv", b"/usr/src", b"/workspace"];
+
 impl Baits {
+    /// Makes all that there are; those that no file holds are handed out by look-alikes.
+    pub fn new(seed: [u8; 32]) -> Baits {
+        Baits { baits: mint::mint(&seed) }
+    }
+
+    /// The files that a profile asks for. `working_dir`: of the image's program.
+    pub fn decoys(&self, profile: &Profile, working_dir: &[u8]) -> Vec<Decoy> {
+        let below =
+            |root: &&[u8]| working_dir == *root || working_dir.starts_with(&[root, &b"/"[..]].concat());
+        let work = if WORK.iter().any(below) { working_dir } else { b"/app" };
+        let places = PLACES.iter().filter(|place| profile.places.contains(&place.name));
+        let decoy = |bait, file: &place::File| Decoy {
+            bait: file.secret.then_some(bait),
+            path: match file.path.strip_prefix("./") {
+                Some(name) => [work, b"/", name.as_bytes()].concat(),
+                None => file.path.as_bytes().to_vec(),
+            },
+            content: (file.content)(self),
+            mode: file.mode,
+        };
+        places.flat_map(|place| place.files.iter().map(move |file| decoy(place.bait, file))).collect()
+    }
+
+    /// The variables that a profile asks for, `NAME=value` each.
+    pub fn environment(&self, profile: &Profile) -> Vec<String> {
+        let variables = VARIABLES.iter().filter(|(bait, ..)| profile.environment.contains(bait));
+        variables.map(|(bait, field, name)| format!("{name}={}", self.secret(bait, field))).collect()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Bait> {
         self.baits.iter()
     }
@@ -40,49 +100,5 @@ impl Baits {
         let bait = self.baits.iter().find(|bait| bait.name == name);
         let secret = bait.and_then(|bait| bait.secrets.iter().find(|secret| secret.field == field));
         secret.map_or("", |secret| &secret.value)
-    }
-}
-
-/// A secret that was seen in something sent.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Sighting {
-    pub name: String,
-    pub field: String,
-    /// As [`crate::internet::testimony::Bait::encoding`].
-    pub encoding: String,
-}
-
-/// Looks for the secrets of all baits in streams of bytes, in every usual encoding.
-#[derive(Debug)]
-pub struct Scanner {}
-
-/// One stream that is looked through, in pieces.
-#[derive(Debug)]
-pub struct Scan<'s> {
-    _scanner: &'s Scanner,
-}
-
-impl Scanner {
-    pub fn new(baits: &Baits) -> Scanner {
-        let _ = baits;
-        Scanner {}
-    }
-
-    pub fn scan(&self) -> Scan<'_> {
-        Scan { _scanner: self }
-    }
-
-    /// Of a DNS name: labels joined as exfiltration cuts them.
-    pub fn name(&self, name: &[u8]) -> Vec<Sighting> {
-        let _ = name;
-        Vec::new()
-    }
-}
-
-impl Scan<'_> {
-    /// Takes the next piece; gives each secret once per stream.
-    pub fn feed(&mut self, bytes: &[u8]) -> Vec<Sighting> {
-        let _ = bytes;
-        Vec::new()
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use super::args::Analyze;
+use super::args::{self, Analyze};
 use super::ending::Ending;
 use super::failure::{Failure, Kind};
 use super::load::{self, Loaded};
@@ -13,11 +13,11 @@ use super::progress::Progress;
 use super::{outdir, show, verdict};
 use crate::image::{Digest, Reference};
 use crate::pipeline::rundir::RunDir;
-use crate::pipeline::{Detonated, Job, News, Timing, detonate};
+use crate::pipeline::{Detonated, Job, Network, News, Timing, capture, detonate};
 use crate::report::completion::Attempt;
 use crate::report::document::{Report, Request};
 use crate::report::escape;
-use crate::sandbox::{Options, StateDir};
+use crate::sandbox::{Options, Sleeps, StateDir};
 use crate::trace;
 
 pub fn run(args: Analyze, state: &Path) -> Result<u8, Failure> {
@@ -79,6 +79,9 @@ fn analyze(
         duration: args.duration,
         probes: probes(args),
         log_bound: args.event_log,
+        network: network(args),
+        cache_bound: args.cache_size,
+        captures: capture::Bounds { bytes: args.captured, files: args.captured_files },
         out,
         state: state.to_owned(),
         rules: &loaded.rules,
@@ -195,6 +198,14 @@ fn options(args: &Analyze) -> Options {
         open_files: args.open_files,
         output: args.output,
         stop_grace: args.stop_grace,
+        sleeps: if args.no_skip { Sleeps::Slept } else { Sleeps::Skipped },
+    }
+}
+
+fn network(args: &Analyze) -> Network {
+    match args.network {
+        args::Network::Simulated => Network::Simulated { capture_max: args.capture_size },
+        args::Network::None => Network::None,
     }
 }
 

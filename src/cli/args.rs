@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[cfg(feature = "live")]
-pub use live::{Analyze, Doctor, Selftest};
+pub use live::{Analyze, CacheBound, Doctor, Gc, Network, Selftest};
 
 /// Runs a suspicious container image in a sealed sandbox, watches it from the kernel, and gives a
 /// verdict with the evidence.
@@ -47,9 +47,9 @@ pub enum Command {
     /// Do small deeds in a sandbox, and say which of them were seen
     #[cfg(feature = "live")]
     Selftest(Selftest),
-    /// Remove what killed runs left behind
+    /// Remove what killed runs left behind, and layers that are no longer wanted
     #[cfg(feature = "live")]
-    Gc,
+    Gc(Gc),
 }
 
 #[derive(Debug, Args)]

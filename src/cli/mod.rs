@@ -59,6 +59,6 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         #[cfg(feature = "live")]
         Command::Selftest(args) => selftest::run(args, &cli.state),
         #[cfg(feature = "live")]
-        Command::Gc => gc::run(&cli.state),
+        Command::Gc(args) => gc::run(&args, &cli.state),
     }
 }

@@ -16,7 +16,7 @@ use super::failure::{Failure, Kind};
 use crate::report::log::LogError;
 use crate::rule::{
     Rule, RuleError, RuleSet, Word,
-    field::{Category, FIELDS, Field},
+    field::{self, Category, Field},
 };
 use crate::yaml;
 
@@ -198,7 +198,7 @@ fn techniques(rule: &Rule) -> String {
 /// `rules fields`: every field a rule may name, with type, categories and meaning.
 pub fn fields(category: Option<Category>, out: &mut dyn Write) -> Result<Outcome, RulesError> {
     let wanted = |field: &&Field| category.is_none_or(|category| field.categories.contains(&category));
-    for field in FIELDS.iter().filter(wanted) {
+    for field in field::fields().filter(wanted) {
         let kind = if field.is_list() { "list of texts" } else { field.kind().name() };
         let categories: Vec<&str> = field.categories.iter().map(|category| category.name()).collect();
         writeln!(out, "{:24} {:14} {}", field.name, kind, field.doc)?;

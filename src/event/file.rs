@@ -14,6 +14,8 @@ pub struct File {
     pub inode: Option<Inode>,
     pub kind: FileKind,
     pub origin: Origin,
+    /// The bait that was planted as this file, by name.
+    pub bait: Option<Bytes>,
 }
 
 /// What makes a file the same file, whatever it is called.
@@ -45,7 +47,7 @@ pub enum Origin {
     Written,
     /// It lives in memory only (memfd_create(2)).
     Memfd,
-    /// The sandbox supplied it: /etc/hosts, /etc/hostname, /etc/resolv.conf.
+    /// The sandbox supplied it: /etc/hosts, /etc/hostname, /etc/resolv.conf, and what it planted.
     Supplied,
     /// A kernel file system: /proc, /sys, /dev.
     Kernel,

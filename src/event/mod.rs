@@ -16,6 +16,7 @@ mod memory;
 mod net;
 mod option;
 mod process;
+mod world;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ pub use process::{
     Ancestor, Capabilities, Credentials, DupSource, Executable, Ids, Process, ProcessAct, ProcessCall,
     ProcessKey, Program, ProgramId, Relation, Target,
 };
+pub use world::{BaitAct, Carrier, CommandAct, DnsAnswer, Flow, Handshake, HttpAct, StreamAct, TlsAct};
 
 /// A name, path, argument or other text that comes from the kernel or the image: any bytes at all.
 pub type Bytes = Arc<[u8]>;
@@ -45,7 +47,7 @@ pub struct Event {
     /// Since time zero, the first successful exec of the image's own program.
     pub at: Duration,
     pub phase: Phase,
-    /// Who did it; `None` for the sandbox's own events.
+    /// Who did it. Of the sandbox's own events: whom it concerns; `None` for the most.
     pub process: Option<Process>,
     pub act: Act,
     pub outcome: Outcome,
@@ -65,6 +67,12 @@ pub enum Act {
     File(FileAct),
     Net(NetAct),
     Dns(DnsAct),
+    DnsAnswer(DnsAnswer),
+    Http(HttpAct),
+    Tls(TlsAct),
+    Command(CommandAct),
+    Stream(StreamAct),
+    Bait(BaitAct),
     Kernel(KernelAct),
     /// A system call was refused (EPERM, EACCES, ENOSYS) that none of the other categories describes.
     Denied(Call),
@@ -91,8 +99,25 @@ pub enum SandboxAct {
     Limit { name: String },
     /// The workload stood still for this long, so that nothing was lost.
     Held { time: Duration },
+    /// The sleep of [`Event::process`] was cut short by this much; [`Event::count`] sleeps together.
+    Skipped { time: Duration },
     /// This many records of a family were lost.
     Lost { family: Family, records: u64 },
+}
+
+impl Act {
+    /// The flow in which something was said to the world.
+    pub fn flow(&self) -> Option<&Flow> {
+        match self {
+            Act::DnsAnswer(act) => Some(&act.flow),
+            Act::Http(act) => Some(&act.flow),
+            Act::Tls(act) => Some(&act.flow),
+            Act::Command(act) => Some(&act.flow),
+            Act::Stream(act) => Some(&act.flow),
+            Act::Bait(act) => Some(&act.flow),
+            _ => None,
+        }
+    }
 }
 
 /// How the kernel answered.

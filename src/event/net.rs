@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::Bytes;
+use super::{Bytes, Carrier};
 
 /// What was done with a socket.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +11,8 @@ pub struct NetAct {
     pub protocol: Protocol,
     pub local: Option<Endpoint>,
     pub remote: Option<Endpoint>,
+    /// The name for which a name server gave the sandbox the address of `remote`, where it asked before.
+    pub name: Option<Bytes>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -56,16 +58,18 @@ impl NetAction {
     }
 }
 
-/// A datagram that was sent to a name server (port 53).
+/// A question that was sent to a name server: in a datagram to port 53 as the kernel has it, or in a
+/// stream as the name server heard it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DnsAct {
     pub server: Option<Endpoint>,
+    pub carrier: Carrier,
     /// `None`: its bytes are no question.
     pub question: Option<Question>,
 }
 
 /// The first question of a DNS message.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Question {
     /// In lower case, labels separated by dots, without one at the end; a dot inside a label is `\.`. Empty:
     /// the root.

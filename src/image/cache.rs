@@ -4,7 +4,8 @@
 //! STATE/layers/1-CHAINID/fs            the layer's directory (an overlay's upper directory)
 //!                       /tally.json    what it holds
 //!                       /blob-DIGEST   this blob was seen to unpack to it
-//!             /1-CHAINID.lock          held shared while a Rootfs uses the entry
+//!             /1-CHAINID.lock          held shared while a Rootfs uses the entry; changed last when it was
+//!                                      last used
 //!             /1-CHAINID.partial       in the making
 //!             /1-CHAINID.making        held while it is made; not the lock of its users, since who
 //!                                      waits to make it must not wait for the users' runs to end
@@ -14,13 +15,18 @@
 //! It is keyed by ChainID (image-spec, "Layer ChainID") because a layer's marks depend on its
 //! parents, and by the unpacker's format. A blob that claims a known diff_id is read through once
 //! all the same: else an image could show us a good layer and others, who do not check, a bad one.
+//!
+//! A lock counts only while its file has its name: who waited for one that was removed begins again.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+mod shrink;
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use nix::errno::Errno;
 
@@ -29,6 +35,8 @@ use super::rootfs::{RootLayer, Rootfs};
 use super::unpack::{Bounds, FORMAT, FS, Input, Job, MERGED, MOUNT, Tally, Target, Unpacker, WORK};
 use super::{Digest, Image, ImageError, Layer, Limits};
 use crate::sys;
+
+pub use shrink::{Keep, Load, Shrunk};
 
 /// Layers are owned by ids of the host from here on: high up, away from real users and from
 /// /etc/subuid, so that a set-uid file of an image means nothing here.
@@ -112,7 +120,14 @@ impl Cache {
         if layers.is_empty() {
             layers.push(self.nothing()?);
         }
+        Cache::touch(&layers)?;
         Ok(Rootfs::new(layers))
+    }
+
+    /// Notes that these were used now, the bottom one last: see [`shrink`].
+    fn touch(layers: &[RootLayer]) -> Result<(), ImageError> {
+        let touched = layers.iter().rev().try_for_each(|layer| layer.lock.set_modified(SystemTime::now()));
+        touched.map_err(ImageError::io("note the use of a layer"))
     }
 
     /// A root file system needs at least one directory: that of an image without layers.
@@ -134,24 +149,46 @@ impl Cache {
     /// An entry that is there, locked for use.
     fn entry(&self, name: &str) -> Result<Option<RootLayer>, ImageError> {
         let failed = |what: &str| ImageError::io(format!("{what} cache entry {name}"));
-        let lock = self.lock_file(&format!("{name}.lock"))?;
-        lock.lock_shared().map_err(failed("lock"))?;
+        let lock = self.wait_for(&format!("{name}.lock"), File::lock_shared)?;
         let path = self.path.join(name);
         let tally = match File::open(path.join("tally.json")) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed("read")(error)),
         };
-        let tally = serde_json::from_reader(io::Read::take(tally, TALLY_MAX))
-            .map_err(|error| failed("read")(error.into()))?;
+        let tally = read_tally(tally).map_err(failed("read"))?;
         RootLayer::open(path.join(FS), tally, lock).map(Some).map_err(failed("open"))
     }
 
     /// Waits until no one else makes this entry.
     fn making(&self, name: &str) -> Result<File, ImageError> {
-        let file = self.lock_file(&format!("{name}.making"))?;
-        file.lock().map_err(ImageError::io(format!("lock cache entry {name}")))?;
-        Ok(file)
+        self.wait_for(&format!("{name}.making"), File::lock)
+    }
+
+    /// Waits for a lock.
+    fn wait_for(&self, name: &str, lock: fn(&File) -> io::Result<()>) -> Result<File, ImageError> {
+        loop {
+            let file = self.lock_file(name)?;
+            lock(&file).map_err(ImageError::io(format!("lock {name} of the cache")))?;
+            if has_name(&file, name)? {
+                return Ok(file);
+            }
+        }
+    }
+
+    /// Takes a lock alone, if nobody has it.
+    fn try_lock(&self, name: &str) -> Result<Option<File>, ImageError> {
+        loop {
+            let file = self.lock_file(name)?;
+            match file.try_lock() {
+                Ok(()) if has_name(&file, name)? => return Ok(Some(file)),
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(error)) => {
+                    return Err(ImageError::io(format!("lock {name} of the cache"))(error));
+                }
+            }
+        }
     }
 
     fn lock_file(&self, name: &str) -> Result<File, ImageError> {
@@ -208,7 +245,7 @@ impl Cache {
             let Some(name) = file_name.to_str().and_then(|name| name.strip_suffix(".partial")) else {
                 continue;
             };
-            if self.lock_file(&format!("{name}.making"))?.try_lock().is_ok() {
+            if let Some(_making) = self.try_lock(&format!("{name}.making"))? {
                 remove(&self.path.join(&file_name)).map_err(failed())?;
             }
         }
@@ -275,7 +312,6 @@ impl Build<'_> {
 
     fn run(&self, target: Option<Target>, show: &mut Show<'_>) -> Result<Tally, ImageError> {
         let mut job = Job {
-            runner: nix::unistd::getpid().as_raw(),
             offset: None,
             size: self.layer.size,
             compression: self.layer.compression,
@@ -335,6 +371,15 @@ fn chain_id(below: Option<Digest>, diff_id: Digest) -> Digest {
 
 fn entry_name(chain: Option<Digest>) -> String {
     format!("{FORMAT}-{}", chain.map_or_else(|| "empty".to_owned(), |chain| chain.hex()))
+}
+
+fn read_tally(file: File) -> io::Result<Tally> {
+    Ok(serde_json::from_reader(io::Read::take(file, TALLY_MAX))?)
+}
+
+fn has_name(lock: &File, name: &str) -> Result<bool, ImageError> {
+    let metadata = lock.metadata().map_err(ImageError::io(format!("look at {name} of the cache")))?;
+    Ok(metadata.nlink() > 0)
 }
 
 fn blob_mark(blob: Digest) -> String {

@@ -11,7 +11,7 @@ pub use digest::{Digest, DigestError};
 
 #[cfg(feature = "live")]
 mod live {
-    pub use super::cache::{Cache, LAYER_ID_BASE, LAYER_ID_COUNT, Progress};
+    pub use super::cache::{Cache, Keep, LAYER_ID_BASE, LAYER_ID_COUNT, Load, Progress, Shrunk};
     pub use super::config::Config;
     pub use super::error::{ImageError, ImageFault};
     pub use super::limits::Limits;
@@ -19,6 +19,8 @@ mod live {
     pub use super::open::{Image, Layer, Platform};
     pub use super::reference::{Place, Reference};
     pub use super::rootfs::{RootEntry, Rootfs, Skipped};
+    #[doc(hidden)]
+    pub use super::unpack::{hostile_unpacker_main, read_replies};
     pub use super::unpack::{is_unpacker, unpacker_main};
 }
 #[cfg(feature = "live")]

@@ -28,7 +28,7 @@ pub struct RootLayer {
     directory: File,
     pub tally: Tally,
     /// Held shared.
-    _lock: File,
+    pub(super) lock: File,
 }
 
 /// What the image has and the root file system has not.
@@ -127,7 +127,7 @@ enum Look {
 
 impl RootLayer {
     pub fn open(path: PathBuf, tally: Tally, lock: File) -> io::Result<RootLayer> {
-        Ok(RootLayer { directory: open::directory(&path)?, path, tally, _lock: lock })
+        Ok(RootLayer { directory: open::directory(&path)?, path, tally, lock })
     }
 
     /// The directory as the unpacker names it: relative to the cache.

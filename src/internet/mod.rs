@@ -12,7 +12,29 @@
 //! Not here: which process opened a flow and what that means ([`crate::normalise`], [`crate::rule`]).
 
 #[cfg(feature = "live")]
+pub mod address;
+#[cfg(feature = "live")]
+pub mod capture;
+#[cfg(feature = "live")]
+pub mod dns;
+#[cfg(feature = "live")]
+pub mod netlink;
+#[cfg(feature = "live")]
+mod packet;
+#[cfg(feature = "live")]
+pub mod process;
+#[cfg(feature = "live")]
+pub mod scenario;
+#[cfg(feature = "live")]
+pub mod serve;
+#[cfg(feature = "live")]
 pub mod service;
+#[cfg(feature = "live")]
+pub mod socket;
+#[cfg(feature = "live")]
+pub mod tell;
 pub mod testimony;
+#[cfg(feature = "live")]
+pub mod tls;
 #[cfg(feature = "live")]
 pub mod world;

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 
+pub use super::scenario::Scenario;
 use crate::bait::Baits;
 
 /// One run's world.
@@ -24,7 +25,3 @@ pub struct World {
     /// Bytes that `capture.pcapng` may take.
     pub capture_max: u64,
 }
-
-/// What a scenario file adds: names, answers, payloads.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Scenario {}

@@ -11,7 +11,7 @@ const NAME_MAX: usize = 255;
 const LABEL_MAX: u8 = 63;
 
 /// The first question. `None` where the bytes are no query, or the question is not whole.
-pub(super) fn question(message: &[u8]) -> Option<Question> {
+pub fn question(message: &[u8]) -> Option<Question> {
     let (header, body) = message.split_at_checked(HEADER)?;
     let is_answer = header[2] & 0x80 != 0;
     let questions = u16::from_be_bytes([header[4], header[5]]);

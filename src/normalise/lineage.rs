@@ -27,10 +27,17 @@ pub(super) struct Lineage {
     alive: HashMap<ProcessKey, Arc<Program>>,
     kin: Kin,
     /// The last that ended: their connections may end after them.
-    ended: VecDeque<(ProcessKey, Arc<Program>)>,
+    ended: VecDeque<Ended>,
     last_program: u32,
     /// Processes that acted without a fork or exec of theirs having been seen.
     pub(super) strangers: u64,
+}
+
+struct Ended {
+    key: ProcessKey,
+    /// Its pid as the image itself saw it.
+    inner: u32,
+    program: Arc<Program>,
 }
 
 impl Lineage {
@@ -84,7 +91,7 @@ impl Lineage {
     pub(super) fn exited(&mut self, task: &Task) {
         self.kin.remove(task);
         let Some(program) = self.alive.remove(&key(task)) else { return };
-        self.ended.push_back((key(task), program));
+        self.ended.push_back(Ended { key: key(task), inner: task.inner_pid, program });
         if self.ended.len() > ENDED_MAX {
             self.ended.pop_front();
         }
@@ -113,10 +120,18 @@ impl Lineage {
         Some(Target { key: target, pid, exe: program.exe.file.path.clone(), relation, verified })
     }
 
+    /// The process of the image that is, or was last, alive under the pid of `task`.
+    pub(super) fn under(&self, task: Task) -> Option<Process> {
+        let alive = self.kin.by_pid.get(&task.pid).map(|key| (*key, self.kin.inner(*key)));
+        let ended = || self.ended.iter().rev().find(|ended| ended.key.pid == task.pid);
+        let (key, inner_pid) = alive.or_else(|| ended().map(|ended| (ended.key, ended.inner)))?;
+        self.remembered(&Task { start: key.start, inner_pid, ..task })
+    }
+
     /// A process of the image that may have ended by now; `None` where it is not known any more.
     pub(super) fn remembered(&self, task: &Task) -> Option<Process> {
         let ended =
-            || self.ended.iter().rev().find(|(ended, _)| *ended == key(task)).map(|(_, program)| program);
+            || self.ended.iter().rev().find(|ended| ended.key == key(task)).map(|ended| &ended.program);
         let program = self.alive.get(&key(task)).or_else(ended).filter(|program| program.id != OWN)?;
         Some(Process { key: key(task), pid: task.inner_pid, ids: self.ids(task), program: program.clone() })
     }
@@ -204,8 +219,14 @@ impl Kin {
 
 /// A program that was running before anything was seen of it.
 fn unseen_program(id: ProgramId, name: &[u8], origin: Origin) -> Program {
-    let file =
-        File { path: Bytes::from(name), verified: false, inode: None, kind: FileKind::Unknown, origin };
+    let file = File {
+        path: Bytes::from(name),
+        verified: false,
+        inode: None,
+        kind: FileKind::Unknown,
+        origin,
+        bait: None,
+    };
     Program {
         id,
         exe: Arc::new(Executable { file, sha256: None, deleted: false, script: None, script_sha256: None }),

@@ -8,7 +8,10 @@
 
 mod call;
 mod change;
-mod dns;
+/// Public for the fuzzer alone.
+#[doc(hidden)]
+pub mod dns;
+mod flows;
 mod lineage;
 mod mismatch;
 mod net;
@@ -16,22 +19,28 @@ mod origin;
 mod pending;
 mod resolve;
 mod standing;
+mod supplied;
 mod syscall;
 #[cfg(test)]
 mod tests;
 mod uring;
+mod world;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{
-    Act, Bytes, DnsAct, DupSource, Event, EventId, Exec, Executable, File, FileAct, FileKind, KernelAct,
-    MemoryAct, NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, Program, Region,
-    SandboxAct,
+    Act, Bytes, DnsAct, DupSource, Endpoint, Event, EventId, Exec, Executable, File, FileAct, FileKind,
+    KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, Program,
+    Region, SandboxAct,
 };
 use crate::record::{self, Body, KernelFile, KernelSocket, PathArgument, Record, Task};
 
+pub use flows::SLACK;
+pub use world::WorldLosses;
+
+use flows::Flows;
 use lineage::{Lineage, key};
 use origin::Origins;
 use pending::{Pending, is_interrupted};
@@ -46,6 +55,20 @@ pub trait Provenance {
     fn entry_at(&mut self, path: &[u8]) -> ImageEntry;
     /// The sha256 of the content that began to run, where it is known.
     fn digest_of(&mut self, file: &File, start: Start) -> Option<[u8; 32]>;
+    /// The files that the sandbox planted before the start. Asked once.
+    fn supplied(&self) -> Vec<Supplied> {
+        Vec::new()
+    }
+}
+
+/// A file that stood there before the image's first program ran, and is not the image's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Supplied {
+    pub path: Vec<u8>,
+    /// Its number on the sandbox's root file system.
+    pub inode: u64,
+    /// The bait in it.
+    pub bait: Option<Bytes>,
 }
 
 /// The moment at which a program began to run.
@@ -77,6 +100,10 @@ pub struct Gaps {
     /// Names that led through what is not known: another process's descriptors, links without end, and
     /// links that there was no room for.
     pub unresolved: u64,
+    /// Testimony of the world about flows that nobody was seen opening.
+    pub unjoined: u64,
+    /// What the world itself could not take or tell.
+    pub world: WorldLosses,
 }
 
 /// Turns the records of one run, in order of time, into its events.
@@ -85,6 +112,8 @@ pub struct Normaliser<P> {
     lineage: Lineage,
     origins: Origins,
     names: Names,
+    flows: Flows,
+    world_losses: WorldLosses,
     unresolved: u64,
     /// Whether the sandbox's own filter refuses a call: number, 32-bit entry, arguments.
     filter: fn(u32, bool, &[u64; 6]) -> bool,
@@ -103,11 +132,14 @@ impl<P: Provenance> Normaliser<P> {
     /// `id_base`: the host's id for the container's root. `init_pid`: the sandbox's own first process, by
     /// its pid on the host.
     pub fn new(provenance: P, id_base: u32, init_pid: u32) -> Normaliser<P> {
+        let origins = Origins::new(provenance.supplied());
         Normaliser {
             provenance,
             lineage: Lineage::new(id_base, init_pid),
-            origins: Origins::default(),
+            origins,
             names: Names::new(),
+            flows: Flows::new(),
+            world_losses: WorldLosses::default(),
             unresolved: 0,
             filter: |_, _, _| false,
             groups: Vec::new(),
@@ -150,7 +182,13 @@ impl<P: Provenance> Normaliser<P> {
 
     pub fn gaps(&self) -> Gaps {
         let unresolved = self.unresolved + self.names.forgotten;
-        Gaps { strangers: self.lineage.strangers, unreadable: self.unreadable, unresolved }
+        Gaps {
+            strangers: self.lineage.strangers,
+            unreadable: self.unreadable,
+            unresolved,
+            unjoined: self.flows.unjoined,
+            world: self.world_losses,
+        }
     }
 
     pub fn provenance(&self) -> &P {
@@ -166,6 +204,13 @@ impl<P: Provenance> Normaliser<P> {
     /// An event of the sandbox's own.
     pub fn note(&mut self, act: SandboxAct, time: u64) -> Event {
         self.event(None, time, Act::Sandbox(act), Outcome::Done)
+    }
+
+    /// The same, about the process that is, or was last, known by the pid of `task`.
+    pub fn note_of(&mut self, task: Task, act: SandboxAct, time: u64, count: u64) -> Event {
+        let process = self.lineage.under(task);
+        let event = self.event(process, time, Act::Sandbox(act), Outcome::Done);
+        Event { count: count.max(1), ..event }
     }
 
     /// The event that a record tells of; `None` where it is our own, or only bookkeeping, or not decided
@@ -212,7 +257,8 @@ impl<P: Provenance> Normaliser<P> {
     }
 
     fn event_of(&mut self, record: Record) -> Option<Event> {
-        let Record { time, task, body, cut, .. } = record;
+        let Record { time, task, body, cut, count } = record;
+        self.learn(time, &task, count, &body);
         match body {
             Body::Unreadable { .. } => {
                 self.unreadable += 1;
@@ -233,15 +279,16 @@ impl<P: Provenance> Normaliser<P> {
             }
             Body::Flow { socket, local, remote, sent, received } => {
                 let process = self.lineage.remembered(&task)?;
-                let act = net(NetAction::Close { sent, received }, &socket, &local, &remote);
+                let act = self.net(NetAction::Close { sent, received }, &socket, &local, &remote);
                 Some(self.event(Some(process), time, act, Outcome::Done))
             }
             Body::Settled { socket, local, remote, error } => {
                 let process = self.lineage.remembered(&task)?;
-                let act = net(NetAction::Settle, &socket, &local, &remote);
+                let act = self.net(NetAction::Settle, &socket, &local, &remote);
                 let outcome = error.map_or(Outcome::Done, Outcome::Failed);
                 Some(self.event(Some(process), time, act, outcome))
             }
+            Body::Source { .. } => None,
             _ if self.lineage.is_own(&task) => None,
             Body::Open { ref file, flags, passed: Some(ref passed), .. } => {
                 let mismatch = self.other_file(passed, file, flags, task.inner_pid);
@@ -376,27 +423,31 @@ impl<P: Provenance> Normaliser<P> {
             }
             Body::SocketOption { socket, level, name, value, result } => {
                 let action = NetAction::Option { level, number: name, value };
-                (net(action, &socket, &[], &[]), outcome(result))
+                (self.net(action, &socket, &[], &[]), outcome(result))
             }
             Body::Incapable { capability, number, compat } => {
                 (call::incapable(capability, number, compat), done)
             }
-            Body::Connect { socket, remote, result } => {
-                (net(NetAction::Connect, &socket, &[], &remote), begun(result))
+            Body::Connect { socket, local, remote, result } => {
+                (self.net(NetAction::Connect, &socket, &local, &remote), begun(result))
             }
             Body::Bind { socket, local, result } => {
-                (net(NetAction::Bind, &socket, &local, &[]), outcome(result))
+                (self.net(NetAction::Bind, &socket, &local, &[]), outcome(result))
             }
             Body::Listen { socket, local, result } => {
-                (net(NetAction::Listen, &socket, &local, &[]), outcome(result))
+                (self.net(NetAction::Listen, &socket, &local, &[]), outcome(result))
             }
-            Body::Send { socket, remote, result } => {
-                (net(NetAction::Send, &socket, &[], &remote), outcome(result))
+            Body::Send { socket, local, remote, result } => {
+                (self.net(NetAction::Send, &socket, &local, &remote), outcome(result))
             }
-            Body::Socket { socket } => (net(NetAction::Socket, &socket, &[], &[]), done),
-            Body::Accept { socket, remote } => (net(NetAction::Accept, &socket, &[], &remote), done),
-            Body::Query { server, payload, result, .. } => {
-                let act = DnsAct { server: net::endpoint(&server), question: dns::question(&payload) };
+            Body::Socket { socket } => (self.net(NetAction::Socket, &socket, &[], &[]), done),
+            Body::Accept { socket, local, remote } => {
+                (self.net(NetAction::Accept, &socket, &local, &remote), done)
+            }
+            Body::Query { socket, server, payload, result, .. } => {
+                let carrier = net::carrier(&socket);
+                let (server, question) = (net::endpoint(&server), dns::question(&payload));
+                let act = DnsAct { server, carrier, question };
                 (Act::Dns(act), outcome(result))
             }
             body => self.name_act(body, pid)?,
@@ -497,16 +548,20 @@ impl<P: Provenance> Normaliser<P> {
 
     fn link(&mut self, from: &PathArgument, to: &PathArgument, flags: u32, pid: u32, result: i64) -> FileAct {
         let last = if flags & AT_SYMLINK_FOLLOW == 0 { Last::Keep } else { Last::Follow };
-        let (from, to) = (self.argument(from, last, pid), self.argument(to, Last::Keep, pid));
+        let (from, mut to) = (self.argument(from, last, pid), self.argument(to, Last::Keep, pid));
         if result == 0 {
             self.origins.linked(&from.path, &to.path);
             self.names.linked(&from.path, &to.path, &mut self.provenance);
+            to.bait.clone_from(&from.bait);
         }
         FileAct::Link { from, to }
     }
 
     fn open(&mut self, file: &KernelFile, flags: u32, created: bool) -> FileAct {
         let permissions = if created { file.mode & 0o7777 } else { 0 };
+        if created {
+            self.origins.created(file);
+        }
         let mode = OpenMode { permissions, ..open_mode(flags, created) };
         if (mode.write || mode.created) && origin::kind(file.mode) == FileKind::Regular {
             self.origins.wrote(file);
@@ -522,6 +577,7 @@ impl<P: Provenance> Normaliser<P> {
             inode: Some(origin::inode(file)),
             kind: origin::kind(file.mode),
             origin,
+            bait: self.origins.bait_of_file(file),
         }
     }
 
@@ -535,7 +591,17 @@ impl<P: Provenance> Normaliser<P> {
     fn named_file(&mut self, path: &[u8]) -> File {
         let origin = self.origins.of_path(path, &mut self.provenance);
         let kind = if origin == Origin::Written { FileKind::Regular } else { FileKind::Unknown };
-        File { path: Bytes::from(path), verified: false, inode: self.origins.inode_of(path), kind, origin }
+        let (inode, bait) = (self.origins.inode_of(path), self.origins.bait_of_path(path));
+        File { path: Bytes::from(path), verified: false, inode, kind, origin, bait }
+    }
+
+    fn net(&self, action: NetAction, socket: &KernelSocket, local: &[u8], remote: &[u8]) -> Act {
+        let (local, remote) = (net::endpoint(local), net::endpoint(remote));
+        let name = match &remote {
+            Some(Endpoint::Inet(address)) => self.flows.name(address.ip()).cloned(),
+            _ => None,
+        };
+        Act::Net(NetAct { action, protocol: net::protocol(socket), local, remote, name })
     }
 
     fn dup_source(&mut self, source: record::DupSource) -> DupSource {
@@ -569,11 +635,6 @@ struct Seen {
     tty: bool,
     capabilities: record::Capabilities,
     cut: bool,
-}
-
-fn net(action: NetAction, socket: &KernelSocket, local: &[u8], remote: &[u8]) -> Act {
-    let (local, remote) = (net::endpoint(local), net::endpoint(remote));
-    Act::Net(NetAct { action, protocol: net::protocol(socket), local, remote })
 }
 
 /// A return value as an outcome: only -4095 to -1 are errors (include/linux/err.h, `MAX_ERRNO`). A call

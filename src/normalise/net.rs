@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use crate::event::{Endpoint, Protocol};
+use crate::event::{Carrier, Endpoint, Protocol};
 use crate::record::KernelSocket;
 
 // include/linux/socket.h, include/uapi/linux/in.h: numbers that are part of the kernel's ABI.
@@ -32,6 +32,11 @@ pub(super) fn protocol(socket: &KernelSocket) -> Protocol {
         (AF_VSOCK, ..) => Protocol::Vsock,
         (family, ..) => Protocol::Other(family),
     }
+}
+
+/// What a question came in that was sent to port 53 through this socket.
+pub(super) fn carrier(socket: &KernelSocket) -> Carrier {
+    if protocol(socket) == Protocol::Tcp { Carrier::Tcp } else { Carrier::Udp }
 }
 
 /// The address in a `struct sockaddr`: family in host order, port in network order. `None` where the

@@ -6,8 +6,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Provenance;
-use crate::event::{FileKind, Inode, Origin};
+use super::supplied::SuppliedFiles;
+use super::{Provenance, Supplied};
+use crate::event::{Bytes, FileKind, Inode, Origin};
 use crate::record::KernelFile;
 
 // include/uapi/linux/magic.h
@@ -26,7 +27,7 @@ const KERNEL_OWN: [u64; 9] = [
     0x5049_5045, // pipefs
 ];
 
-/// The files that the sandbox writes before the start, as a container engine does.
+/// The files that the sandbox writes before the start, as a container engine does. Others are planted.
 const SUPPLIED: [&[u8]; 3] = [b"/etc/hosts", b"/etc/hostname", b"/etc/resolv.conf"];
 
 /// How many files are remembered one by one; past it the overlay's own word must do.
@@ -42,9 +43,31 @@ pub(super) struct Origins {
     changed: HashSet<Vec<u8>>,
     /// Answers that cannot change: files of the image by inode.
     layers: HashMap<Inode, u16>,
+    planted: SuppliedFiles,
 }
 
 impl Origins {
+    pub(super) fn new(planted: Vec<Supplied>) -> Origins {
+        Origins { planted: SuppliedFiles::new(planted), ..Origins::default() }
+    }
+
+    /// The bait that was planted as this file.
+    pub(super) fn bait_of_file(&self, file: &KernelFile) -> Option<Bytes> {
+        let on_root = file.magic == OVERLAY && kind(file.mode) == FileKind::Regular;
+        self.planted.of_number(file.inode).filter(|_| on_root)?.clone()
+    }
+
+    pub(super) fn bait_of_path(&self, path: &[u8]) -> Option<Bytes> {
+        self.planted.of_path(path)?.clone()
+    }
+
+    /// An open made the file.
+    pub(super) fn created(&mut self, file: &KernelFile) {
+        if file.magic == OVERLAY {
+            self.planted.created(file);
+        }
+    }
+
     /// Remembers that the file was made, or opened so that it could be changed.
     pub(super) fn wrote(&mut self, file: &KernelFile) {
         if self.written.len() < REMEMBERED {
@@ -65,6 +88,7 @@ impl Origins {
 
     /// Follows a rename, so that the new name leads to the same file.
     pub(super) fn renamed(&mut self, from: &[u8], to: &[u8]) {
+        self.planted.renamed(from, to);
         match self.names.remove(from) {
             Some(inode) => drop(self.names.insert(to.to_vec(), inode)),
             None => drop(self.names.remove(to)),
@@ -72,18 +96,21 @@ impl Origins {
     }
 
     pub(super) fn exchanged(&mut self, one: &[u8], other: &[u8]) {
+        self.planted.exchanged(one, other);
         let (first, second) = (self.names.remove(one), self.names.remove(other));
         self.names.extend(second.map(|inode| (one.to_vec(), inode)));
         self.names.extend(first.map(|inode| (other.to_vec(), inode)));
     }
 
     pub(super) fn linked(&mut self, from: &[u8], to: &[u8]) {
+        self.planted.linked(from, to);
         if let Some(inode) = self.names.get(from).copied().filter(|_| self.names.len() < REMEMBERED) {
             self.names.insert(to.to_vec(), inode);
         }
     }
 
     pub(super) fn unlinked(&mut self, path: &[u8]) {
+        self.planted.unlinked(path);
         self.names.remove(path);
     }
 
@@ -107,7 +134,8 @@ impl Origins {
 
     /// The origin of a file that is known only by the string the program passed.
     pub(super) fn of_path(&self, path: &[u8], provenance: &mut dyn Provenance) -> Origin {
-        match (self.names.contains_key(path), SUPPLIED.contains(&path)) {
+        let supplied = SUPPLIED.contains(&path) || self.planted.of_path(path).is_some();
+        match (self.names.contains_key(path), supplied) {
             (true, _) => Origin::Written,
             (_, true) => Origin::Supplied,
             _ => provenance.layer_of(path).map_or(Origin::Unknown, Origin::Layer),
@@ -120,7 +148,7 @@ impl Origins {
     }
 
     fn of_overlay(&mut self, file: &KernelFile, provenance: &mut dyn Provenance) -> Origin {
-        if SUPPLIED.contains(&file.path.as_slice()) {
+        if SUPPLIED.contains(&file.path.as_slice()) || self.planted.of_number(file.inode).is_some() {
             return Origin::Supplied;
         }
         if file.upper != Some(false) && self.changed.contains(&file.path) {

@@ -4,7 +4,7 @@ use super::*;
 use crate::event::Mismatch;
 
 /// An image in which the named paths stand in the named layers.
-struct Image(HashMap<&'static [u8], u16>);
+pub(super) struct Image(HashMap<&'static [u8], u16>);
 
 impl Provenance for Image {
     fn layer_of(&mut self, path: &[u8]) -> Option<u16> {
@@ -19,19 +19,19 @@ impl Provenance for Image {
 }
 
 const BASE: u32 = 1_000_000;
-const INIT: Task =
+pub(super) const INIT: Task =
     Task { pid: 10, tid: 10, start: 1, inner_pid: 1, uid: BASE, gid: BASE, euid: BASE, egid: BASE };
 
-fn normaliser() -> Normaliser<Image> {
+pub(super) fn normaliser() -> Normaliser<Image> {
     let image = Image(HashMap::from([(&b"/bin/sh"[..], 0), (&b"/usr/bin/app"[..], 1)]));
     Normaliser::new(image, BASE, 10)
 }
 
-fn task(pid: u32) -> Task {
+pub(super) fn task(pid: u32) -> Task {
     Task { pid, tid: pid, start: u64::from(pid), inner_pid: pid - 9, ..INIT }
 }
 
-fn overlay_file(path: &str, inode: u64) -> KernelFile {
+pub(super) fn overlay_file(path: &str, inode: u64) -> KernelFile {
     KernelFile {
         path: path.into(),
         device: 44,
@@ -43,7 +43,7 @@ fn overlay_file(path: &str, inode: u64) -> KernelFile {
     }
 }
 
-fn record(time: u64, task: Task, body: Body) -> Record {
+pub(super) fn record(time: u64, task: Task, body: Body) -> Record {
     Record { time, task, body, cut: false, count: 1 }
 }
 
@@ -61,7 +61,7 @@ fn exec_of(file: KernelFile, argv: &str) -> Body {
     }
 }
 
-fn fork_and_exec(normaliser: &mut Normaliser<Image>, pid: u32, file: KernelFile) -> Event {
+pub(super) fn fork_and_exec(normaliser: &mut Normaliser<Image>, pid: u32, file: KernelFile) -> Event {
     normaliser.observe(record(100, INIT, Body::Fork { child: task(pid) }));
     normaliser.observe(record(200, task(pid), exec_of(file, "sh -c true\0"))).expect("an exec is an event")
 }
@@ -342,7 +342,7 @@ fn an_address_that_was_rewritten_shows_both() {
 
 fn connect(result: i64) -> Body {
     let socket = KernelSocket { family: 2, kind: 1, protocol: 6 };
-    Body::Connect { socket, remote: vec![2, 0, 1, 187, 192, 0, 2, 1], result }
+    Body::Connect { socket, local: Vec::new(), remote: vec![2, 0, 1, 187, 192, 0, 2, 1], result }
 }
 
 fn outcomes(events: &[Event]) -> Vec<(bool, Outcome)> {

@@ -38,7 +38,7 @@ use crate::sys::fanotify::{Group, Question};
 
 pub use book::{Book, Captured, Key, Tally};
 use keep::Keeper;
-pub use keep::sha256;
+pub use keep::{Bounds, sha256};
 
 /// A running capture. Dropped: ended, and nobody waits any more.
 #[derive(Debug)]
@@ -51,8 +51,15 @@ pub struct Capture {
 
 impl Capture {
     /// Begins to be asked about every execution in the sandbox whose init is `pid`. `files` is the
-    /// directory that takes the contents; `upper` the overlay's writable one. The sandbox must be held.
-    pub fn start(pid: u32, inside: &Inside, upper: &Path, files: OwnedFd) -> io::Result<Capture> {
+    /// directory that takes the contents, within `bounds`; `upper` the overlay's writable one. The sandbox
+    /// must be held.
+    pub fn start(
+        pid: u32,
+        inside: &Inside,
+        upper: &Path,
+        files: OwnedFd,
+        bounds: Bounds,
+    ) -> io::Result<Capture> {
         let group = Group::new()?;
         group.watch(inside.root.as_fd())?;
         for (_, tmpfs) in &inside.tmpfs {
@@ -65,7 +72,7 @@ impl Capture {
             group,
             overlay: device(&inside.root)?,
             since: (metadata.ctime(), metadata.ctime_nsec()),
-            keeper: Keeper::new(files),
+            keeper: Keeper::new(files, bounds),
             book: book.clone(),
         };
         let (book_end, stop_end) = (book.clone(), stop.clone());

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::Family;
+use crate::normalise::WorldLosses;
 use crate::report::document::{Coverage, CoverageState};
 
 /// What was lost or never seen, by cause. Every counter of every stage that can lose ends here.
@@ -34,6 +35,14 @@ pub struct Losses {
     pub unresolved: u64,
     /// Threads that were not asked which call they had not returned from.
     pub unasked: u64,
+    /// What went out through connections that nobody was seen opening.
+    pub flows: u64,
+    /// What the simulated internet could not take or tell.
+    pub world: WorldLosses,
+    /// Why its testimony may have holes; empty where it has none.
+    pub deaf: String,
+    /// Whether somebody listened to what was said to the world.
+    pub heard: bool,
     /// Probes that this kernel has no place for.
     pub absent: Vec<&'static str>,
 }
@@ -52,20 +61,20 @@ impl Losses {
 
     fn of(&self, family: Family) -> Coverage {
         let reasons = match family {
-            Family::Http | Family::Tls => {
-                return entry(family, CoverageState::None, "not built yet".into());
+            Family::Http | Family::Tls if !self.heard => {
+                return entry(family, CoverageState::None, UNHEARD.into());
             }
             Family::Sandbox => Vec::new(),
             Family::Kernel => [self.reasons(family), self.unseen()].concat(),
             _ => self.reasons(family),
         };
-        match (family, reasons.is_empty()) {
-            (Family::Dns, true) => entry(family, CoverageState::Partial, DNS.into()),
-            (Family::Dns, false) => {
-                entry(family, CoverageState::Partial, format!("{DNS}; {}", reasons.join("; ")))
-            }
-            (_, true) => entry(family, CoverageState::Full, String::new()),
-            (_, false) => entry(family, CoverageState::Partial, reasons.join("; ")),
+        let reasons = match family {
+            Family::Dns if !self.heard => [vec![DNS.into()], reasons].concat(),
+            _ => reasons,
+        };
+        match reasons.is_empty() {
+            true => entry(family, CoverageState::Full, String::new()),
+            false => entry(family, CoverageState::Partial, reasons.join("; ")),
         }
     }
 
@@ -82,10 +91,14 @@ impl Losses {
         let said = match family {
             Family::Process => Some(&self.capture),
             Family::File => Some(&self.comparison),
+            Family::Network | Family::Dns | Family::Http | Family::Tls => Some(&self.deaf),
             _ => None,
         };
         let kernel = |count| if family == Family::Kernel { count } else { 0 };
         let file = |count| if family == Family::File { count } else { 0 };
+        let world = |count| if is_of_world(family) { count } else { 0 };
+        let dns = |count| if family == Family::Dns { count } else { 0 };
+        let network = |count| if family == Family::Network { count } else { 0 };
         [
             (lost, "records lost"),
             (self.unreadable, "records unreadable"),
@@ -98,6 +111,10 @@ impl Losses {
             (file(self.unexplained), "changes on disk that no event explains"),
             (file(self.unresolved), "names not walked to their end"),
             (kernel(self.unasked), "threads not asked which call they were in at the end"),
+            (network(self.flows), "things said through connections that nobody was seen opening"),
+            (dns(self.world.datagrams) + network(self.world.datagrams), "datagrams not taken by the world"),
+            (world(self.world.connections), "connections not taken by the world"),
+            (world(self.world.testimony), "things said to the world not told"),
         ]
         .into_iter()
         .filter(|(count, _)| *count > 0)
@@ -107,7 +124,14 @@ impl Losses {
     }
 }
 
-/// What of the name service is seen.
+fn is_of_world(family: Family) -> bool {
+    matches!(family, Family::Network | Family::Dns | Family::Http | Family::Tls)
+}
+
+/// Why nothing is known of what was said.
+const UNHEARD: &str = "there was no world outside that listened";
+
+/// What of the name service is seen without a world.
 const DNS: &str = "questions in datagrams to port 53; not those over TCP, TLS or HTTPS, and no answers";
 
 fn entry(family: Family, state: CoverageState, reason: String) -> Coverage {
@@ -133,15 +157,32 @@ mod tests {
             assert_eq!(state(&losses, family), (CoverageState::Full, String::new()));
         }
         for family in [Family::Http, Family::Tls] {
-            assert_eq!(state(&losses, family), (CoverageState::None, "not built yet".into()));
+            assert_eq!(state(&losses, family), (CoverageState::None, UNHEARD.into()));
         }
         assert_eq!(state(&losses, Family::Dns), (CoverageState::Partial, DNS.into()));
+        let losses = Losses { heard: true, ..losses };
+        for family in [Family::Http, Family::Tls, Family::Dns] {
+            assert_eq!(state(&losses, family), (CoverageState::Full, String::new()));
+        }
+    }
+
+    #[test]
+    fn a_simulated_internet_shows_what_is_asked_until_it_fails() {
+        let mut losses = Losses { heard: true, ..Losses::default() };
+        let families = [Family::Network, Family::Dns, Family::Http, Family::Tls];
+        for family in families {
+            assert_eq!(state(&losses, family), (CoverageState::Full, String::new()));
+        }
+        losses.deaf = "gone".into();
+        for family in families {
+            assert_eq!(state(&losses, family), (CoverageState::Partial, "gone".into()));
+        }
     }
 
     #[test]
     fn every_counter_lowers_a_family() {
         let check = |change: fn(&mut Losses), family, reason: &str| {
-            let mut losses = Losses::default();
+            let mut losses = Losses { heard: true, ..Losses::default() };
             change(&mut losses);
             assert_eq!(state(&losses, family), (CoverageState::Partial, reason.to_owned()));
         };
@@ -157,6 +198,11 @@ mod tests {
         check(|it| it.comparison = "why".into(), Family::File, "why");
         check(|it| it.capture = "why".into(), Family::Process, "why");
         check(|it| it.unresolved = 5, Family::File, "5 names not walked to their end");
+        let flows = "3 things said through connections that nobody was seen opening";
+        check(|it| it.flows = 3, Family::Network, flows);
+        check(|it| it.world.datagrams = 3, Family::Dns, "3 datagrams not taken by the world");
+        check(|it| it.world.connections = 3, Family::Http, "3 connections not taken by the world");
+        check(|it| it.world.testimony = 3, Family::Tls, "3 things said to the world not told");
         check(|it| it.absent = vec!["uring"], Family::Kernel, "this kernel has no place for the probe uring");
     }
 }

@@ -8,17 +8,19 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::PipelineError;
-use super::capture::Capture;
+use super::capture::{self, Capture};
 use super::compare::Before;
 use super::inside::{self, Inside};
 use super::judge::Judge;
 use super::output::Output;
+use super::outside::{Network, Outside};
 use super::provenance::Layers;
 use super::recorder::Recorder;
 use super::rundir::RunDir;
 use super::signals::Signals;
 use super::watch::{self, Ended, Watched};
-use crate::image::{Cache, Digest, Image, LAYER_ID_BASE, Limits, Progress, Reference, Rootfs};
+use crate::bait::Baits;
+use crate::image::{Cache, Digest, Image, Keep, LAYER_ID_BASE, Limits, Progress, Reference, Rootfs};
 use crate::normalise::Normaliser;
 use crate::report::document::{self, Environment, Inputs, Request, Subject, Unchanged};
 use crate::report::log::{self, Header, Trailer};
@@ -40,6 +42,12 @@ pub struct Job<'j> {
     pub probes: trace::Options,
     /// Bytes of events that the log takes before compression.
     pub log_bound: u64,
+    /// What the image can reach.
+    pub network: Network,
+    /// Bytes of unpacked layers that the cache keeps beside those of this image.
+    pub cache_bound: Option<u64>,
+    /// How much of what is executed is kept.
+    pub captures: capture::Bounds,
     /// The directory the run leaves behind.
     pub out: &'j RunDir,
     pub state: PathBuf,
@@ -91,9 +99,13 @@ pub struct Detonated<'j> {
 pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Detonated<'j>, PipelineError> {
     let signals = Signals::block().map_err(PipelineError::io("block signals"))?;
     let mut steps = Steps::new(tell);
+    let program = SealedProgram::of_this_process()?;
+    let mut outside = steps.take("start the internet", |_| Outside::start(job.network, &program, job.out))?;
     let (image, before, subject) = steps.take("open", |tell| open(&job, tell))?;
+    steps.take("admit the internet", |_| outside.admit())?;
     let rootfs = steps.take("unpack", |tell| unpack(&job, &image, &signals, tell))?;
-    let (probes, cage) = prepare(&job, &image, &rootfs, &mut steps)?;
+    let material = Material { job: &job, image: &image, rootfs: &rootfs, program: &program };
+    let (probes, cage) = prepare(&material, &mut outside, &mut steps)?;
     let watch = steps.take("arm", |_| arm(probes, &cage.held))?;
     let inside = Inside::open(cage.held.target()).map_err(PipelineError::io("reach into the sandbox"))?;
     let capture = capture(&job, &cage, &inside)?;
@@ -104,8 +116,8 @@ pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Deto
     let header = header(&job, subject.clone());
     let recorder = recorder(&job, rootfs, &cage, &capture, places, &header)?;
     signals.check()?;
-    let watched =
-        steps.take("run", |tell| run(&job, cage, (watch, capture.ok()), recorder, &signals, tell))?;
+    let watched = steps
+        .take("run", |tell| run(&job, cage, (watch, capture.ok(), outside), recorder, &signals, tell))?;
 
     let unchanged = steps.take("look again", |_| compare(&image, before))?;
     let subject = Subject { unchanged: Some(unchanged), ..subject };
@@ -119,17 +131,22 @@ pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Deto
 /// set-up need a processor each. The cage stays with this thread, because the sandbox dies with the one
 /// that began it. Signals are blocked by now, so that the other thread gets none.
 fn prepare(
-    job: &Job<'_>,
-    image: &Image,
-    rootfs: &Rootfs,
+    material: &Material<'_>,
+    outside: &mut Outside,
     steps: &mut Steps<'_>,
 ) -> Result<(Probes, Cage), PipelineError> {
     std::thread::scope(|scope| {
-        let loading = scope.spawn(|| Probes::load_with(&job.probes));
-        let cage = steps.take("cage", |_| cage(job, image, rootfs));
+        let loading = scope.spawn(|| Probes::load_with(&material.job.probes));
+        let cage = steps.take("cage", |_| cage(material, outside));
+        let connected = match &cage {
+            Ok(cage) => steps.take("connect", |_| outside.connect(cage.held.target())),
+            Err(_) => Ok(()),
+        };
         // What is left of it: nothing, where building the cage took longer.
         let probes = steps.take("load probes", |_| Ok(loading.join().expect("loading does not panic")?))?;
-        Ok((probes, cage?))
+        let cage = cage?;
+        connected?;
+        Ok((probes, cage))
     })
 }
 
@@ -168,7 +185,12 @@ fn unpack(
         if ended.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     ended?;
-    Ok(unpacked?)
+    let rootfs = unpacked?;
+    if let Some(bytes) = job.cache_bound {
+        // The image's own layers are locked, and stay.
+        cache.shrink(Keep::Bytes(bytes))?;
+    }
+    Ok(rootfs)
 }
 
 /// A held sandbox, and what must be known of it once it is gone.
@@ -181,12 +203,22 @@ struct Cage {
     disk: DiskUse,
 }
 
-fn cage(job: &Job<'_>, image: &Image, rootfs: &Rootfs) -> Result<Cage, PipelineError> {
+/// What a cage is made of.
+struct Material<'m> {
+    job: &'m Job<'m>,
+    image: &'m Image,
+    rootfs: &'m Rootfs,
+    program: &'m SealedProgram,
+}
+
+fn cage(material: &Material<'_>, outside: &mut Outside) -> Result<Cage, PipelineError> {
+    let Material { job, image, rootfs, program } = material;
     let state = StateDir::open(&job.state)?;
     // What a killed run left is removed here; what cannot be is for `gc` to explain.
     let _ = sandbox::gc(&state);
     let id = RunId::random()?;
-    let plan = Plan::new(&image.config, &job.options, &id)?;
+    let mut plan = Plan::new(&image.config, &job.options, &id)?;
+    outside.enter(&mut plan, rootfs, Baits::default())?;
     let bound = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
     let disk = DiskUse { bytes: bound(plan.limits.disk), entries: bound(plan.limits.disk_files) };
     state.check_room(plan.limits.disk.unwrap_or(0))?;
@@ -194,7 +226,7 @@ fn cage(job: &Job<'_>, image: &Image, rootfs: &Rootfs) -> Result<Cage, PipelineE
     let (upper, id_base) = (run.upper(), run.id_base());
     let layers =
         sandbox::Layers { dirs: rootfs.directories().map(Path::to_owned).collect(), id_base: LAYER_ID_BASE };
-    let held = sandbox::create(&SealedProgram::of_this_process()?, &plan, &layers, run)?;
+    let held = sandbox::create(program, &plan, &layers, run)?;
     Ok(Cage { held, upper, id_base, stop_grace: plan.stop_grace, output_bound: plan.limits.output, disk })
 }
 
@@ -208,7 +240,7 @@ fn arm(probes: Probes, held: &HeldSandbox) -> Result<Watch, PipelineError> {
 /// so.
 fn capture(job: &Job<'_>, cage: &Cage, inside: &Inside) -> Result<io::Result<Capture>, PipelineError> {
     let files = job.out.directory("files")?;
-    Ok(Capture::start(cage.held.target().pid, inside, &cage.upper, files))
+    Ok(Capture::start(cage.held.target().pid, inside, &cage.upper, files, job.captures))
 }
 
 /// Proof that probes are attached to this very sandbox, and that what it executes is captured where
@@ -253,7 +285,7 @@ fn recorder<'j>(
 fn run<'j>(
     job: &Job<'j>,
     cage: Cage,
-    (watch, capture): (Watch, Option<Capture>),
+    (watch, capture, outside): (Watch, Option<Capture>, Outside),
     recorder: Recorder<'j>,
     signals: &Signals,
     tell: &mut dyn FnMut(News<'_>),
@@ -269,7 +301,7 @@ fn run<'j>(
         stderr: Output::new(File::from(stderr), job.out.create("stderr")?, cage.output_bound),
     };
     let bounds = watch::Bounds { duration: job.duration, stop_grace: cage.stop_grace, disk: cage.disk };
-    watch::watch(sandbox, watch, recorder, ended, bounds, signals, tell)
+    watch::watch(sandbox, (watch, outside), recorder, ended, bounds, signals, tell)
 }
 
 /// The artefact must be what it was.

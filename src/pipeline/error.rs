@@ -4,6 +4,7 @@ use std::io;
 
 use super::rundir::RunDirError;
 use crate::image::{Digest, ImageError};
+use crate::internet::process::InternetError;
 use crate::report::log::LogError;
 use crate::sandbox::{PlanError, Refusal, SandboxError};
 use crate::trace::TraceError;
@@ -29,6 +30,8 @@ pub enum PipelineError {
     /// The image's program cannot be run here.
     #[error("{0}")]
     Refused(Refusal),
+    #[error(transparent)]
+    Internet(#[from] InternetError),
     #[error(transparent)]
     Trace(#[from] TraceError),
     #[error(transparent)]

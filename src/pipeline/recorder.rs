@@ -8,16 +8,20 @@ use std::time::Duration;
 use super::capture::{Book, Tally};
 use super::compare::Before;
 use super::coverage::Losses;
+use super::hearing::Hearing;
 use super::judge::Judge;
 use super::provenance::Layers;
+use super::skips::Skips;
 use super::standing::Stood;
 use super::{News, PipelineError};
 use crate::event::{Act, Event, FileAct, KernelAct, Outcome, Phase, ProcessAct, ProcessKey, SandboxAct};
+use crate::internet::testimony::Testimony;
 use crate::normalise::Normaliser;
 use crate::reconcile::Ledger;
-use crate::record::{Record, Stream};
+use crate::record::{Record, Stream, Task};
 use crate::report::document::{Captured, EventCount, Exit, PhaseTime, Recording, Run};
 use crate::report::log::{Trailer, Writer};
+use crate::sandbox::Skip;
 use crate::trace::{Drained, Loss};
 
 /// The kernel's answer to a process with too many open files, errno-base.h.
@@ -42,6 +46,8 @@ pub struct Recorder<'r> {
     /// On the clock of the records, up to which all is known.
     time: u64,
     held: Duration,
+    hearing: Hearing,
+    skips: Skips,
     ledger: Ledger,
     /// The writable places before the start.
     before: Before,
@@ -74,6 +80,8 @@ impl<'r> Recorder<'r> {
             phases: Vec::new(),
             time: 0,
             held: Duration::ZERO,
+            hearing: Hearing::default(),
+            skips: Skips::default(),
             ledger: Ledger::default(),
             before,
         }
@@ -95,17 +103,31 @@ impl<'r> Recorder<'r> {
         self.stream.push(bytes);
     }
 
+    /// From now on somebody listens to all that is said to the world.
+    pub fn listen(&mut self) {
+        self.losses.heard = true;
+    }
+
+    /// What the world heard. It becomes events when the records of its time are in.
+    pub fn hear(&mut self, said: Vec<Testimony>) {
+        said.into_iter().for_each(|testimony| self.hearing.push(testimony));
+    }
+
     /// Judges and writes all that a drain has completed.
     pub fn advance(&mut self, drained: Drained, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         self.time = self.time.max(drained.watermark);
         let records = self.stream.take(drained.watermark);
-        self.take_in(records, tell)
+        self.take_in(records, tell)?;
+        self.take_in_heard(drained.watermark, tell)
     }
 
     /// The same for whatever is left at the end.
     pub fn finish_stream(&mut self, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         let records = self.stream.finish();
         self.take_in(records, tell)?;
+        self.take_in_heard(u64::MAX, tell)?;
+        let rest = self.hearing.rest();
+        self.keep_heard(rest, tell)?;
         self.normaliser.finish(self.time);
         self.keep_aside(tell)
     }
@@ -139,6 +161,31 @@ impl<'r> Recorder<'r> {
         self.keep(&event, tell)
     }
 
+    /// Takes in sleeps that were skipped.
+    pub fn skipped(&mut self, skips: Vec<Skip>, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        self.skips.add(skips);
+        self.tell_skips(self.time, tell)
+    }
+
+    /// The last of them, when no record comes any more.
+    pub fn finish_skips(
+        &mut self,
+        skips: Vec<Skip>,
+        tell: &mut dyn FnMut(News<'_>),
+    ) -> Result<(), PipelineError> {
+        self.skips.add(skips);
+        self.tell_skips(u64::MAX, tell)
+    }
+
+    fn tell_skips(&mut self, until: u64, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        for Skip { pid, ids: [uid, euid, gid, egid], time, sleeps, .. } in self.skips.until(until) {
+            let task = Task { pid, uid, euid, gid, egid, ..Task::default() };
+            let event = self.normaliser.note_of(task, SandboxAct::Skipped { time }, self.time, sleeps);
+            self.keep(&event, tell)?;
+        }
+        Ok(())
+    }
+
     /// How the run went, for the report.
     pub fn run(&self, exit: Exit, limits_hit: Vec<String>) -> Run {
         Run {
@@ -148,6 +195,7 @@ impl<'r> Recorder<'r> {
             events: EventCount { seen: self.events, lost: self.losses.total(), cut: self.cut, unlogged: 0 },
             recording: Recording::Complete,
             held_seconds: self.held.as_secs_f64(),
+            skipped_seconds: self.skips.total.as_secs_f64(),
             limits_hit,
             captured: self.normaliser.provenance().book().map(captured),
             ..Run::default()
@@ -176,6 +224,7 @@ impl<'r> Recorder<'r> {
         self.losses.unjoined = counters.orphaned;
         self.losses.strangers = gaps.strangers;
         self.losses.unresolved = gaps.unresolved;
+        (self.losses.flows, self.losses.world) = (gaps.unjoined, gaps.world);
         let layers = self.normaliser.provenance();
         self.losses.unhashed = layers.unhashed();
         match layers.book().map(Book::missed) {
@@ -211,6 +260,7 @@ impl<'r> Recorder<'r> {
     fn take_in(&mut self, records: Vec<Record>, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         for record in records {
             self.time = self.time.max(record.time);
+            self.take_in_heard(record.time, tell)?;
             let started = self.has_started();
             if let Some(event) = self.normaliser.observe(record) {
                 self.first.observe(&event);
@@ -224,9 +274,36 @@ impl<'r> Recorder<'r> {
         Ok(())
     }
 
+    /// The testimony before `time`. Before the image's first program ran there was nobody to be heard.
+    fn take_in_heard(&mut self, time: u64, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        if !self.has_started() {
+            return Ok(());
+        }
+        let due = self.hearing.due(time, &self.normaliser);
+        self.keep_heard(due, tell)
+    }
+
+    fn keep_heard(
+        &mut self,
+        heard: Vec<Testimony>,
+        tell: &mut dyn FnMut(News<'_>),
+    ) -> Result<(), PipelineError> {
+        for testimony in heard {
+            for event in self.normaliser.hear(testimony) {
+                self.keep(&event, tell)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Limits that show in what was recorded.
     pub fn limits_hit(&self) -> Vec<&'static str> {
-        let hits = [(self.out_of_descriptors, "open_files"), (self.log.counters().truncated, "event_log")];
+        let omitted = self.normaliser.provenance().book().map_or(0, |book| book.tally().omitted);
+        let hits = [
+            (self.out_of_descriptors, "open_files"),
+            (self.log.counters().truncated, "event_log"),
+            (omitted > 0, "captured_files"),
+        ];
         hits.into_iter().filter(|(hit, _)| *hit).map(|(_, name)| name).collect()
     }
 

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::output::{Output, Turn};
+use super::outside::Outside;
 use super::recorder::Recorder;
 use super::signals::Signals;
 use super::standing;
@@ -54,14 +55,14 @@ pub struct Watched<'j> {
 /// Watches a started sandbox to its end.
 pub fn watch<'j>(
     sandbox: RunningSandbox,
-    watch: Watch,
+    ears: (Watch, Outside),
     recorder: Recorder<'j>,
     output: Ended,
     bounds: Bounds,
     signals: &Signals,
     tell: &mut dyn FnMut(News<'_>),
 ) -> Result<Watched<'j>, PipelineError> {
-    let mut turning = Turning::new(sandbox, watch, recorder, output, bounds, tell);
+    let mut turning = Turning::new(sandbox, ears, recorder, output, bounds, tell);
     let turned = turning.turn_until_gone(signals);
     turning.end(turned)
 }
@@ -69,6 +70,7 @@ pub fn watch<'j>(
 struct Turning<'j, 't> {
     sandbox: RunningSandbox,
     watch: Watch,
+    outside: Outside,
     recorder: Recorder<'j>,
     output: Ended,
     bounds: Bounds,
@@ -106,17 +108,21 @@ impl Clock {
 impl<'j, 't> Turning<'j, 't> {
     fn new(
         sandbox: RunningSandbox,
-        watch: Watch,
-        recorder: Recorder<'j>,
+        (watch, outside): (Watch, Outside),
+        mut recorder: Recorder<'j>,
         output: Ended,
         bounds: Bounds,
         tell: &'t mut dyn FnMut(News<'_>),
     ) -> Turning<'j, 't> {
         let now = Instant::now();
+        if outside.is_simulated() {
+            recorder.listen();
+        }
         Turning {
             meter: sandbox.disk_meter(),
             sandbox,
             watch,
+            outside,
             recorder,
             output,
             bounds,
@@ -135,7 +141,10 @@ impl<'j, 't> Turning<'j, 't> {
     fn turn_until_gone(&mut self, signals: &Signals) -> Result<(), PipelineError> {
         while !self.empty {
             self.wait(signals)?;
+            // First, so that the records of its time come after it and let it through.
+            self.recorder.hear(self.outside.read());
             self.drain()?;
+            self.recorder.skipped(self.sandbox.skips(), self.tell)?;
             self.read_output()?;
             self.read_status()?;
             self.check_limits()?;
@@ -151,6 +160,7 @@ impl<'j, 't> Turning<'j, 't> {
         let tick = PollTimeout::try_from(TICK.min(left)).unwrap_or(PollTimeout::ZERO);
         let [critical, bulk] = self.watch.fds();
         let mut ears = vec![critical, bulk, self.sandbox.status_fd(), signals.fd()];
+        ears.extend(self.outside.fd());
         let outputs = [&self.output.stdout, &self.output.stderr];
         ears.extend(
             outputs.into_iter().filter(|output| output.is_open()).map(|output| output.source().as_fd()),
@@ -214,7 +224,7 @@ impl<'j, 't> Turning<'j, 't> {
             let status = self.sandbox.next_status();
             match status.map_err(PipelineError::io("hear from the sandbox's init"))? {
                 None => return Ok(()),
-                Some(Status::Started { .. }) => {}
+                Some(Status::Started { .. } | Status::Heard) => {}
                 Some(Status::ProgramExited { code, signal }) => self.exit = exit(code, signal),
                 Some(Status::Refused(refusal)) => self.refused = Some(refusal),
                 Some(Status::Empty) => {
@@ -302,6 +312,7 @@ impl<'j, 't> Turning<'j, 't> {
     /// After the last task, or after a failure: everything that is left is read, then the cage goes.
     fn end(mut self, turned: Result<(), PipelineError>) -> Result<Watched<'j>, PipelineError> {
         let limits = self.sandbox.limits_hit();
+        let skips = self.sandbox.skips();
         let _ = self.sandbox.kill();
         let turned = turned.and_then(|()| self.drain_once().map(drop));
         let remains = self.sandbox.end();
@@ -311,12 +322,19 @@ impl<'j, 't> Turning<'j, 't> {
         if let Err(error) = turned {
             return Err(failed(error, remains));
         }
+        let rest = self.outside.stop();
+        self.recorder.hear(rest.testimony);
+        self.recorder.losses.deaf = rest.fault;
+        if rest.captured.truncated || rest.captured.dropped > 0 {
+            self.limits.push("capture".into());
+        }
         let drained = {
             let recorder = &mut self.recorder;
             self.watch.drain_rest(&mut |bytes| recorder.push(bytes))
         };
         self.recorder.advance(drained, self.tell)?;
         self.recorder.finish_stream(self.tell)?;
+        self.recorder.finish_skips(skips, self.tell)?;
         for output in [&mut self.output.stdout, &mut self.output.stderr] {
             while output.is_open() && output.drain().is_ok_and(|turn| turn == Turn::More) {}
         }

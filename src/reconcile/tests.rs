@@ -17,6 +17,7 @@ fn file(path: &str, number: u64) -> File {
         inode: Some(inode(number)),
         kind: FileKind::Regular,
         origin: Origin::Written,
+        bait: None,
     }
 }
 
@@ -58,7 +59,7 @@ fn change(path: &str, change: FileChange) -> Act {
 
 fn bind(path: &str) -> Act {
     let local = Some(Endpoint::Unix(Bytes::from(path.as_bytes())));
-    Act::Net(NetAct { action: NetAction::Bind, protocol: Protocol::Unix, local, remote: None })
+    Act::Net(NetAct { action: NetAction::Bind, protocol: Protocol::Unix, local, remote: None, name: None })
 }
 
 fn event(act: Act, outcome: Outcome) -> Event {

@@ -86,6 +86,7 @@ fn message(head: Head, cursor: &mut Cursor<'_>) -> Result<Message, Reason> {
         kind::STATE => socket::state(cursor)?,
         kind::OPTION => socket::option(cursor)?,
         kind::CAPABILITY => call::capability(&head, cursor)?,
+        kind::SOURCE => socket::source(cursor)?,
         _ => return Err("unknown kind"),
     };
     Ok(Message::Act { head, body })

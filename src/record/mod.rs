@@ -188,8 +188,11 @@ pub enum Body {
         change: Change,
         result: i64,
     },
+    /// `local` of this, [`Body::Send`], [`Body::Accept`] and [`Body::Query`] is the socket's own address, by
+    /// the kernel; empty where it has none yet.
     Connect {
         socket: KernelSocket,
+        local: Sockaddr,
         remote: Sockaddr,
         result: i64,
     },
@@ -206,6 +209,7 @@ pub enum Body {
     /// A datagram to an address of its own.
     Send {
         socket: KernelSocket,
+        local: Sockaddr,
         remote: Sockaddr,
         result: i64,
     },
@@ -216,11 +220,13 @@ pub enum Body {
     /// accept(2), accept4(2) that gave a connection.
     Accept {
         socket: KernelSocket,
+        local: Sockaddr,
         remote: Sockaddr,
     },
     /// A datagram to port 53, by any call that sends: its first bytes.
     Query {
         socket: KernelSocket,
+        local: Sockaddr,
         server: Sockaddr,
         payload: Vec<u8>,
         result: i64,
@@ -265,6 +271,13 @@ pub enum Body {
         capability: u32,
         number: u32,
         compat: bool,
+    },
+    /// A request of io_uring bound a socket to this address: the record of the request itself came before.
+    Source {
+        socket: KernelSocket,
+        local: Sockaddr,
+        /// Empty where it has no fixed peer.
+        remote: Sockaddr,
     },
     /// A descriptor was copied onto 0, 1 or 2 (dup2, dup3, fcntl(F_DUPFD), or dup and open reusing
     /// the number), or a connection got one of these numbers itself.

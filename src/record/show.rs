@@ -61,7 +61,7 @@ impl Display for Body {
                 write!(f, "file_chmod {file} {mode:#o} = {result}")
             }
             Body::Change { target, change, result } => write!(f, "{change} {target} = {result}"),
-            Body::Connect { socket, remote, result } => {
+            Body::Connect { socket, remote, result, .. } => {
                 write!(f, "connect {socket} {} = {result}", Address(remote))
             }
             Body::Bind { socket, local, result } => {
@@ -70,12 +70,12 @@ impl Display for Body {
             Body::Listen { socket, local, result } => {
                 write!(f, "listen {socket} {} = {result}", Address(local))
             }
-            Body::Send { socket, remote, result } => {
+            Body::Send { socket, remote, result, .. } => {
                 write!(f, "send {socket} {} = {result}", Address(remote))
             }
             Body::Socket { socket } => write!(f, "socket {socket}"),
-            Body::Accept { socket, remote } => write!(f, "accept {socket} {}", Address(remote)),
-            Body::Query { socket, server, payload, result } => {
+            Body::Accept { socket, remote, .. } => write!(f, "accept {socket} {}", Address(remote)),
+            Body::Query { socket, server, payload, result, .. } => {
                 write!(f, "query {socket} {} {} = {result}", Address(server), payload.escape_ascii())
             }
             Body::Flow { socket, local, remote, sent, received } => {
@@ -97,6 +97,9 @@ impl Display for Body {
             }
             Body::Incapable { capability, number, compat } => {
                 write!(f, "incapable {capability} in {number}{}", if *compat { "/32" } else { "" })
+            }
+            Body::Source { socket, local, remote } => {
+                write!(f, "source {socket} {} {}", Address(local), Address(remote))
             }
             Body::Dup { onto, source: DupSource::Socket { socket, remote } } => {
                 write!(f, "dup {onto} {socket} {}", Address(remote))

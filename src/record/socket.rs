@@ -1,8 +1,8 @@
-//! connect, bind, listen, send, socket, accept, query, flow, state, mismatch, option. Written by ebpf/socket.h,
+//! connect, bind, listen, send, socket, accept, query, flow, source, state, mismatch, option. Written by ebpf/socket.h,
 //! ebpf/flow.h, ebpf/datagram.h, ebpf/mismatch.h and ebpf/option.h.
 
 use super::decode::{Cursor, Reason, kernel_socket};
-use super::{Addressed, Body, wire};
+use super::{Addressed, Body, Sockaddr, wire};
 use wire::kind;
 
 pub fn endpoint(kind: u16, cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
@@ -10,13 +10,14 @@ pub fn endpoint(kind: u16, cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
     let result = body.result;
     let socket = kernel_socket(&body.socket);
     let address = cursor.text(body.socket.address)?;
+    let local = sockaddr(&body.local);
     Ok(match kind {
-        kind::CONNECT => Body::Connect { socket, remote: address, result },
+        kind::CONNECT => Body::Connect { socket, local, remote: address, result },
         kind::BIND => Body::Bind { socket, local: address, result },
         kind::LISTEN => Body::Listen { socket, local: address, result },
-        kind::SEND => Body::Send { socket, remote: address, result },
+        kind::SEND => Body::Send { socket, local, remote: address, result },
         kind::SOCKET => Body::Socket { socket },
-        kind::ACCEPT => Body::Accept { socket, remote: address },
+        kind::ACCEPT => Body::Accept { socket, local, remote: address },
         _ => return Err("unknown kind"),
     })
 }
@@ -24,16 +25,16 @@ pub fn endpoint(kind: u16, cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
 pub fn query(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
     let body: wire::Query = cursor.fixed()?;
     let (socket, result) = (kernel_socket(&body.socket), body.result);
-    let server = cursor.text(body.socket.address)?;
-    Ok(Body::Query { socket, server, payload: cursor.text(body.payload)?, result })
+    let (local, server) = (sockaddr(&body.local), cursor.text(body.socket.address)?);
+    Ok(Body::Query { socket, local, server, payload: cursor.text(body.payload)?, result })
 }
 
 pub fn flow(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
     let body: wire::Flow = cursor.fixed()?;
     Ok(Body::Flow {
         socket: kernel_socket(&body.socket),
-        local: body.local.to_vec(),
-        remote: body.remote.to_vec(),
+        local: sockaddr(&body.local),
+        remote: sockaddr(&body.remote),
         sent: body.sent,
         received: body.received,
     })
@@ -80,4 +81,18 @@ pub fn option(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
         value: body.value,
         result: body.result,
     })
+}
+
+pub fn source(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
+    let body: wire::Flow = cursor.fixed()?;
+    Ok(Body::Source {
+        socket: kernel_socket(&body.socket),
+        local: sockaddr(&body.local),
+        remote: sockaddr(&body.remote),
+    })
+}
+
+/// Empty where no address was filled in.
+fn sockaddr(bytes: &[u8; 28]) -> Sockaddr {
+    if bytes[..2] == [0, 0] { Sockaddr::new() } else { bytes.to_vec() }
 }

@@ -47,7 +47,8 @@ fn argv(records: &[Record]) -> &[u8] {
     argv
 }
 
-/// Every record of `fixtures/records/<stem>.bin`, a line each, is `<stem>.txt`.
+/// Every record of `fixtures/records/<stem>.bin`, a line each, is `<stem>.txt`. With LAZARET_BLESS=1 the
+/// text is written anew, to be looked over.
 #[test]
 fn records_of_real_runs_decode_to_what_was_done() {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/records");
@@ -55,12 +56,35 @@ fn records_of_real_runs_decode_to_what_was_done() {
     for entry in std::fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "bin") {
-            let expected = std::fs::read_to_string(path.with_extension("txt")).unwrap_or_default();
-            assert_eq!(render(&std::fs::read(&path).unwrap()), expected, "{path:?}");
+            let (rendered, text) = (render(&std::fs::read(&path).unwrap()), path.with_extension("txt"));
+            if std::env::var_os("LAZARET_BLESS").is_some() {
+                std::fs::write(&text, &rendered).unwrap();
+            }
+            assert_eq!(rendered, std::fs::read_to_string(text).unwrap_or_default(), "{path:?}");
             stems += 1;
         }
     }
-    assert_eq!(stems, 38, "a kind has no fixture");
+    assert_eq!(stems, 39, "a kind has no fixture");
+}
+
+#[test]
+fn what_goes_out_carries_the_address_it_comes_from() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/records");
+    for stem in ["connect", "send", "accept", "query", "source"] {
+        let mut stream = Stream::new();
+        stream.push(&std::fs::read(dir.join(stem).with_extension("bin")).unwrap());
+        let record = stream.finish().remove(0);
+        let (Body::Connect { local, .. }
+        | Body::Send { local, .. }
+        | Body::Accept { local, .. }
+        | Body::Query { local, .. }
+        | Body::Source { local, .. }) = record.body
+        else {
+            panic!("{record}")
+        };
+        assert_eq!((local.len(), &local[..2]), (28, &[2, 0][..]), "{stem}");
+        assert_ne!(local[2..4], [0, 0], "{stem} has no port");
+    }
 }
 
 fn render(mut bytes: &[u8]) -> String {

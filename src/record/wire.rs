@@ -51,6 +51,7 @@ pub mod kind {
     pub const ACCEPT: u16 = 62;
     pub const QUERY: u16 = 63;
     pub const FLOW: u16 = 64;
+    pub const SOURCE: u16 = 65;
 }
 
 /// The ring that a kind travels in (`is_critical` of ebpf/task.h).
@@ -66,7 +67,7 @@ impl Ring {
     pub fn of(kind: u16) -> Ring {
         match kind {
             ..=kind::EXIT | kind::CONNECT..=kind::DENIED | kind::IDS | kind::MOVED => Ring::Critical,
-            kind::SOCKET..=kind::FLOW | kind::MISMATCH | kind::STATE => Ring::Critical,
+            kind::SOCKET..=kind::SOURCE | kind::MISMATCH | kind::STATE => Ring::Critical,
             _ => Ring::Bulk,
         }
     }
@@ -137,9 +138,9 @@ wire! {
         file: File, result: i64, numbers: [u64; 2], what: u32, root: u16, cwd: u16, name: u16, value: u16,
         by_name: u8, keep: u8, pad: [u8; 2], path: Argument,
     }
-    Endpoint = "lz_endpoint" { result: i64, socket: Socket, }
+    Endpoint = "lz_endpoint" { result: i64, socket: Socket, local: [u8; 28], pad: [u8; 4], }
     /// A datagram to port 53: the server's address, then its bytes.
-    Query = "lz_query" { result: i64, socket: Socket, payload: u16, pad: [u16; 3], }
+    Query = "lz_query" { result: i64, socket: Socket, payload: u16, pad: u16, local: [u8; 28], }
     /// A TCP connection that ended; the head is that of the process that opened or took it.
     Flow = "lz_flow" { sent: u64, received: u64, socket: Socket, local: [u8; 28], remote: [u8; 28], }
     /// A call that took another address than the one that stands where the program passed it.

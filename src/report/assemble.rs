@@ -155,6 +155,11 @@ fn limits(run: &Run, coverage: &[Coverage]) -> Vec<String> {
     if run.captured.is_some_and(|captured| captured.omitted > 0) {
         said.push("Not every file that was executed is kept; the report has their hashes.".to_owned());
     }
+    let heard = |entry: &Coverage| entry.family == "http" && entry.state != CoverageState::None;
+    if coverage.iter().any(heard) {
+        let simulated = "Whoever the image spoke to outside was simulated: no address and no answer is the real service's.";
+        said.push(simulated.to_owned());
+    }
     said.push("What the image would do later, elsewhere or for another input was not seen.".to_owned());
     said.push("Files that were made and removed again during the run show in events only.".to_owned());
     said

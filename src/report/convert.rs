@@ -89,10 +89,12 @@ fn family_of(category: Category) -> Family {
     match category {
         Category::Exec | Category::Process => Family::Process,
         Category::File => Family::File,
-        Category::Net => Family::Network,
+        Category::Net | Category::Command | Category::Stream | Category::Bait => Family::Network,
+        Category::Http => Family::Http,
+        Category::Tls => Family::Tls,
         Category::Kernel | Category::Denied => Family::Kernel,
         Category::Memory => Family::Memory,
-        Category::Dns => Family::Dns,
+        Category::Dns | Category::DnsAnswer => Family::Dns,
         Category::Sandbox => Family::Sandbox,
     }
 }

@@ -6,7 +6,7 @@
 
 use std::fmt::Write;
 
-use super::document::{CoverageState, Decision, Finding, Report};
+use super::document::{BaitDeed, CoverageState, Decision, Finding, Flow, HttpRequest, Report};
 use super::{escape, quarantine};
 
 /// Renders the report.
@@ -15,6 +15,7 @@ pub fn markdown(report: &Report) -> String {
     // Writing to a String cannot fail.
     let _ = head(&mut text, report);
     let _ = findings(&mut text, report);
+    let _ = network(&mut text, report);
     let _ = seen(&mut text, report);
     text
 }
@@ -80,6 +81,54 @@ fn finding(to: &mut String, finding: &Finding) -> std::fmt::Result {
         writeln!(to, "- Event {}: {}", evidence.event, code(&evidence.text))?;
     }
     writeln!(to, "- Times: {}, first {:.3} s after the start\n", finding.count, finding.first_seen)
+}
+
+/// Entries of each kind that are shown; the others are in the report.
+const SHOWN: usize = 20;
+
+fn network(to: &mut String, report: &Report) -> std::fmt::Result {
+    let (network, baits) = (&report.behaviour.network, &report.behaviour.baits);
+    if network.dns.is_empty() && network.flows.is_empty() && baits.is_empty() {
+        return Ok(());
+    }
+    writeln!(to, "\n## Network\n")?;
+    for bait in baits.iter().take(SHOWN) {
+        let deed = match bait.what {
+            BaitDeed::Read => "read as",
+            BaitDeed::CarriedOff => "carried off in",
+            BaitDeed::Used => "used at",
+        };
+        writeln!(to, "- Decoy {} {deed} {}, by {}", code(&bait.bait), code(&bait.place), code(&bait.exe))?;
+    }
+    for question in network.dns.iter().take(SHOWN) {
+        writeln!(
+            to,
+            "- Asked for {} {}, by {}",
+            plain(&question.kind),
+            code(&question.name),
+            code(&question.exe)
+        )?;
+    }
+    for flow in network.flows.iter().take(SHOWN) {
+        let name = flow.name.as_ref().map(|name| format!(" ({})", code(name))).unwrap_or_default();
+        let (remote, exe) = (code(&flow.remote), code(&flow.exe));
+        let Flow { protocol, sent, received, .. } = flow;
+        writeln!(to, "- Spoke {protocol} to {remote}{name}, by {exe}: {sent} bytes out, {received} in")?;
+    }
+    for request in network.http.iter().take(SHOWN) {
+        let HttpRequest { method, host, target, status, .. } = request;
+        let scheme = if request.secure { "https" } else { "http" };
+        let request = code(&format!("{method} {scheme}://{host}{target}"));
+        writeln!(to, "- Requested {request}, answered {status}")?;
+    }
+    more(to, [network.dns.len(), network.flows.len(), network.http.len(), baits.len()])
+}
+
+fn more(to: &mut String, lengths: [usize; 4]) -> std::fmt::Result {
+    match lengths.into_iter().map(|length| length.saturating_sub(SHOWN)).sum::<usize>() {
+        0 => Ok(()),
+        hidden => writeln!(to, "- and {hidden} more in the report"),
+    }
 }
 
 fn seen(to: &mut String, report: &Report) -> std::fmt::Result {

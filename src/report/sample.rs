@@ -114,7 +114,9 @@ pub fn blind() -> Report {
 }
 
 pub fn malicious() -> Report {
-    report(subject(), run(), vec![reverse_shell(), dropped(), touched_key()], &[])
+    let mut report = report(subject(), run(), vec![reverse_shell(), dropped(), touched_key()], &[]);
+    (report.behaviour.network, report.behaviour.baits) = (network(""), vec![bait("")]);
+    report
 }
 
 pub fn excepted() -> Report {
@@ -143,7 +145,70 @@ pub fn hostile() -> Report {
     let mild = Finding { level: Level::Informational, ..finding.clone() };
     let mut report = report(subject, run, vec![finding, mild], &[]);
     report.findings_omitted = 7;
+    let mut network = network(&attack);
+    network.flows = vec![network.flows.remove(0); 9];
+    network.flows_omitted = 3;
+    (report.behaviour.network, report.behaviour.baits) = (network, vec![bait(&attack)]);
     report
+}
+
+/// What the image of [`malicious`] said to others; `said` is a text that it chose.
+fn network(said: &str) -> Network {
+    let dns = DnsQuestion {
+        name: format!("{said}c2.example"),
+        kind: "TXT".into(),
+        carriers: vec!["udp".into()],
+        exe: "/tmp/.x/kworkerd".into(),
+        count: 3,
+        code: Some(0),
+        addresses: Vec::new(),
+        first_seen: 2.1,
+    };
+    let flow = Flow {
+        protocol: "tcp".into(),
+        remote: "52.1.2.3:443".into(),
+        address: Some("52.1.2.3".into()),
+        port: Some(443),
+        name: Some(format!("{said}drop.example")),
+        service: Some("https".into()),
+        exe: "/tmp/.x/kworkerd".into(),
+        count: 2,
+        sent: 120_034,
+        received: 912,
+        first: Some(format!("POST /{said}")),
+        first_seen: 2.2,
+        ..Flow::default()
+    };
+    let request = HttpRequest {
+        method: "POST".into(),
+        secure: true,
+        host: format!("{said}drop.example"),
+        target: format!("/upload?id={said}7"),
+        status: 200,
+        service: "web".into(),
+        user_agent: Some(said.into()),
+        body_size: 119_000,
+        body: Some(said.into()),
+        exe: "/tmp/.x/kworkerd".into(),
+        count: 2,
+        first_seen: 2.3,
+    };
+    Network { dns: vec![dns], flows: vec![flow], http: vec![request], ..Network::default() }
+}
+
+fn bait(said: &str) -> BaitUse {
+    BaitUse {
+        bait: "aws-credentials".into(),
+        what: BaitDeed::CarriedOff,
+        field: Some("secret_access_key".into()),
+        encoding: Some("base64".into()),
+        place: "https".into(),
+        remote: Some(format!("{said}drop.example:443")),
+        exe: format!("/tmp/.x/{said}kworkerd"),
+        count: 1,
+        event: 61,
+        first_seen: 2.3,
+    }
 }
 
 fn technique(id: &str, name: &str, tactic: &str) -> Technique {

@@ -3,20 +3,22 @@
 //! The first of each kind are kept, so that a flood cannot push out what came before it; what does
 //! not fit is counted.
 
+mod kept;
+mod network;
+
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::convert::{arguments, origin, seconds};
 use super::document::{
-    Behaviour, DNS_MAX, DROPPED_MAX, DnsQuestion, Dropped, FILES_MAX, FLOWS_MAX, FileUse, Flow,
-    LISTENERS_MAX, Layer, Listener, PROCESSES_MAX, Program, TEXT_MAX,
+    Behaviour, DROPPED_MAX, Dropped, FILES_MAX, FileUse, Layer, PROCESSES_MAX, Program, TEXT_MAX,
 };
 use super::escape::short_text;
 use super::log::hex;
 use crate::event::{
-    Act, DnsAct, Endpoint, Event, Executable, File, FileAct, FileChange, FileKind, NetAct, NetAction,
-    OpenMode, Origin, Outcome, Process, Protocol,
+    Act, Event, Executable, File, FileAct, FileChange, FileKind, OpenMode, Origin, Outcome, Process,
 };
+use network::NetworkSummary;
 
 const EPERM: i32 = 1;
 const EACCES: i32 = 13;
@@ -28,9 +30,7 @@ pub struct Summary {
     behaviour: Behaviour,
     programs: HashSet<u32>,
     files: HashMap<String, usize>,
-    flows: HashMap<(String, String, String), usize>,
-    questions: HashMap<(String, String), usize>,
-    listeners: HashSet<(String, String)>,
+    network: NetworkSummary,
     dropped: HashSet<(String, Option<String>)>,
 }
 
@@ -42,9 +42,7 @@ impl Summary {
             behaviour: Behaviour::default(),
             programs: HashSet::new(),
             files: HashMap::new(),
-            flows: HashMap::new(),
-            questions: HashMap::new(),
-            listeners: HashSet::new(),
+            network: NetworkSummary::new(),
             dropped: HashSet::new(),
         }
     }
@@ -56,19 +54,13 @@ impl Summary {
         }
         match &event.act {
             Act::File(act) => self.file_act(act, event),
-            Act::Net(act) => self.net_act(act, event),
-            Act::Dns(act) => self.dns_act(act, event),
             Act::Exec(_) if event.outcome.is_done() => self.executed(event),
-            Act::Exec(_)
-            | Act::Process(_)
-            | Act::Memory(_)
-            | Act::Kernel(_)
-            | Act::Denied(_)
-            | Act::Sandbox(_) => {}
+            _ => self.network.observe(event),
         }
     }
 
-    pub fn finish(self) -> Behaviour {
+    pub fn finish(mut self) -> Behaviour {
+        (self.behaviour.network, self.behaviour.baits, self.behaviour.baits_omitted) = self.network.finish();
         self.behaviour
     }
 
@@ -167,92 +159,6 @@ impl Summary {
             verified: file.verified,
         });
     }
-
-    fn net_act(&mut self, act: &NetAct, event: &Event) {
-        let exe = event.process.as_ref().map(|process| &process.program.exe.file.path);
-        let exe = exe.map(|path| short_text(path, TEXT_MAX)).unwrap_or_default();
-        match (act.action, &act.remote, &act.local) {
-            (NetAction::Connect | NetAction::Send, Some(remote), _) => self.flow(act, remote, exe, event),
-            (NetAction::Close { sent, received }, Some(remote), _) => {
-                let Some(remote) = endpoint(remote) else { return };
-                if let Some(&place) = self.flows.get(&(protocol(act.protocol), remote, exe)) {
-                    let known = &mut self.behaviour.network.flows[place];
-                    known.sent = known.sent.saturating_add(sent);
-                    known.received = known.received.saturating_add(received);
-                }
-            }
-            (NetAction::Listen, _, Some(local)) => self.listener(act, local, exe, event),
-            // A datagram socket that is bound hears without listen(2).
-            (NetAction::Bind, _, Some(local)) if act.protocol == Protocol::Udp => {
-                self.listener(act, local, exe, event);
-            }
-            _ => {}
-        }
-    }
-
-    fn dns_act(&mut self, act: &DnsAct, event: &Event) {
-        let Some(question) = &act.question else { return };
-        let key = (short_text(&question.name, TEXT_MAX), question.type_name());
-        let network = &mut self.behaviour.network;
-        if let Some(&place) = self.questions.get(&key) {
-            let known = &mut network.dns[place];
-            known.count = known.count.saturating_add(event.count);
-            return;
-        }
-        if self.questions.len() >= DNS_MAX {
-            network.dns_omitted = network.dns_omitted.saturating_add(event.count);
-            return;
-        }
-        self.questions.insert(key.clone(), network.dns.len());
-        let (name, kind) = key;
-        network.dns.push(DnsQuestion { name, kind, count: event.count, first_seen: seconds(event.at) });
-    }
-
-    fn flow(&mut self, act: &NetAct, remote: &Endpoint, exe: String, event: &Event) {
-        let Some(remote) = endpoint(remote) else { return };
-        let key = (protocol(act.protocol), remote, exe);
-        let failed = if event.outcome.is_done() { 0 } else { event.count };
-        let network = &mut self.behaviour.network;
-        if let Some(&place) = self.flows.get(&key) {
-            let known = &mut network.flows[place];
-            known.count = known.count.saturating_add(event.count);
-            known.failed = known.failed.saturating_add(failed);
-            return;
-        }
-        if self.flows.len() >= FLOWS_MAX {
-            network.flows_omitted = network.flows_omitted.saturating_add(event.count);
-            return;
-        }
-        self.flows.insert(key.clone(), network.flows.len());
-        let (protocol, remote, exe) = key;
-        let first_seen = seconds(event.at);
-        network.flows.push(Flow {
-            protocol,
-            remote,
-            exe,
-            count: event.count,
-            failed,
-            sent: 0,
-            received: 0,
-            first_seen,
-        });
-    }
-
-    fn listener(&mut self, act: &NetAct, local: &Endpoint, exe: String, event: &Event) {
-        let Some(local) = endpoint(local).filter(|_| event.outcome.is_done()) else { return };
-        let key = (protocol(act.protocol), local);
-        let network = &mut self.behaviour.network;
-        if self.listeners.contains(&key) {
-            return;
-        }
-        if self.listeners.len() >= LISTENERS_MAX {
-            network.listeners_omitted += 1;
-            return;
-        }
-        self.listeners.insert(key.clone());
-        let (protocol, local) = key;
-        network.listeners.push(Listener { protocol, local, exe, first_seen: seconds(event.at) });
-    }
 }
 
 /// What an act changes, and the word for it. Writing to a device changes no file.
@@ -285,27 +191,5 @@ fn changed(change: &FileChange) -> &'static str {
             "attributes"
         }
         FileChange::Mknod { .. } => "create",
-    }
-}
-
-fn endpoint(endpoint: &Endpoint) -> Option<String> {
-    match endpoint {
-        Endpoint::Inet(address) => Some(address.to_string()),
-        Endpoint::Unix(path) => Some(short_text(path, TEXT_MAX)),
-        Endpoint::Other => None,
-    }
-}
-
-fn protocol(protocol: Protocol) -> String {
-    match protocol {
-        Protocol::Tcp => "tcp".to_owned(),
-        Protocol::Udp => "udp".to_owned(),
-        Protocol::Icmp => "icmp".to_owned(),
-        Protocol::Raw => "raw".to_owned(),
-        Protocol::Packet => "packet".to_owned(),
-        Protocol::Netlink => "netlink".to_owned(),
-        Protocol::Unix => "unix".to_owned(),
-        Protocol::Vsock => "vsock".to_owned(),
-        Protocol::Other(family) => format!("family-{family}"),
     }
 }

@@ -19,7 +19,7 @@ fn bytes(text: &str) -> Bytes {
 }
 
 fn file(path: &str, origin: Origin) -> File {
-    File { path: bytes(path), verified: true, inode: None, kind: FileKind::Regular, origin }
+    File { path: bytes(path), verified: true, inode: None, kind: FileKind::Regular, origin, bait: None }
 }
 
 fn process(id: u32, exe: &str, origin: Origin, before: &[&Process]) -> Process {
@@ -80,7 +80,11 @@ impl Story {
             NetAction::Bind | NetAction::Listen => (end, None),
             NetAction::Connect | NetAction::Send => (None, end),
         };
-        self.add(process, Act::Net(NetAct { action, protocol: Protocol::Tcp, local, remote }), outcome);
+        self.add(
+            process,
+            Act::Net(NetAct { action, protocol: Protocol::Tcp, local, remote, name: None }),
+            outcome,
+        );
     }
 }
 

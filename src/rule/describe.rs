@@ -1,5 +1,7 @@
 //! Says in one line what an event is, for people. Every byte that the image chose is escaped.
 
+mod world;
+
 use std::fmt::Write;
 
 use super::capability;
@@ -15,7 +17,8 @@ const SHOWN_MAX: usize = 240;
 
 /// One sentence: who, what, and how it ended.
 pub fn event(event: &Event) -> String {
-    let mut text = event.process.as_ref().map(who).unwrap_or_else(|| "the sandbox".to_owned());
+    let nobody = if event.act.flow().is_some() { "an unknown process" } else { "the sandbox" };
+    let mut text = event.process.as_ref().map_or_else(|| nobody.to_owned(), who);
     text.push(' ');
     text.push_str(&act(&event.act, event.outcome.is_done()));
     if let Outcome::Failed(errno) = event.outcome {
@@ -75,6 +78,12 @@ fn act(act: &Act, done: bool) -> String {
         Act::File(act) => format!("{}{}", if done { "" } else { "tried: " }, file_act(act)),
         Act::Net(act) => net_act(act),
         Act::Dns(act) => dns_act(act),
+        Act::DnsAnswer(act) => world::dns_answer(act),
+        Act::Http(act) => world::http(act),
+        Act::Tls(act) => world::tls(act),
+        Act::Command(act) => world::command(act),
+        Act::Stream(act) => world::stream(act),
+        Act::Bait(act) => world::bait(act),
         Act::Memory(act) => memory_act(act),
         Act::Kernel(act) => kernel_act(act),
         Act::Denied(call) => format!("called {}", called(call)),
@@ -268,7 +277,13 @@ fn opened(mode: OpenMode) -> &'static str {
 
 fn net_act(act: &NetAct) -> String {
     let protocol = protocol_name(act.protocol);
-    let at = |end: &Option<Endpoint>| end.as_ref().map(endpoint).unwrap_or_else(|| "no address".to_owned());
+    let at = |end: &Option<Endpoint>| {
+        let address = end.as_ref().map(endpoint).unwrap_or_else(|| "no address".to_owned());
+        match (&act.name, end == &act.remote) {
+            (Some(name), true) => format!("{} ({address})", escape(name)),
+            _ => address,
+        }
+    };
     match act.action {
         NetAction::Connect => format!("connected ({protocol}) to {}", at(&act.remote)),
         NetAction::Send => format!("sent a datagram ({protocol}) to {}", at(&act.remote)),
@@ -292,7 +307,7 @@ fn net_act(act: &NetAct) -> String {
 fn dns_act(act: &DnsAct) -> String {
     let server = act.server.as_ref().map(|server| format!(" at {}", endpoint(server))).unwrap_or_default();
     match &act.question {
-        Some(question) => format!("asked{server} for {} {}", question.type_name(), escape(&question.name)),
+        Some(_) => format!("asked{server} for {}", world::question(act.question.as_ref())),
         None => format!("sent what is no question{server}"),
     }
 }
@@ -320,6 +335,7 @@ fn sandbox_act(act: &SandboxAct) -> String {
         SandboxAct::Phase => "began a new phase".to_owned(),
         SandboxAct::Limit { name } => format!("saw the limit {name:?} reached"),
         SandboxAct::Held { time } => format!("held the workload for {} ms", time.as_millis()),
+        SandboxAct::Skipped { time } => format!("skipped {} s of its sleep", time.as_secs()),
         SandboxAct::Lost { family, records } => format!("lost {records} records of family {}", family.name()),
     }
 }

@@ -6,15 +6,15 @@
 //!
 //! The fields themselves stand in the table beside this file.
 
+mod content;
 mod read;
 mod table;
+mod world;
 
 use std::net::IpAddr;
 
 use super::subject::Subject;
 use crate::event::{Act, Event};
-
-pub use table::FIELDS;
 
 /// A kind of event, as `logsource.category` names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,19 +25,31 @@ pub enum Category {
     File,
     Net,
     Dns,
+    DnsAnswer,
+    Http,
+    Tls,
+    Command,
+    Stream,
+    Bait,
     Kernel,
     Denied,
     Sandbox,
 }
 
 impl Category {
-    pub const ALL: [Category; 9] = [
+    pub const ALL: [Category; 15] = [
         Category::Exec,
         Category::Process,
         Category::Memory,
         Category::File,
         Category::Net,
         Category::Dns,
+        Category::DnsAnswer,
+        Category::Http,
+        Category::Tls,
+        Category::Command,
+        Category::Stream,
+        Category::Bait,
         Category::Kernel,
         Category::Denied,
         Category::Sandbox,
@@ -52,6 +64,12 @@ impl Category {
             Category::File => "file",
             Category::Net => "net",
             Category::Dns => "dns",
+            Category::DnsAnswer => "dns_answer",
+            Category::Http => "http",
+            Category::Tls => "tls",
+            Category::Command => "command",
+            Category::Stream => "stream",
+            Category::Bait => "bait",
             Category::Denied => "denied",
             Category::Sandbox => "sandbox",
         }
@@ -66,6 +84,12 @@ impl Category {
             Act::File(_) => Category::File,
             Act::Net(_) => Category::Net,
             Act::Dns(_) => Category::Dns,
+            Act::DnsAnswer(_) => Category::DnsAnswer,
+            Act::Http(_) => Category::Http,
+            Act::Tls(_) => Category::Tls,
+            Act::Command(_) => Category::Command,
+            Act::Stream(_) => Category::Stream,
+            Act::Bait(_) => Category::Bait,
             Act::Denied(_) => Category::Denied,
             Act::Sandbox(_) => Category::Sandbox,
         }
@@ -154,7 +178,12 @@ impl Field {
     }
 }
 
+/// All fields, in the order in which they are listed.
+pub fn fields() -> impl Iterator<Item = &'static Field> {
+    table::FIELDS.iter().chain(world::FIELDS)
+}
+
 /// Finds a field by its name.
 pub fn field(name: &str) -> Option<&'static Field> {
-    FIELDS.iter().find(|field| field.name == name)
+    fields().find(|field| field.name == name)
 }

@@ -84,6 +84,7 @@ mod tests {
             inode: None,
             kind: FileKind::Regular,
             origin,
+            bait: None,
         }
     }
 

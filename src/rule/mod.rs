@@ -38,7 +38,6 @@ mod subject;
 mod tests;
 
 pub use correlation::GivenUp;
-pub(crate) use error::nearest;
 pub use error::{Problem, RuleError};
 pub use finding::{EVIDENCE_FIRST, Evidence, FINDINGS_MAX, Finding, FindingId, FindingList, Findings};
 pub use metadata::{Class, Confidence, Level, Rule, Status, Word};

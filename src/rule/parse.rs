@@ -7,7 +7,7 @@ use super::attack::{self, Lookup};
 use super::correlation;
 use super::detection::{Expr, condition};
 use super::error::{Problem, RuleError, nearest};
-use super::field::{Category, FIELDS, Field, field};
+use super::field::{Category, Field, field, fields};
 use super::metadata::{Body, Rule, Word};
 use super::selection;
 use crate::yaml::{self, Content, Node};
@@ -324,7 +324,7 @@ fn technique(tag: &str) -> Result<Option<&'static attack::Technique>, Problem> {
 
 fn stable_field(name: &str, category: Option<Category>) -> Result<&'static Field, Problem> {
     let Some(field) = field(name) else {
-        let known = FIELDS.iter().filter(|field| field.stable).map(|field| field.name);
+        let known = fields().filter(|field| field.stable).map(|field| field.name);
         return Err(Problem::UnknownField { name: name.to_owned(), nearest: nearest(name, known) });
     };
     if !field.stable {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::check::{Check, Compare, Network, Pattern, Test, wildcard};
 use super::detection::{Expr, Selection, one_or};
 use super::error::{Problem, nearest};
-use super::field::{Category, FIELDS, Field, Kind, field};
+use super::field::{Category, Field, Kind, field, fields};
 use crate::yaml::{Content, Key, Node};
 
 /// A problem and its line.
@@ -64,7 +64,7 @@ fn entry(key: &Key, values: &Node, category: Category) -> Result<Expr, Fault> {
 
 fn known_field(name: &str, category: Category) -> Result<&'static Field, Problem> {
     let Some(field) = field(name) else {
-        let known = FIELDS.iter().filter(|field| field.categories.contains(&category));
+        let known = fields().filter(|field| field.categories.contains(&category));
         let nearest = nearest(name, known.map(|field| field.name));
         return Err(Problem::UnknownField { name: name.to_owned(), nearest });
     };

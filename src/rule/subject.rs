@@ -3,6 +3,7 @@
 //! Facts about a program that cost something (its command line in one piece, its ancestors' too) are
 //! made when a rule first asks for them, and once per program, not per event.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use crate::event::{
@@ -121,6 +122,23 @@ impl<'a> Subject<'a> {
             Act::Net(act) => act.local.as_ref(),
             _ => None,
         }
+    }
+
+    /// The address of the far end: of the socket, or of whoever was spoken to through it.
+    pub fn far(self) -> Option<SocketAddr> {
+        self.event.act.flow().map_or_else(|| inet(self.remote()?), |flow| Some(flow.server))
+    }
+
+    /// The address of the near end.
+    pub fn near(self) -> Option<SocketAddr> {
+        self.event.act.flow().map_or_else(|| inet(self.local()?), |flow| Some(flow.client))
+    }
+}
+
+fn inet(endpoint: &Endpoint) -> Option<SocketAddr> {
+    match endpoint {
+        Endpoint::Inet(address) => Some(*address),
+        _ => None,
     }
 }
 

@@ -17,6 +17,10 @@ use super::{RunId, SandboxError};
 /// How long the last tasks of a killed group may take to be gone.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(2);
+/// In which the kernel counts the processor time of a group.
+pub(super) const CPU_PERIOD: Duration = Duration::from_millis(100);
+/// Waiting for less than a tenth of the time is not worth telling.
+const THROTTLED_SHARE: u32 = 10;
 
 /// The groups of one run.
 #[derive(Clone, Debug)]
@@ -29,7 +33,8 @@ pub(super) struct Cgroups {
 /// A limit that the workload ran into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LimitHit {
-    /// `memory` (a task was killed for it), `pids` (a fork was refused).
+    /// `memory` (a task was killed for it), `pids` (a fork was refused), `cpus` (tasks were made to wait
+    /// for a noticeable share of the run).
     pub name: &'static str,
     /// How often, as the kernel counts.
     pub times: u64,
@@ -117,6 +122,7 @@ impl Cgroups {
         let counts = [
             ("memory", self.count("memory", "memory.oom_control", "memory.events", "oom_kill")),
             ("pids", self.count("pids", "pids.events", "pids.events", "max")),
+            ("cpus", self.file("cpu", "cpu.stat", "cpu.stat").as_deref().and_then(throttled)),
         ];
         let hits = counts.into_iter().filter_map(|(name, times)| Some(LimitHit { name, times: times? }));
         hits.filter(|hit| hit.times > 0).collect()
@@ -150,10 +156,14 @@ impl Cgroups {
 
     /// A counter: the only number of a v1 file, or its field `key`; else the field of a v2 file.
     fn count(&self, controller: &str, v1: &str, v2: &str, key: &str) -> Option<u64> {
-        let group = self.v1.iter().find(|(names, _)| names.split(',').any(|name| name == controller));
-        let path = group.map_or_else(|| self.v2.join(v2), |(_, path)| path.join(v1));
-        let text = fs::read_to_string(path).ok()?;
+        let text = self.file(controller, v1, v2)?;
         text.trim().parse().ok().or_else(|| field(&text, key))
+    }
+
+    /// What the controller says, in whichever tree it is.
+    fn file(&self, controller: &str, v1: &str, v2: &str) -> Option<String> {
+        let group = self.v1.iter().find(|(names, _)| names.split(',').any(|name| name == controller));
+        fs::read_to_string(group.map_or_else(|| self.v2.join(v2), |(_, path)| path.join(v1))).ok()
     }
 
     fn event(&self, key: &str) -> Option<u64> {
@@ -177,6 +187,17 @@ fn remove_group(path: &Path, until: Instant) -> Result<(), SandboxError> {
             Err(_) => std::thread::sleep(PAUSE),
         }
     }
+}
+
+/// How often tasks were made to wait, if that took a noticeable share of the time in which they had
+/// something to do; a busy image that has all processors of the host is stopped now and then for moments.
+/// The time is that of all processors together: nanoseconds in v1, microseconds in v2
+/// (kernel/sched/core.c, `cpu_cfs_stat_show` and `cpu_extra_stat_show`).
+fn throttled(stat: &str) -> Option<u64> {
+    let v1 = field(stat, "throttled_time").map(Duration::from_nanos);
+    let waited = v1.or_else(|| field(stat, "throttled_usec").map(Duration::from_micros))?;
+    let busy = CPU_PERIOD.saturating_mul(field(stat, "nr_periods")?.try_into().unwrap_or(u32::MAX));
+    (waited >= busy / THROTTLED_SHARE && !waited.is_zero()).then(|| field(stat, "nr_throttled")).flatten()
 }
 
 /// The number after `key` in lines of `key number`.
@@ -238,6 +259,16 @@ mod tests {
         let v2 = trees("31 23 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate\n");
         assert_eq!(v2, Trees { v2: Some("/sys/fs/cgroup".into()), v1: Vec::new() });
         assert_eq!(trees("junk\n\n1 - \n"), Trees::default());
+    }
+
+    #[test]
+    fn waiting_for_the_processor_counts_when_it_is_long() {
+        let check = |text: &str, expected| assert_eq!(throttled(text), expected, "{text}");
+        check("nr_periods 20\nnr_throttled 3\nthrottled_time 200000000\n", Some(3));
+        check("nr_periods 20\nnr_throttled 3\nthrottled_time 199999999\n", None);
+        check("usage_usec 9\nnr_periods 20\nnr_throttled 5\nthrottled_usec 700000\n", Some(5));
+        check("nr_periods 0\nnr_throttled 0\nthrottled_time 0\n", None);
+        check("usage_usec 9\n", None);
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl SealedProgram {
     }
 
     /// Where it can be executed while `self` lives.
-    pub(super) fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
     }
 }

@@ -20,6 +20,7 @@ use nix::sys::socket::MsgFlags;
 use super::cgroup::Cgroups;
 use super::helper::{ARGV0, ARGV1};
 use super::message::{MESSAGE_MAX, Message, Order, START};
+use super::plant::{PLANTS_MAX, Planted};
 use super::running::RunningSandbox;
 use super::{Plan, RunDir, SandboxError, SealedProgram};
 use crate::sys::{process, socket};
@@ -63,7 +64,9 @@ pub struct HeldSandbox {
     pub(super) target: Target,
     pub(super) stdout: OwnedFd,
     pub(super) stderr: OwnedFd,
+    planted: Vec<Planted>,
     stop: nix::sys::signal::Signal,
+    uptime: Duration,
 }
 
 /// Makes the cage: namespaces, limits, root, init; runs nothing of the image. On failure nothing is left.
@@ -85,7 +88,10 @@ pub fn create(
     };
     let mut cage = Cage { run: Some(run), guard, helper: None, control, cgroups };
     match cage.order(plan, layers).and_then(|()| cage.await_held()) {
-        Ok(target) => Ok(HeldSandbox { cage, target, stdout, stderr, stop: plan.stop_signal }),
+        Ok((target, planted)) => {
+            let (stop, uptime) = (plan.stop_signal, plan.uptime);
+            Ok(HeldSandbox { cage, target, stdout, stderr, planted, stop, uptime })
+        }
         Err(error) => {
             let clean_up = cage.tear_down().and_then(RunDir::remove);
             Err(error.with_clean_up(clean_up))
@@ -132,6 +138,11 @@ impl HeldSandbox {
         &self.target
     }
 
+    /// What became of the plan's plants.
+    pub fn planted(&self) -> &[Planted] {
+        &self.planted
+    }
+
     /// Lets the image's first process run. Consumes the held sandbox: it cannot be started twice. Asks for
     /// a watcher: it cannot be started unseen. On failure nothing ran, and nothing is left.
     pub fn start(mut self, watcher: &impl Watcher) -> Result<RunningSandbox, SandboxError> {
@@ -142,7 +153,10 @@ impl HeldSandbox {
             Err(SandboxError::Unwatched)
         };
         match started {
-            Ok(()) => Ok(RunningSandbox::new(self.cage, self.target, [self.stdout, self.stderr], self.stop)),
+            Ok(()) => {
+                let outputs = [self.stdout, self.stderr];
+                Ok(RunningSandbox::new(self.cage, self.target, outputs, self.stop, self.uptime))
+            }
             Err(error) => {
                 let clean_up = self.cage.tear_down().and_then(RunDir::remove);
                 Err(error.with_clean_up(clean_up))
@@ -155,6 +169,8 @@ impl HeldSandbox {
         self.cage.tear_down().and_then(RunDir::remove)
     }
 }
+
+const FOREIGN: SandboxError = SandboxError::Lost { what: "helper does not speak our language" };
 
 /// The processes, groups and files of one run, and the way to end them.
 #[derive(Debug)]
@@ -170,6 +186,10 @@ pub(super) struct Cage {
 
 impl Cage {
     fn order(&self, plan: &Plan, layers: &Layers) -> Result<(), SandboxError> {
+        if plan.plants.len() > PLANTS_MAX {
+            let detail = format!("more than {PLANTS_MAX} of them");
+            return Err(SandboxError::Cage { step: "plant files".to_owned(), detail });
+        }
         let run = self.run.as_ref().expect("a cage that is not torn down has its run");
         let order = Order {
             run: run.id().as_str().to_owned(),
@@ -182,7 +202,11 @@ impl Cage {
             user: plan.user.clone(),
             working_dir: plan.working_dir.clone(),
             hostname: plan.hostname.clone(),
+            network: plan.network,
             limits: plan.limits,
+            plants: plan.plants.clone(),
+            sleeps: plan.sleeps,
+            uptime: plan.uptime.as_secs(),
         };
         let send = || -> io::Result<()> {
             let mut memory = File::from(memfd_create("order", MFdFlags::MFD_CLOEXEC)?);
@@ -193,23 +217,36 @@ impl Cage {
     }
 
     /// Waits for init to be parked, or for the reason why not.
-    fn await_held(&mut self) -> Result<Target, SandboxError> {
+    fn await_held(&mut self) -> Result<(Target, Vec<Planted>), SandboxError> {
+        let mut planted = Vec::new();
+        loop {
+            match self.await_message()? {
+                // Twice per plant at most: root without an entry has two homes.
+                (Message::Planted(one), _) if planted.len() < 2 * PLANTS_MAX => planted.push(one),
+                (Message::Held, descriptors) => return Ok((self.adopt(descriptors)?, planted)),
+                (Message::Failed { step, detail }, _) => return Err(SandboxError::Cage { step, detail }),
+                (Message::Hostile { what }, _) => return Err(SandboxError::HostileImage { what }),
+                (Message::Refused(refusal), _) => return Err(SandboxError::Refused(refusal)),
+                _ => return Err(FOREIGN),
+            }
+        }
+    }
+
+    fn await_message(&self) -> Result<(Message, Vec<OwnedFd>), SandboxError> {
         if !readable(self.control.as_fd(), CREATE_PATIENCE) {
             return Err(SandboxError::Lost { what: "helper did not answer in time" });
         }
         let message = socket::receive(self.control.as_fd(), MESSAGE_MAX, MsgFlags::MSG_DONTWAIT);
         let lost = SandboxError::Lost { what: "helper ended before the container was complete" };
         let Ok(Some((bytes, descriptors))) = message else { return Err(lost) };
-        match (Message::decode(&bytes), <[OwnedFd; 2]>::try_from(descriptors)) {
-            (Message::Held, Ok([init, helper])) => {
-                self.helper = Some(helper);
-                self.target(init)
-            }
-            (Message::Failed { step, detail }, _) => Err(SandboxError::Cage { step, detail }),
-            (Message::Hostile { what }, _) => Err(SandboxError::HostileImage { what }),
-            (Message::Refused(refusal), _) => Err(SandboxError::Refused(refusal)),
-            _ => Err(SandboxError::Lost { what: "helper does not speak our language" }),
-        }
+        Ok((Message::decode(&bytes), descriptors))
+    }
+
+    /// Keeps the helper's pidfd; init's is what a watcher needs.
+    fn adopt(&mut self, descriptors: Vec<OwnedFd>) -> Result<Target, SandboxError> {
+        let [init, helper] = descriptors.try_into().map_err(|_| FOREIGN)?;
+        self.helper = Some(helper);
+        self.target(init)
     }
 
     fn target(&self, pidfd: OwnedFd) -> Result<Target, SandboxError> {

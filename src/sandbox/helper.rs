@@ -22,7 +22,7 @@ use libcontainer::syscall::syscall::SyscallType;
 use nix::mount::{MsFlags, mount};
 use nix::poll::PollTimeout;
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{MsgFlags, SockType, getsockopt, sockopt};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{Gid, Pid, Uid, fchown, getppid};
@@ -144,6 +144,7 @@ fn cage(control: &Rc<OwnedFd>, output: OwnedFd, errors: OwnedFd) -> Result<(), F
         cgroups.make().and_then(|()| cgroups.join()).map_err(step("make the run's cgroup"))?;
     }
 
+    leave_half().map_err(step("leave the host its share"))?;
     let order = Rc::new(order);
     let init = Init::new(order.clone(), control.clone());
     let container = build(&order, &root, init, output, errors)?;
@@ -220,6 +221,20 @@ fn build(
         .with_detach(true)
         .build();
     container.map_err(|error| step("build the container")(chain(&error)))
+}
+
+/// Pending signals, message queues and locked memory are counted for their user, and then for the owner of
+/// his user namespace, who is the host's root: up to the limit that the namespace got from its maker
+/// (kernel/ucount.c, `inc_rlimit_ucounts`; kernel/user_namespace.c, `create_user_ns`). Whatever the image
+/// does, and under however many users, half is left to root's own.
+///
+/// Inotify instances are counted so too, but each namespace bounds them for each user only.
+fn leave_half() -> io::Result<()> {
+    for resource in [Resource::RLIMIT_SIGPENDING, Resource::RLIMIT_MSGQUEUE, Resource::RLIMIT_MEMLOCK] {
+        let (soft, hard) = getrlimit(resource)?;
+        setrlimit(resource, soft / 2, hard)?;
+    }
+    Ok(())
 }
 
 /// Goes back to the v2 group that `home` (/proc/self/cgroup) names: the run's is to be frozen and killed.

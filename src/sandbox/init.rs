@@ -27,7 +27,7 @@ use nix::unistd::{Gid, Pid, Uid, fchown, setgroups, setresgid, setresuid, setsid
 use super::message::{Message, Order};
 use super::plan::variable;
 use super::user::User;
-use super::{Reason, Refusal, helper, program, seccomp, spec};
+use super::{Reason, Refusal, Sleeps, helper, planting, program, seccomp, spec};
 use crate::sys::{net, process, seccomp as filter, socket};
 
 /// Of the image's passwd and group, this much is read.
@@ -49,6 +49,14 @@ struct Prepared {
     env: Vec<CString>,
 }
 
+impl Prepared {
+    /// Whose home is where the program looks for it: in HOME.
+    fn owner(&self) -> User {
+        let home = self.env.iter().find_map(|entry| entry.as_bytes().strip_prefix(b"HOME="));
+        User { home: home.unwrap_or_default().to_vec(), ..self.user.clone() }
+    }
+}
+
 impl Init {
     pub fn new(order: Rc<Order>, control: Rc<OwnedFd>) -> Init {
         Init { order, control, prepared: RefCell::new(None) }
@@ -64,7 +72,7 @@ impl Init {
         // The language's own handlers too: a signal that PID 1 handles is one that the image can send.
         process::reset_signals()?;
         process::join_session_keyring()?;
-        filter::load(&seccomp::filter())?;
+        self.shut_calls()?;
         let (failed, failed_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
         let (go, go_end) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
         let child = process::fork(|| {
@@ -87,6 +95,19 @@ impl Init {
         File::from(go_end).write_all(b"g")?;
         let started = self.tell_start(program, failed, prepared)?;
         self.reap(started.then_some(child))
+    }
+
+    /// Loads the filter. Where sleeps are skipped, the runner gets the descriptor to hear them at, and
+    /// nobody here keeps it.
+    fn shut_calls(&self) -> io::Result<()> {
+        let sleeps = self.order.sleeps;
+        match sleeps {
+            Sleeps::Slept => filter::load(&seccomp::filter(sleeps)),
+            Sleeps::Skipped => {
+                let listener = filter::load_heard(&seccomp::filter(sleeps))?;
+                socket::send(self.control.as_fd(), &Message::Heard.encode(), &[listener.as_fd()])
+            }
+        }
     }
 
     /// True if the exec went through; else says why not.
@@ -139,6 +160,9 @@ impl Executor for Init {
                 let owner = (Some(Uid::from_raw(prepared.user.uid)), Some(Gid::from_raw(prepared.user.gid)));
                 fchown(io::stdout(), owner.0, owner.1).map_err(|errno| failed(errno.into()))?;
                 fchown(io::stderr(), owner.0, owner.1).map_err(|errno| failed(errno.into()))?;
+                planting::plant(&self.order.plants, &prepared.owner(), |planted| {
+                    self.say(&Message::Planted(planted))
+                });
                 self.prepared.replace(Some(prepared));
                 Ok(())
             }

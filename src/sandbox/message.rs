@@ -11,7 +11,7 @@ use std::fmt;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-use super::Limits;
+use super::{How, Limits, Network, Plant, Planted, Sleeps};
 
 /// No message to the runner is longer.
 pub(super) const MESSAGE_MAX: usize = 8 << 10;
@@ -110,6 +110,8 @@ pub enum Status {
     Refused(Refusal),
     /// The first program runs; its pid is the host's, `None` if it was reaped before we looked.
     Started { pid: Option<u32> },
+    /// The filter is loaded; the image's sleeps are skipped from now on.
+    Heard,
     /// The first program ended; others may live on. One of the two is zero.
     ProgramExited { code: u8, signal: u8 },
     /// No task is left.
@@ -135,6 +137,8 @@ pub(super) enum Message {
         what: String,
     },
     Refused(Refusal),
+    /// What the filter leaves to the runner can be heard at the descriptor that travels along.
+    Heard,
     /// The program's pidfd travels along.
     Started,
     Exited {
@@ -143,6 +147,8 @@ pub(super) enum Message {
     },
     Empty,
     Unreadable,
+    /// What became of one plant; before [`Message::Held`].
+    Planted(Planted),
 }
 
 impl Message {
@@ -161,6 +167,10 @@ impl Message {
             Message::Started => out.byte(5),
             Message::Exited { code, signal } => out.byte(6).byte(*code).byte(*signal),
             Message::Empty => out.byte(7),
+            Message::Planted(Planted { plant, path, inode, errno }) => {
+                out.byte(8).number(*plant as u64).cut(path).number(*inode).number(*errno as u64)
+            }
+            Message::Heard => out.byte(9),
             Message::Unreadable => out.byte(0),
         };
         out.0
@@ -186,6 +196,13 @@ impl Message {
             5 => Message::Started,
             6 => Message::Exited { code: input.byte()?, signal: input.byte()? },
             7 => Message::Empty,
+            8 => Message::Planted(Planted {
+                plant: input.number()?.try_into().ok()?,
+                path: input.bytes(TEXT_MAX)?.to_vec(),
+                inode: input.number()?,
+                errno: input.number()?.try_into().ok()?,
+            }),
+            9 => Message::Heard,
             _ => return None,
         })
     }
@@ -205,7 +222,12 @@ pub(super) struct Order {
     pub user: String,
     pub working_dir: OsString,
     pub hostname: String,
+    pub network: Option<Network>,
     pub limits: Limits,
+    pub plants: Vec<Plant>,
+    pub sleeps: Sleeps,
+    /// Seconds.
+    pub uptime: u64,
 }
 
 impl Order {
@@ -218,11 +240,18 @@ impl Order {
         out.list(self.env.iter().map(|text| text.as_encoded_bytes()));
         out.bytes(self.user.as_bytes()).bytes(self.working_dir.as_encoded_bytes());
         out.bytes(self.hostname.as_bytes());
+        let texts = self.network.map(|network| [network.address.to_string(), network.resolver.to_string()]);
+        out.list(texts.iter().flatten().map(String::as_bytes).collect::<Vec<_>>().into_iter());
         let Limits { memory, cpus, pids, disk, disk_files, open_files, output } = self.limits;
         for limit in [memory, cpus.map(f64::to_bits), pids.map(u64::from), disk, disk_files] {
             out.byte(u8::from(limit.is_some())).number(limit.unwrap_or(0));
         }
         out.number(open_files).number(output);
+        out.number(self.plants.len() as u64);
+        for Plant { path, content, mode, how } in &self.plants {
+            out.bytes(path).bytes(content).number((*mode).into()).byte(u8::from(*how == How::Append));
+        }
+        out.byte(u8::from(self.sleeps == Sleeps::Skipped)).number(self.uptime);
         out.0
     }
 
@@ -239,6 +268,7 @@ impl Order {
             user: input.string()?,
             working_dir: input.os_string()?,
             hostname: input.string()?,
+            network: input.network()?,
             limits: Limits {
                 memory: input.option()?,
                 cpus: input.option()?.map(f64::from_bits),
@@ -248,6 +278,9 @@ impl Order {
                 open_files: input.number()?,
                 output: input.number()?,
             },
+            plants: input.plants()?,
+            sleeps: if input.byte()? == 0 { Sleeps::Slept } else { Sleeps::Skipped },
+            uptime: input.number()?,
         };
         input.0.is_empty().then_some(order)
     }
@@ -289,6 +322,17 @@ impl Encoder {
 struct Decoder<'a>(&'a [u8]);
 
 impl<'a> Decoder<'a> {
+    fn network(&mut self) -> Option<Option<Network>> {
+        let texts = self.list()?.into_iter().map(OsString::into_string);
+        match &texts.collect::<Result<Vec<_>, _>>().ok()?[..] {
+            [] => Some(None),
+            [address, resolver] => {
+                Some(Some(Network { address: address.parse().ok()?, resolver: resolver.parse().ok()? }))
+            }
+            _ => None,
+        }
+    }
+
     fn byte(&mut self) -> Option<u8> {
         let (byte, rest) = self.0.split_first()?;
         self.0 = rest;
@@ -330,6 +374,24 @@ impl<'a> Decoder<'a> {
         let count = self.number()?;
         (0..count).map(|_| self.os_string()).collect()
     }
+
+    fn plants(&mut self) -> Option<Vec<Plant>> {
+        let count = self.number()?;
+        (0..count).map(|_| self.plant()).collect()
+    }
+
+    fn plant(&mut self) -> Option<Plant> {
+        Some(Plant {
+            path: self.bytes(ORDER_MAX)?.to_vec(),
+            content: self.bytes(ORDER_MAX)?.to_vec(),
+            mode: self.number()?.try_into().ok()?,
+            how: match self.byte()? {
+                0 => How::New,
+                1 => How::Append,
+                _ => return None,
+            },
+        })
+    }
 }
 
 #[cfg(test)]
@@ -346,6 +408,8 @@ mod tests {
             Message::Started,
             Message::Exited { code: 3, signal: 0 },
             Message::Empty,
+            Message::Planted(Planted { plant: 3, path: b"/a\xff".to_vec(), inode: 7, errno: 0 }),
+            Message::Heard,
         ]
     }
 
@@ -376,6 +440,7 @@ mod tests {
             run: "0123456789abcdef".into(),
             layers: vec!["/a".into(), "/b".into()],
             argv: vec![OsString::from_vec(b"\xff".to_vec()), "".into()],
+            network: Some(Network { address: [172, 17, 0, 2].into(), resolver: [10, 0, 0, 2].into() }),
             limits: Limits {
                 cpus: Some(1.5),
                 pids: Some(7),
@@ -383,6 +448,11 @@ mod tests {
                 open_files: 99,
                 ..Limits::default()
             },
+            plants: [How::New, How::Append]
+                .map(|how| Plant { path: b"~/\xff".to_vec(), content: vec![0, 1], mode: 0o600, how })
+                .into(),
+            sleeps: Sleeps::Slept,
+            uptime: 950_400,
             ..Order::default()
         };
         let bytes = order.encode();

@@ -4,6 +4,7 @@
 //! by [`super::program`]: nobody outside reads the image's files.
 
 use std::ffi::{OsStr, OsString};
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::Duration;
 
@@ -48,6 +49,16 @@ pub struct Options {
     pub output: u64,
     /// Between the stop signal and the kill.
     pub stop_grace: Duration,
+    pub sleeps: Sleeps,
+}
+
+/// What becomes of the image's long sleeps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sleeps {
+    /// They end early: see `skip`.
+    #[default]
+    Skipped,
+    Slept,
 }
 
 impl Default for Options {
@@ -67,6 +78,7 @@ impl Default for Options {
             open_files: 1 << 20,
             output: 1 << 20,
             stop_grace: Duration::from_secs(10),
+            sleeps: Sleeps::default(),
         }
     }
 }
@@ -83,11 +95,26 @@ pub struct Plan {
     /// Absolute.
     pub working_dir: OsString,
     pub hostname: String,
+    /// Set by whoever makes the network; `None`: loopback only.
+    pub network: Option<Network>,
     pub stop_signal: Signal,
     pub stop_grace: Duration,
     pub limits: Limits,
+    pub sleeps: Sleeps,
+    /// How long the machine has been up, as the image sees it, beyond what it really has: a machine that
+    /// was started for the run would look like one.
+    pub uptime: Duration,
     /// Written by init before the start. None by default.
     pub plants: Vec<super::Plant>,
+}
+
+/// What the container's files say of its network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Its own address, for /etc/hosts.
+    pub address: Ipv4Addr,
+    /// For /etc/resolv.conf.
+    pub resolver: IpAddr,
 }
 
 /// How much of the machine a run may use. `None`: unlimited.
@@ -134,9 +161,12 @@ impl Plan {
             user: options.user.clone().unwrap_or_else(|| config.user.clone()),
             working_dir: working_dir(config, options)?,
             hostname: hostname(options, run)?,
+            network: None,
             stop_signal: stop_signal(&config.stop_signal)?,
             stop_grace: options.stop_grace,
             limits: limits(options)?,
+            sleeps: options.sleeps,
+            uptime: run.uptime(),
             plants: Vec::new(),
         };
         plan.check_texts()?;

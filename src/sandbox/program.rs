@@ -117,19 +117,33 @@ fn check(program: &Path, path: &Path, scripts_left: u32) -> Result<(), Refusal> 
     let complain = |reason| Refusal { reason, errno: 0, subject: bytes(program) };
     let mut file =
         open_regular(path).map_err(|error| refusal(Reason::NotExecutable, program.as_os_str(), &error))?;
-    let mut head = Vec::new();
-    let read = file.by_ref().take(HEAD).read_to_end(&mut head);
-    read.map_err(|error| refusal(Reason::NotExecutable, program.as_os_str(), &error))?;
-    let interpreter = if let Some(line) = head.strip_prefix(b"#!") {
-        Some(script_interpreter(line).ok_or(complain(Reason::UnknownFormat))?)
-    } else {
-        elf_interpreter(&mut file, &head).map_err(complain)?
-    };
+    let head =
+        head(&mut file).map_err(|error| refusal(Reason::NotExecutable, program.as_os_str(), &error))?;
+    let interpreter = interpreter_of(&mut file, &head).map_err(complain)?;
     let Some(interpreter) = interpreter else { return Ok(()) };
     if executable(&interpreter).is_err() || scripts_left == 0 {
         return Err(Refusal { reason: Reason::MissingInterpreter, errno: 0, subject: bytes(program) });
     }
     if head.starts_with(b"#!") { check(program, &interpreter, scripts_left - 1) } else { Ok(()) }
+}
+
+/// What the program in `file` is to be interpreted by, if by anything.
+pub(super) fn interpreter(file: &mut (impl Read + Seek)) -> Result<Option<PathBuf>, Reason> {
+    let head = head(file).map_err(|_| Reason::NotExecutable)?;
+    interpreter_of(file, &head)
+}
+
+fn head(file: &mut impl Read) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    file.take(HEAD).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+fn interpreter_of(file: &mut (impl Read + Seek), head: &[u8]) -> Result<Option<PathBuf>, Reason> {
+    match head.strip_prefix(b"#!") {
+        Some(line) => script_interpreter(line).map(Some).ok_or(Reason::UnknownFormat),
+        None => elf_interpreter(file, head),
+    }
 }
 
 /// Opens for reading what is a regular file, and never waits for a FIFO.
@@ -157,7 +171,7 @@ fn script_interpreter(line: &[u8]) -> Option<PathBuf> {
 }
 
 /// The dynamic linker that an ELF program names, if any. Its own format is not looked at.
-fn elf_interpreter(file: &mut File, head: &[u8]) -> Result<Option<PathBuf>, Reason> {
+fn elf_interpreter(file: &mut (impl Read + Seek), head: &[u8]) -> Result<Option<PathBuf>, Reason> {
     if head.len() < 64 && !(head.len() >= 52 && head.get(4) == Some(&1)) || !head.starts_with(b"\x7fELF") {
         return Err(Reason::UnknownFormat);
     }
@@ -192,7 +206,7 @@ fn elf_interpreter(file: &mut File, head: &[u8]) -> Result<Option<PathBuf>, Reas
 }
 
 /// What can be read there; possibly nothing.
-fn read_at(file: &mut File, offset: u64, length: u64) -> Vec<u8> {
+fn read_at(file: &mut (impl Read + Seek), offset: u64, length: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     if file.seek(SeekFrom::Start(offset)).is_ok() {
         // A short read is what the kernel would see too.

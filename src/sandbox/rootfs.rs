@@ -9,6 +9,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -124,13 +125,17 @@ fn prepare(top: &File, order: &Order) -> Result<(), Failure> {
     }
     let etc = open_below(top, "etc", OFlag::O_DIRECTORY | OFlag::O_RDONLY).map_err(step("open /etc"))?;
     let name = &order.hostname;
+    let (address, resolver) = match order.network {
+        Some(network) => (network.address, format!("nameserver {}\n", network.resolver)),
+        None => (Ipv4Addr::new(127, 0, 1, 1), "nameserver 127.0.0.11\noptions ndots:0\n".to_owned()),
+    };
     let hosts = format!(
         "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\n\
-         ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n127.0.1.1\t{name}\n"
+         ff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n{address}\t{name}\n"
     );
     supply(&etc, "hosts", &hosts, order.id_base)?;
     supply(&etc, "hostname", &format!("{name}\n"), order.id_base)?;
-    supply(&etc, "resolv.conf", "nameserver 127.0.0.11\noptions ndots:0\n", order.id_base)
+    supply(&etc, "resolv.conf", &resolver, order.id_base)
 }
 
 fn make_directory(top: &File, name: &str, owner: u32) -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use std::cell::{Cell, OnceCell};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::sys::socket::MsgFlags;
@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 use super::create::{Cage, Target};
 use super::disk::room;
 use super::message::{MESSAGE_MAX, Message};
+use super::skip::{Skip, Skipper};
 use super::{DiskMeter, DiskUse, LimitHit, RunDir, SandboxError, Status};
 use crate::sys::{process, socket};
 
@@ -29,11 +30,20 @@ pub struct RunningSandbox {
     stop: Signal,
     /// The image's first program.
     program: OnceCell<OwnedFd>,
+    /// Of the image's monotonic clocks.
+    uptime: Duration,
+    skipper: OnceCell<Skipper>,
     gone: Cell<bool>,
 }
 
 impl RunningSandbox {
-    pub(super) fn new(cage: Cage, target: Target, [stdout, stderr]: [OwnedFd; 2], stop: Signal) -> Self {
+    pub(super) fn new(
+        cage: Cage,
+        target: Target,
+        [stdout, stderr]: [OwnedFd; 2],
+        stop: Signal,
+        uptime: Duration,
+    ) -> Self {
         let (stdout, stderr) = (Some(stdout), Some(stderr));
         RunningSandbox {
             cage,
@@ -42,6 +52,8 @@ impl RunningSandbox {
             stderr,
             stop,
             program: OnceCell::new(),
+            uptime,
+            skipper: OnceCell::new(),
             gone: Cell::new(false),
         }
     }
@@ -81,6 +93,10 @@ impl RunningSandbox {
             return Ok(Some(Status::Gone));
         };
         Ok(Some(match Message::decode(&bytes) {
+            Message::Heard => {
+                self.hear(descriptors)?;
+                Status::Heard
+            }
             Message::Started => Status::Started { pid: self.adopt(descriptors)? },
             Message::Exited { code, signal } => Status::ProgramExited { code, signal },
             Message::Empty => Status::Empty,
@@ -94,6 +110,20 @@ impl RunningSandbox {
     fn adopt(&self, descriptors: Vec<OwnedFd>) -> io::Result<Option<u32>> {
         let Some(program) = descriptors.into_iter().next() else { return Ok(None) };
         process::pid_of(self.program.get_or_init(|| program).as_fd())
+    }
+
+    /// Begins to skip sleeps; init says where to hear them before it starts the program.
+    fn hear(&self, descriptors: Vec<OwnedFd>) -> io::Result<()> {
+        let Some(listener) = descriptors.into_iter().next() else { return Ok(()) };
+        if self.skipper.get().is_none() {
+            let _ = self.skipper.set(Skipper::start(listener, self.uptime)?);
+        }
+        Ok(())
+    }
+
+    /// The sleeps that were skipped since the last call.
+    pub fn skips(&self) -> Vec<Skip> {
+        self.skipper.get().map(|skipper| skipper.take().collect()).unwrap_or_default()
     }
 
     /// Sends the image's stop signal to its first program; where that is gone, to every process that is

@@ -10,12 +10,18 @@
 //! way out to the host's hypervisor: so sockets are not made through it. Older 32-bit programs, which know
 //! no other way, are seen trying, and get no further.
 //!
+//! Where sleeps are to be skipped, the calls that only sleep are left to the runner to answer
+//! ([`super::skip`]): nanosleep(2) and clock_nanosleep(2), whose time lies in memory, always; poll(2) only
+//! without descriptors and with a time beyond the limit, which the filter itself can tell. A poll with
+//! descriptors is how servers wait, and is never touched.
+//!
 //! Not here: the numbers ([`super::calls`]) and the loading ([`crate::sys::seccomp`]).
 
 use std::collections::BTreeMap;
 
 use crate::sys::seccomp::Instruction;
 
+use super::Sleeps;
 use super::calls::{Calls, I386, X86_64};
 
 /// Refused in both tables, with the reason in front.
@@ -111,18 +117,28 @@ const INIT: u32 = 1;
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const ARGUMENT: u32 = 16;
+/// The low halves of the second and third.
+const SECOND: u32 = 24;
+const THIRD: u32 = 32;
 
 /// `AUDIT_ARCH_X86_64` and `AUDIT_ARCH_I386`, linux/audit.h.
-const IS_X86_64: u32 = 0xc000_003e;
-const IS_I386: u32 = 0x4000_0003;
+pub(super) const IS_X86_64: u32 = 0xc000_003e;
+pub(super) const IS_I386: u32 = 0x4000_0003;
 
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+const ASK: u32 = libc::SECCOMP_RET_USER_NOTIF;
 const EPERM: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
 const ENOSYS: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
 
+/// Calls that sleep, and whose time is for the runner to read.
+const SLEEPS: &[&str] = &["nanosleep", "clock_nanosleep", "clock_nanosleep_time64"];
+
+/// Beyond this many milliseconds a poll of nothing is a long sleep.
+pub(super) const LONG_POLL: u32 = super::skip::LONG.as_millis() as u32;
+
 /// The filter for both entries.
-pub fn filter() -> Vec<Instruction> {
-    let (wide, narrow) = (block(X86_64), block(I386));
+pub fn filter(sleeps: Sleeps) -> Vec<Instruction> {
+    let (wide, narrow) = (block(X86_64, sleeps), block(I386, sleeps));
     let mut program = vec![load(ARCHITECTURE), jump_if(libc::BPF_JEQ, IS_X86_64, 1, 0), skip(wide.len())];
     program.extend(wide);
     program.extend([jump_if(libc::BPF_JEQ, IS_I386, 1, 0), answer(ENOSYS)]);
@@ -140,6 +156,7 @@ pub fn refuses(number: u32, compat: bool, args: &[u64; 6]) -> bool {
         Rule::Bits(bits) => first & bits != 0,
         Rule::Unless(value) => first == value,
         Rule::OneOf(values) => !values.contains(&first),
+        Rule::EmptyPoll => false,
     }
 }
 
@@ -152,13 +169,15 @@ enum Rule {
     Unless(u32),
     /// EPERM unless the first argument is one of these.
     OneOf(&'static [u32]),
+    /// Asked of the runner if it polls nothing, for long.
+    EmptyPoll,
 }
 
 /// One architecture: runs of numbers with the same rule, ascending; beyond the last, ENOSYS. Every way
 /// through it ends in an answer.
-fn block(calls: Calls) -> Vec<Instruction> {
+fn block(calls: Calls, sleeps: Sleeps) -> Vec<Instruction> {
     let mut program = vec![load(NUMBER)];
-    for (last, rule) in runs(calls) {
+    for (last, rule) in runs(calls, sleeps) {
         let body = match rule {
             Rule::Always(value) => vec![answer(value)],
             Rule::Bits(bits) => {
@@ -168,6 +187,7 @@ fn block(calls: Calls) -> Vec<Instruction> {
                 vec![load(ARGUMENT), jump_if(libc::BPF_JEQ, value, 0, 1), answer(EPERM), answer(ALLOW)]
             }
             Rule::OneOf(values) => one_of(values),
+            Rule::EmptyPoll => empty_poll(),
         };
         program.push(jump_if(libc::BPF_JGT, last, body.len() as u8, 0));
         program.extend(body);
@@ -185,8 +205,27 @@ fn one_of(values: &[u32]) -> Vec<Instruction> {
     body
 }
 
+/// A negative time is for ever, and as a number without sign above all others.
+fn empty_poll() -> Vec<Instruction> {
+    vec![
+        load(SECOND),
+        jump_if(libc::BPF_JEQ, 0, 1, 0),
+        answer(ALLOW),
+        load(THIRD),
+        jump_if(libc::BPF_JGT, LONG_POLL, 1, 0),
+        answer(ALLOW),
+        jump_if(libc::BPF_JGT, i32::MAX as u32, 0, 1),
+        answer(ALLOW),
+        answer(ASK),
+    ]
+}
+
 /// The last number of each run and its rule. Holes in the table answer ENOSYS.
-fn runs(calls: Calls) -> Vec<(u32, Rule)> {
+fn runs(calls: Calls, sleeps: Sleeps) -> Vec<(u32, Rule)> {
+    let rule = |name| match sleeps {
+        Sleeps::Skipped => asked(name).unwrap_or_else(|| rule(name)),
+        Sleeps::Slept => rule(name),
+    };
     let rules: BTreeMap<u32, Rule> = calls.iter().map(|(number, name)| (number, rule(name))).collect();
     let last = rules.keys().next_back().copied().unwrap_or(0);
     let mut runs: Vec<(u32, Rule)> = Vec::new();
@@ -198,6 +237,15 @@ fn runs(calls: Calls) -> Vec<(u32, Rule)> {
         }
     }
     runs
+}
+
+/// What is left to the runner.
+fn asked(name: &str) -> Option<Rule> {
+    match name {
+        "poll" => Some(Rule::EmptyPoll),
+        _ if SLEEPS.contains(&name) => Some(Rule::Always(ASK)),
+        _ => None,
+    }
 }
 
 fn rule(name: &str) -> Rule {
@@ -238,8 +286,8 @@ mod tests {
     use super::*;
 
     /// What the kernel would do with the filter: a classic-BPF machine for the instructions used here.
-    fn run(architecture: u32, number: u32, argument: u32) -> u32 {
-        let program = filter();
+    fn run(sleeps: Sleeps, architecture: u32, number: u32, arguments: [u32; 3]) -> u32 {
+        let program = filter(sleeps);
         let (mut at, mut accumulator) = (0, 0);
         loop {
             let Instruction { code, jt, jf, k } = program[at];
@@ -251,7 +299,9 @@ mod tests {
                     accumulator = match k {
                         NUMBER => number,
                         ARCHITECTURE => architecture,
-                        ARGUMENT => argument,
+                        ARGUMENT => arguments[0],
+                        SECOND => arguments[1],
+                        THIRD => arguments[2],
                         other => panic!("offset {other}"),
                     }
                 }
@@ -273,12 +323,38 @@ mod tests {
     }
 
     fn check(name: &str, argument: u32, expected: u32) {
+        for sleeps in [Sleeps::Skipped, Sleeps::Slept] {
+            check_with(sleeps, name, [argument, 0, 0], expected);
+        }
+    }
+
+    fn check_with(sleeps: Sleeps, name: &str, arguments: [u32; 3], expected: u32) {
         for (calls, architecture) in [(X86_64, IS_X86_64), (I386, IS_I386)] {
             if let Some(number) = calls.number(name) {
-                assert_eq!(run(architecture, number, argument), expected, "{name} of {architecture:x}");
-                let refused = refuses(number, architecture == IS_I386, &[argument.into(), 0, 0, 0, 0, 0]);
-                assert_eq!(refused, expected != ALLOW, "{name} of {architecture:x}");
+                let answer = run(sleeps, architecture, number, arguments);
+                assert_eq!(answer, expected, "{name}{arguments:?} of {architecture:x}, {sleeps:?}");
+                let [first, second, third] = arguments.map(u64::from);
+                let refused = refuses(number, architecture == IS_I386, &[first, second, third, 0, 0, 0]);
+                let is_errno = answer & libc::SECCOMP_RET_ACTION_FULL == libc::SECCOMP_RET_ERRNO;
+                assert_eq!(refused, is_errno, "{name} of {architecture:x}");
             }
+        }
+    }
+
+    #[test]
+    fn only_calls_that_sleep_are_left_to_the_runner() {
+        for name in SLEEPS {
+            assert!(X86_64.number(name).or(I386.number(name)).is_some(), "{name}");
+            check_with(Sleeps::Skipped, name, [0; 3], ASK);
+            check_with(Sleeps::Slept, name, [0; 3], ALLOW);
+        }
+        check_with(Sleeps::Skipped, "poll", [0, 0, LONG_POLL + 1], ASK);
+        check_with(Sleeps::Slept, "poll", [0, 0, LONG_POLL + 1], ALLOW);
+        for (descriptors, time) in [(1, LONG_POLL + 1), (0, LONG_POLL), (0, 0), (0, u32::MAX)] {
+            check_with(Sleeps::Skipped, "poll", [7, descriptors, time], ALLOW);
+        }
+        for name in ["epoll_wait", "epoll_pwait", "select", "_newselect", "ppoll", "pselect6", "futex"] {
+            check_with(Sleeps::Skipped, name, [0, 0, LONG_POLL + 1], ALLOW);
         }
     }
 
@@ -327,12 +403,17 @@ mod tests {
             (0xc000_00b7, 0),
             (IS_I386, 500),
         ] {
-            assert_eq!(run(architecture, number, 0), ENOSYS, "{architecture:x} {number}");
+            assert_eq!(
+                run(Sleeps::Skipped, architecture, number, [0; 3]),
+                ENOSYS,
+                "{architecture:x} {number}"
+            );
         }
     }
 
     #[test]
     fn filter_fits_the_kernel() {
-        assert!(filter().len() < 4096, "{}", filter().len());
+        let length = filter(Sleeps::Skipped).len();
+        assert!(length < 4096, "{length}");
     }
 }

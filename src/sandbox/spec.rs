@@ -13,11 +13,12 @@ use oci_spec::OciSpecError;
 use oci_spec::runtime::{
     Capability, Linux, LinuxBuilder, LinuxCapabilitiesBuilder, LinuxCpuBuilder, LinuxIdMapping,
     LinuxIdMappingBuilder, LinuxMemoryBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType,
-    LinuxPidsBuilder, LinuxResources, LinuxResourcesBuilder, Mount, MountBuilder, PosixRlimit,
-    PosixRlimitBuilder, PosixRlimitType, Process, ProcessBuilder, RootBuilder, Spec, SpecBuilder,
-    UserBuilder,
+    LinuxPidsBuilder, LinuxResources, LinuxResourcesBuilder, LinuxTimeOffset, LinuxTimeOffsetBuilder, Mount,
+    MountBuilder, PosixRlimit, PosixRlimitBuilder, PosixRlimitType, Process, ProcessBuilder, RootBuilder,
+    Spec, SpecBuilder, UserBuilder,
 };
 
+use super::cgroup::CPU_PERIOD;
 use super::message::Order;
 use super::state::RANGE;
 
@@ -127,6 +128,7 @@ fn linux(order: &Order) -> Result<Linux, OciSpecError> {
         .masked_paths(texts(MASKED))
         .readonly_paths(texts(READ_ONLY))
         .build()?;
+    linux.set_time_offsets(Some(time_offsets(order)?));
     linux.set_rootfs_propagation(Some("private".to_owned()));
     // Our own init loads our own filter.
     linux.set_seccomp(None);
@@ -149,12 +151,22 @@ fn namespaces() -> Result<Vec<LinuxNamespace>, OciSpecError> {
     .collect()
 }
 
+/// Both clocks alike, so that the time since some moment is the same by either.
+fn time_offsets(order: &Order) -> Result<HashMap<String, LinuxTimeOffset>, OciSpecError> {
+    let seconds = i64::try_from(order.uptime).unwrap_or(0);
+    let offset = |clock: &str| {
+        let offset = LinuxTimeOffsetBuilder::default().secs(seconds).nanosecs(0u32).build()?;
+        Ok((clock.to_owned(), offset))
+    };
+    ["monotonic", "boottime"].into_iter().map(offset).collect()
+}
+
 fn mapping(id_base: u32) -> Result<LinuxIdMapping, OciSpecError> {
     LinuxIdMappingBuilder::default().container_id(0u32).host_id(id_base).size(RANGE).build()
 }
 
 fn resources(order: &Order) -> Result<LinuxResources, OciSpecError> {
-    const PERIOD: u64 = 100_000; // microseconds
+    let period = u64::try_from(CPU_PERIOD.as_micros()).expect("a tenth of a second");
     let limits = &order.limits;
     let mut resources = LinuxResourcesBuilder::default().build()?;
     resources.set_devices(None);
@@ -164,8 +176,8 @@ fn resources(order: &Order) -> Result<LinuxResources, OciSpecError> {
     }
     if let Some(cpus) = limits.cpus {
         // The kernel refuses less than a millisecond per period.
-        let quota = (cpus * PERIOD as f64).clamp(1000.0, 1e12) as i64;
-        resources.set_cpu(Some(LinuxCpuBuilder::default().period(PERIOD).quota(quota).build()?));
+        let quota = (cpus * period as f64).clamp(1000.0, 1e12) as i64;
+        resources.set_cpu(Some(LinuxCpuBuilder::default().period(period).quota(quota).build()?));
     }
     if let Some(pids) = limits.pids {
         resources.set_pids(Some(LinuxPidsBuilder::default().limit(i64::from(pids)).build()?));

@@ -34,6 +34,40 @@ pub const UNPACKING: [libc::c_long; 26] = [
     libc::SYS_fstatfs,
 ];
 
+/// What serving on sockets that are already open takes.
+pub const SERVING: [libc::c_long; 30] = [
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_close,
+    libc::SYS_lseek,
+    libc::SYS_fcntl,
+    libc::SYS_ioctl,
+    libc::SYS_accept4,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_getsockname,
+    libc::SYS_getpeername,
+    libc::SYS_getsockopt,
+    libc::SYS_setsockopt,
+    libc::SYS_shutdown,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+    libc::SYS_epoll_create1,
+    libc::SYS_eventfd2,
+    libc::SYS_poll,
+    libc::SYS_clock_gettime,
+    libc::SYS_getrandom,
+    libc::SYS_gettid,
+    libc::SYS_getpid,
+    libc::SYS_tgkill,
+    libc::SYS_sched_yield,
+];
+
 /// What the C library and the language's runtime do by themselves.
 const RUNTIME: [libc::c_long; 13] = [
     libc::SYS_mmap,

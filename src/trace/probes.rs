@@ -35,7 +35,8 @@ const PROBES: [(&str, &str); 8] = [
 ];
 
 /// Probes on what not every supported kernel has; a watch without them says so.
-const OPTIONAL: [(&str, &str); 2] = [("uring", "io_uring_submit_req"), ("capability", "cap_capable")];
+const OPTIONAL: [(&str, &str); 3] =
+    [("uring", "io_uring_submit_req"), ("uring_source", "io_uring_complete"), ("capability", "cap_capable")];
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
 const HANDLERS: [(u32, &str); 17] = [

@@ -19,8 +19,8 @@ use jiff::tz::TimeZone;
 
 use super::fact::{FindingFacts, SubjectFacts};
 use super::policy::is_digest;
-use super::read::{self, Located, Map, PolicyError, Problem};
 use crate::yaml::Node;
+use crate::yaml::strict::{self as read, FileError as PolicyError, Located, Map, Problem};
 
 /// One exception.
 #[derive(Clone, Debug, PartialEq)]

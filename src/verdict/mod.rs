@@ -12,16 +12,15 @@ mod decide;
 mod exception;
 mod fact;
 mod policy;
-mod read;
 
 #[cfg(test)]
 mod tests;
 
+pub use crate::yaml::strict::{FileError as PolicyError, Problem};
 pub use decide::{Applied, Clause, Verdict, decide, worst};
 pub use exception::{Exception, parse_exceptions};
 pub use fact::{Case, End, FamilyFacts, FindingFacts, RunFacts, Sight, SubjectFacts};
 pub use policy::{Policy, SHIPPED, TechniqueRule, Threshold, Thresholds, shipped};
-pub use read::{PolicyError, Problem};
 
 /// What a verdict comes to, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -19,10 +19,10 @@ use std::time::Duration;
 
 use super::Decision;
 use super::fact::Sight;
-use super::read::{self, Located, Map, PolicyError, Problem};
 use crate::event::Family;
 use crate::rule::{Class, Confidence, Level, Word};
 use crate::yaml::Node;
+use crate::yaml::strict::{self as read, FileError as PolicyError, Located, Map, Problem};
 
 /// What a pipeline wants from an image.
 #[derive(Clone, Debug, PartialEq)]

@@ -111,7 +111,7 @@ pub fn busybox() -> LayerBuilder {
     }
     layer =
         layer.file("bin/busybox", &program, 0o755).file("etc/passwd", b"root:x:0:0::/root:/bin/sh\n", 0o644);
-    let applets = "sh cat cp chmod mv rm mkdir sleep true false id ls dd nc seq setsid echo kill trap usleep";
+    let applets = "sh cat cp chmod mv rm mkdir sleep true false id ls dd nc seq setsid echo kill trap usleep nslookup wget ping";
     for applet in applets.split(' ') {
         layer = layer.symlink(format!("bin/{applet}"), "busybox");
     }

@@ -106,6 +106,46 @@ fn open_files_are_limited() {
 }
 
 #[test]
+fn a_processor_that_is_not_enough_is_named() {
+    check("spins", &["--cpus", "0.1"], "cpus");
+}
+
+#[test]
+fn the_host_can_still_queue_signals_when_an_image_no_longer_can() {
+    if !live() {
+        return;
+    }
+    let place = Place::new();
+    let reference = place.image(image("signals"));
+    let mut command = place.command();
+    command.args(["analyze", "--duration", "30s", "--stop-grace", "1s", "--out"]).arg(place.path("out"));
+    command.arg(&reference).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let until = Instant::now() + REST;
+    let stdout = || std::fs::read_to_string(place.path("out/stdout")).unwrap_or_default();
+    while stdout().lines().count() < 20 {
+        assert!(Instant::now() < until, "{}", stdout());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let queue = status.lines().find_map(|line| line.strip_prefix("SigQ:\t")).unwrap();
+    let (used, limit) = queue.split_once('/').unwrap();
+    let (used, limit): (u64, u64) = (used.parse().unwrap(), limit.parse().unwrap());
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), nix::sys::signal::SIGTERM).unwrap();
+    child.wait().unwrap();
+    place.assert_clean();
+    assert!(stdout().lines().all(|line| line == "no more: EAGAIN"), "{}", stdout());
+    assert!(used > limit / 4, "it took as many as it could get: {used} of {limit}");
+    assert!(used <= limit / 2 + limit / 8, "{used} of {limit}");
+}
+
+#[test]
+fn executed_files_are_kept_up_to_a_bound_that_is_named() {
+    check("programs", &["--captured-files", "3"], "captured_files");
+    check("programs", &["--captured", "64k"], "captured_files");
+}
+
+#[test]
 fn tasks_that_do_not_want_to_die_do() {
     check_harmless("stopped");
     check_harmless("vforks");

@@ -3,8 +3,10 @@
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use crate::attempt::{attempt, attempt_in};
+use crate::attempt::{attempt, attempt_in, image};
 use crate::place::Place;
 use crate::support::live;
 
@@ -15,6 +17,41 @@ fn hooks_of_the_kernel_and_devices_are_shut() {
     }
     let answers = attempt("escape_files", &["hooks"]);
     answers.assert_reported(&["kernel-setting-written", "host-device-opened"]);
+}
+
+#[test]
+fn what_is_the_machines_is_not_the_images() {
+    if !live() {
+        return;
+    }
+    attempt("escape_files", &["privileges"]);
+}
+
+#[test]
+fn marks_of_the_overlay_that_an_image_sets_mean_nothing_on_disk() {
+    if !live() {
+        return;
+    }
+    let place = Place::new();
+    let reference = place.image(image("escape_files", &["marks"]));
+    let mut command = place.command();
+    command.args(["analyze", "--duration", "20s", "--out"]).arg(place.path("out")).arg(&reference);
+    let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(60);
+    let said = || std::fs::read_to_string(place.path("out/stdout")).unwrap_or_default();
+    while !said().contains("marked") {
+        assert!(Instant::now() < until, "it never came so far: {}", said());
+        std::thread::yield_now();
+    }
+    let runs: Vec<_> = std::fs::read_dir(place.path("state/runs")).unwrap().flatten().collect();
+    let marked = runs[0].path().join("fs/upper/marked");
+    let names = lazaret::sys::xattr::list(std::fs::File::open(marked).unwrap()).unwrap();
+    let names = names.into_iter().map(|name| name.into_string().unwrap());
+    let marks: Vec<_> = names.filter(|name| name.contains("overlay.")).collect();
+    // The kernel writes them down behind a prefix of its own (fs/overlayfs/xattrs.c), or refuses them.
+    assert!(marks.iter().all(|name| name.starts_with("user.overlay.overlay.")), "{marks:?}");
+    run.wait().unwrap();
+    place.assert_clean();
 }
 
 #[test]

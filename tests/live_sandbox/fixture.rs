@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use lazaret::image::Config;
 use lazaret::sandbox::{
-    HeldSandbox, LAYER_IDS, Layers, Options, Plan, RunId, RunningSandbox, SandboxError, SealedProgram,
+    HeldSandbox, LAYER_IDS, Layers, Options, Plan, Plant, RunId, RunningSandbox, SandboxError, SealedProgram,
     StateDir, Status, Target, Watcher, create,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -41,6 +41,7 @@ pub struct Fixture {
     pub program: SealedProgram,
     pub config: Config,
     pub options: Options,
+    pub plants: Vec<Plant>,
 }
 
 /// What a run did until it was gone.
@@ -68,7 +69,7 @@ impl Fixture {
         let state = StateDir::open(&directory.path().join("state")).unwrap();
         let program = SealedProgram::open(Path::new(env!("CARGO_BIN_EXE_lazaret"))).unwrap();
         let options = Options { memory: Some(256 << 20), pids: Some(64), ..Options::default() };
-        Fixture { directory, state, program, config: Config::default(), options }
+        Fixture { directory, state, program, config: Config::default(), options, plants: Vec::new() }
     }
 
     pub fn layer(&self) -> PathBuf {
@@ -113,7 +114,8 @@ impl Fixture {
     ) -> Result<HeldSandbox, SandboxError> {
         let command = command.iter().map(OsString::from).collect();
         let options = Options { command, ..self.options.clone() };
-        let plan = Plan::new(&self.config, &options, id).unwrap();
+        let mut plan = Plan::new(&self.config, &options, id).unwrap();
+        plan.plants = self.plants.clone();
         let layers = Layers { dirs, id_base: LAYER_IDS };
         create(&self.program, &plan, &layers, self.state.new_run(id)?)
     }

@@ -7,4 +7,5 @@
 mod cage;
 mod end;
 mod fixture;
+mod plant;
 mod refuse;

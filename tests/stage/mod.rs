@@ -24,18 +24,23 @@ pub fn is_live() -> bool {
 static ACTS: LazyLock<PathBuf> = LazyLock::new(|| build("acts", &[]));
 static ROUTES: LazyLock<PathBuf> = LazyLock::new(|| build("routes", &[]));
 
-/// Builds fixtures/programs/<name>.c, with these arguments of the linker's as well.
+/// Builds fixtures/programs/<name>.c, with these arguments of the linker's as well: where cargo keeps what
+/// tests make, so that nothing stays elsewhere. Another process may build at the same time: the name appears
+/// by rename.
 pub fn build(name: &str, link: &[&str]) -> PathBuf {
-    let program = std::env::temp_dir().join(format!("{name}{}-{}", link.join(""), std::process::id()));
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let stem = format!("{name}{}", link.join(""));
+    let (program, draft) = (directory.join(&stem), directory.join(format!("{stem}-{}", std::process::id())));
     let built = Command::new("cc")
         .args(["-static", "-O1", "-o"])
-        .arg(&program)
+        .arg(&draft)
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/programs/{name}.c")))
         .arg("-lpthread")
         .args(link)
         .status()
         .expect("cc");
     assert!(built.success());
+    fs::rename(draft, &program).expect("one file system");
     program
 }
 
@@ -157,7 +162,7 @@ fn take(stream: &mut Stream, bytes: &[u8]) {
 /// With LAZARET_FIXTURES=DIR, the first record of each kind becomes DIR/<stem>.bin, together with
 /// the earlier ones that it refers to (layout: ebpf/wire.h).
 fn keep_fixture(bytes: &[u8]) {
-    const STEMS: [(u8, &str); 39] = [
+    const STEMS: [(u8, &str); 40] = [
         (1, "exec"),
         (2, "exec_failed"),
         (3, "fork"),
@@ -197,6 +202,7 @@ fn keep_fixture(bytes: &[u8]) {
         (62, "accept"),
         (63, "query"),
         (64, "flow"),
+        (65, "source"),
     ];
     thread_local!(static EARLIER: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) });
     let Some(dir) = std::env::var_os("LAZARET_FIXTURES") else { return };

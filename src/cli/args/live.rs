@@ -70,6 +70,16 @@ pub struct Analyze {
     /// Bytes of events that the recording takes, before compression; judging goes on beyond
     #[arg(long, default_value = "4g", value_parser = bytes, value_name = "SIZE")]
     pub event_log: u64,
+    /// Bytes of executed files that are kept; all are hashed
+    #[arg(long, default_value = "512m", value_parser = bytes, value_name = "SIZE")]
+    pub captured: u64,
+    /// Executed files that are kept
+    #[arg(long, default_value_t = 1024, value_name = "N")]
+    pub captured_files: u64,
+    /// After unpacking, remove the longest unused layers of other images until so much of the cache is
+    /// left (default: no bound; see gc --cache)
+    #[arg(long, value_parser = bytes, value_name = "SIZE")]
+    pub cache_size: Option<u64>,
     /// Time between the stop signal and the kill
     #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub stop_grace: Duration,
@@ -78,16 +88,24 @@ pub struct Analyze {
     #[arg(long, value_parser = ring, value_name = "SIZE")]
     pub ring: Option<u32>,
     /// The network the image finds
-    #[arg(long, value_enum, default_value_t = Network::None)]
+    #[arg(long, value_enum, default_value_t = Network::Simulated)]
     pub network: Network,
+    /// Bytes of packets that are kept of a simulated network
+    #[arg(long, default_value = "256m", value_parser = bytes, value_name = "SIZE")]
+    pub capture_size: u64,
+    /// Let the image sleep as long as it asks; else sleeps of more than two seconds end early
+    #[arg(long)]
+    pub no_skip: bool,
     /// Print how long each step took
     #[arg(long)]
     pub timings: bool,
 }
 
-/// What `--network` can be. The simulated internet is not built yet.
+/// What `--network` can be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Network {
+    /// Every name, address and port answers; no link leads out
+    Simulated,
     /// Loopback only; no link leads out
     None,
 }
@@ -104,6 +122,45 @@ pub struct Selftest {
     /// What goes to standard output
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
+}
+
+#[derive(Debug, Args)]
+pub struct Gc {
+    /// Also remove unpacked layers that no run uses: all, or the longest unused until SIZE are left
+    /// (512m, 20g), or those unused for longer than AGE (12h, 7d)
+    #[arg(
+        long,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "0",
+        value_parser = cache_bound,
+        value_name = "SIZE|AGE"
+    )]
+    pub cache: Option<CacheBound>,
+}
+
+/// What of the cache may stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheBound {
+    Bytes(u64),
+    Age(Duration),
+}
+
+/// `20g` is a size, `7d` an age: no unit of the one is a unit of the other.
+fn cache_bound(text: &str) -> Result<CacheBound, String> {
+    let (number, unit) = split_unit(text);
+    let hours = match unit {
+        "h" => 1,
+        "d" => 24,
+        _ => {
+            let size = bytes(text).map(CacheBound::Bytes);
+            return size.map_err(|_| "neither a size (512m, 20g) nor an age (12h, 7d)".into());
+        }
+    };
+    let seconds = number.parse::<u32>().map(|number| u64::from(number) * hours * 3600);
+    seconds
+        .map(|seconds| CacheBound::Age(Duration::from_secs(seconds)))
+        .map_err(|_| "an age is a whole number of hours (12h) or days (7d)".into())
 }
 
 /// `45`, `45s`, `2m`, `1h`.
@@ -179,6 +236,19 @@ mod tests {
         check("1d", None);
         check("99999999999999999999", None);
         check("", None);
+    }
+
+    #[test]
+    fn the_cache_is_bounded_by_size_or_age() {
+        let check = |text, expected| assert_eq!(cache_bound(text).ok(), expected, "{text}");
+        check("0", Some(CacheBound::Bytes(0)));
+        check("20g", Some(CacheBound::Bytes(20 << 30)));
+        check("12h", Some(CacheBound::Age(Duration::from_secs(12 * 3600))));
+        check("7d", Some(CacheBound::Age(Duration::from_secs(7 * 86400))));
+        check("7w", None);
+        check("-1d", None);
+        check("d", None);
+        check("99999999999d", None);
     }
 
     #[test]

@@ -118,6 +118,9 @@ impl From<PipelineError> for Failure {
             Plan(error) => error.into(),
             Sandbox(error) => error.into(),
             Trace(error) => error.into(),
+            Internet(error) => Failure::new(Kind::Environment, "cannot make the simulated internet")
+                .because(error)
+                .hint("lazaret doctor says what this host lacks; --network none runs without a network"),
             CleanUp { first, then } => Failure::from(*first).and_then(then),
             Refused(ref refusal) => {
                 let hint = refusal_hint(refusal);

@@ -6,6 +6,7 @@
 //! [`escape::terminal`], so that no text of its own can steer the terminal; what is long is cut in the
 //! middle, with the number of characters that are missing.
 
+mod network;
 mod page;
 
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub fn render(report: &Report, place: Option<&str>) -> String {
     reasons(&mut page, report);
     exceptions(&mut page, report);
     findings(&mut page, report);
+    network::network(&mut page, &report.behaviour);
     seen(&mut page, report);
     if let Some(place) = place {
         page.blank();

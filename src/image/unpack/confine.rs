@@ -2,11 +2,16 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use landlock::{
+    ABI, Access, AccessFs, AccessNet, PathBeneath, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError,
+    Scope,
+};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::resource::{Resource, setrlimit};
@@ -49,7 +54,8 @@ pub fn leave_namespaces() -> Step<()> {
 }
 
 /// Becomes the root of the new user namespace, mounts the tree, and gives up all else.
-pub fn confine(job: &Job) -> Step<Option<Confined>> {
+/// `runner` is the conversation with it.
+pub fn confine(job: &Job, runner: impl AsFd) -> Step<Option<Confined>> {
     // Directories are opened while we still are the host's root, if without its capabilities: it
     // owns the way to them, and the layer ids may not pass. They are opened in the new mount
     // namespace, since the overlay takes no directory of another (clone_private_mount).
@@ -58,9 +64,10 @@ pub fn confine(job: &Job) -> Step<Option<Confined>> {
     let (gid, uid) = (Gid::from_raw(0), Uid::from_raw(0));
     step("become the namespace's group", unistd::setresgid(gid, gid, gid))?;
     step("become the namespace's root", unistd::setresuid(uid, uid, uid))?;
-    // After the change of ids, which clears it (commit_creds).
+    // After the change of ids, which clears it (commit_creds). A parent that was gone before has closed
+    // the conversation; its number says nothing in this pid namespace.
     step("die with the runner", set_pdeathsig(Signal::SIGKILL))?;
-    if unistd::getppid().as_raw() != job.runner {
+    if !step("find the runner", has_other_end(runner))? {
         return Err(("find the runner alive", Errno::ESRCH));
     }
     umask(Mode::empty());
@@ -68,8 +75,35 @@ pub fn confine(job: &Job) -> Step<Option<Confined>> {
     step("limit memory", setrlimit(Resource::RLIMIT_AS, MEMORY_MAX, MEMORY_MAX))?;
     step("limit descriptors", setrlimit(Resource::RLIMIT_NOFILE, FILES_MAX, FILES_MAX))?;
     step("forbid core dumps", setrlimit(Resource::RLIMIT_CORE, 0, 0))?;
+    stay_below(confined.as_ref()).map_err(|_| ("shut all paths but the tree's", Errno::EIO))?;
     allow::only(&allow::UNPACKING).map_err(|error| ("filter system calls", errno(&error)))?;
     Ok(confined)
+}
+
+fn has_other_end(conversation: impl AsFd) -> nix::Result<bool> {
+    let mut ears = [PollFd::new(conversation.as_fd(), PollFlags::POLLIN)];
+    poll(&mut ears, PollTimeout::ZERO)?;
+    Ok(!ears[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP)))
+}
+
+/// Landlock: files are opened, made and removed below the tree's root only, none is executed, no device
+/// is made, and no signal, socket or connection leaves. The namespaces and the filter say so already; this
+/// holds where one of them has a hole. A kernel without it, or with an older one, does what it can.
+fn stay_below(confined: Option<&Confined>) -> Result<(), RulesetError> {
+    const KERNEL: ABI = ABI::V6;
+    let never = AccessFs::Execute | AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev;
+    let rules = Ruleset::default()
+        .handle_access(AccessFs::from_all(KERNEL))?
+        .handle_access(AccessNet::from_all(KERNEL))?
+        .scope(Scope::from_all(KERNEL))?
+        .create()?;
+    let rules = match confined {
+        Some(confined) => {
+            rules.add_rule(PathBeneath::new(&confined.root, AccessFs::from_all(KERNEL) & !never))?
+        }
+        None => rules,
+    };
+    rules.restrict_self().map(drop)
 }
 
 pub fn errno(error: &io::Error) -> Errno {

@@ -2,17 +2,20 @@
 //!
 //! ```text
 //! runner                                 unpacker (same binary, other argv[0])
-//!   start, blob as descriptor 0  ──────▶  unshare user, mount, net, ipc, uts
-//!   write id maps, send Job      ──────▶  mount parents as overlay, make it the root, seccomp
+//!   start in a new pid namespace,
+//!   blob as descriptor 0         ──────▶  unshare user, mount, net, ipc, uts
+//!   write id maps, send Job      ──────▶  mount parents as overlay, make it the root,
+//!                                         landlock, seccomp
 //!   show progress                ◀──────  decompress → digest → apply, entry by entry
 //!   check the digests            ◀──────  one Reply, then exit
 //! ```
 //!
 //! It owns nothing on the host: its ids are a range of their own ([`super::LAYER_ID_BASE`]), its
 //! root is the merged tree, its descriptors are the blob, the conversation and the upper directory.
-//! It has no pid namespace and no landlock rules, and needs neither: by its filter ([`crate::sys::allow`])
-//! it cannot signal, trace, start or look into a process, nor make a socket or a mount; and no path
-//! leads from its root to another tree, since the host's is detached and no `/proc` lies in it.
+//! By its filter ([`crate::sys::allow`]) it cannot signal, trace, start or look into a process, nor make
+//! a socket or a mount; it sees no process but itself; no path leads from its root to another tree, since
+//! the host's is detached and no `/proc` lies in it, and landlock would refuse one that did.
+//! tests/live_unpacker puts a hostile program in its place.
 //! What it says is length-checked, and its digests decide only together with those of the image.
 
 mod apply;
@@ -29,7 +32,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Compression, Digest};
 
-pub use run::{is_unpacker, unpacker_main};
+pub use run::{hostile_unpacker_main, is_unpacker, unpacker_main};
 pub use start::{Input, Unpacker};
 
 /// Bound to what the unpacker does to the bytes: raise it when the same layer would come out
@@ -50,8 +53,6 @@ pub const WORK: &str = "work";
 
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Job {
-    /// The runner's process id: an unpacker whose parent is another has been left alone.
-    pub runner: i32,
     /// Where the blob begins in the file at descriptor 0; `None`: that is a pipe.
     pub offset: Option<u64>,
     pub size: u64,
@@ -120,6 +121,17 @@ pub enum Refusal {
     Bomb { rule: String },
     Forged { path: Vec<u8>, name: String },
     Host { what: String, errno: i32 },
+}
+
+/// Everything an unpacker could say, read as the runner reads it. For the fuzzer alone.
+pub fn read_replies(bytes: &[u8]) {
+    let mut from = bytes;
+    while let Ok(Some(message)) = receive::<Message>(&mut from) {
+        let mut again = Vec::new();
+        send(&mut again, &message).expect("memory takes it");
+        let read = receive::<Message>(&again[..]).expect("our own message").expect("a message");
+        assert_eq!(format!("{read:?}"), format!("{message:?}"));
+    }
 }
 
 fn send(mut to: impl Write, message: &impl Serialize) -> io::Result<()> {

@@ -19,14 +19,30 @@ pub fn is_unpacker() -> bool {
 
 /// Unpacks one layer. Descriptor 0 is the blob, 1 the conversation with the runner.
 pub fn unpacker_main() -> ExitCode {
-    match converse() {
+    main_with(|job, blob, runner, confined| {
+        // A runner that is gone shows at the next write, and ends us by signal anyway.
+        let show = move |read| drop(send(&runner, &Message::Progress(read)));
+        Ok(unpack(job, Stream::open(blob, job, show)?, confined))
+    })
+}
+
+/// An unpacker that was taken over: confined as ours, but then it does as `act` does with the blob, and
+/// refuses the layer with what that says. For the test that it can do no harm.
+pub fn hostile_unpacker_main(act: fn(File) -> String) -> ExitCode {
+    main_with(|_, blob, _, _confined| {
+        Ok(Message::Refused { blob: None, refusal: Refusal::Stream { reason: act(blob) } })
+    })
+}
+
+fn main_with(work: impl FnOnce(&Job, File, File, Option<Confined>) -> io::Result<Message>) -> ExitCode {
+    match converse(work) {
         Ok(()) => ExitCode::SUCCESS,
         // The runner is gone, or does not speak to us: there is no one to tell.
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn converse() -> io::Result<()> {
+fn converse(work: impl FnOnce(&Job, File, File, Option<Confined>) -> io::Result<Message>) -> io::Result<()> {
     close_inherited()?;
     let blob = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     let runner = File::from(io::stdout().as_fd().try_clone_to_owned()?);
@@ -35,14 +51,12 @@ fn converse() -> io::Result<()> {
     }
     send(&runner, &Message::Unshared)?;
     let Some(job) = receive::<Job>(&runner)? else { return Ok(()) };
-    let confined = match confine::confine(&job) {
+    let confined = match confine::confine(&job, &runner) {
         Ok(confined) => confined,
         Err((what, errno)) => return send(&runner, &host(what, errno as i32)),
     };
     let progress = runner.try_clone()?;
-    // A runner that is gone shows at the next write, and ends us by signal anyway.
-    let show = move |read| drop(send(&progress, &Message::Progress(read)));
-    send(&runner, &unpack(&job, Stream::open(blob, &job, show)?, confined))
+    send(&runner, &work(&job, blob, progress, confined)?)
 }
 
 /// Closes what the runner was itself started with and did not mark close-on-exec.

@@ -1,11 +1,37 @@
 //! What the world answers: pure functions from what was asked to what is said back.
 //!
 //! No socket, no clock, no file: the servers call these with what they have read. So every answer can
-//! be tested, and fuzzed, without a network.
+//! be tested, and fuzzed, without a network. Nothing that is answered does harm: scripts print a line,
+//! programs exit, packages are empty.
+//!
+//! A service is recognised by its host or address first, then by the shape of its path, so that a mirror
+//! or a look-alike at another name answers too. What nobody knows is an ordinary web server ([`web`]).
+
+mod answer;
+mod cloud;
+mod dialogue;
+mod docker;
+mod forge;
+mod git;
+mod kubernetes;
+mod messenger;
+mod metadata;
+mod package;
+mod payload;
+mod public;
+mod registry;
+mod request;
+mod scripted;
+#[cfg(test)]
+mod tests;
+mod vault;
+mod web;
 
 use std::net::SocketAddr;
 
 use super::world::World;
+
+pub use dialogue::{Dialogue, Turn, dialogue};
 
 /// A request, as far as the answer depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -30,57 +56,34 @@ pub struct Answer {
     /// `web`, `aws-metadata`, `kubernetes`, `pypi`, …
     pub service: &'static str,
     pub status: u16,
+    /// Names in lower case. Length and date are the server's to add.
     pub headers: Vec<(&'static str, String)>,
+    /// To HEAD, what GET would get: the server sends its length only.
     pub body: Vec<u8>,
     /// Baits that are credentials of this very service: their token in the request is a use of them.
     pub accepts: &'static [&'static str],
 }
 
+type Service = fn(&World, &Request<'_>) -> Option<Answer>;
+
+/// In the order in which they are asked. What a scenario says goes before all.
+const SERVICES: [Service; 11] = [
+    scripted::answer,
+    metadata::answer,
+    kubernetes::answer,
+    docker::answer,
+    vault::answer,
+    registry::answer,
+    git::answer,
+    package::answer,
+    forge::answer,
+    messenger::answer,
+    cloud::answer,
+];
+
 /// What the world answers to an HTTP request.
 pub fn answer(world: &World, request: &Request<'_>) -> Answer {
-    let _ = (world, request);
-    Answer { service: "web", status: 404, headers: Vec::new(), body: Vec::new(), accepts: &[] }
-}
-
-/// One side of a conversation that is not HTTP.
-pub trait Dialogue {
-    /// `smtp`, `ftp`, `irc`, …; `raw` for the sink.
-    fn service(&self) -> &'static str;
-
-    /// What the server says before it has heard anything; empty where the client begins.
-    fn greet(&mut self) -> Vec<u8>;
-
-    /// Takes in what came, in pieces as the network cut them; says what to answer.
-    fn hear(&mut self, bytes: &[u8], turn: &mut Turn);
-}
-
-/// What one piece of a conversation led to.
-#[derive(Debug, Default)]
-pub struct Turn {
-    pub say: Vec<u8>,
-    /// Commands that became complete: verb, text, bytes of the whole.
-    pub commands: Vec<(Vec<u8>, Vec<u8>, u64)>,
-    pub close: bool,
-}
-
-/// The dialogue for a port, or for the first bytes of a client that began by itself (`first` empty: the
-/// client waits for us).
-pub fn dialogue(world: &World, port: u16, first: &[u8]) -> Box<dyn Dialogue> {
-    let _ = (world, port, first);
-    Box::new(Sink)
-}
-
-/// Says nothing, and is told everything.
-struct Sink;
-
-impl Dialogue for Sink {
-    fn service(&self) -> &'static str {
-        "raw"
-    }
-
-    fn greet(&mut self) -> Vec<u8> {
-        Vec::new()
-    }
-
-    fn hear(&mut self, _: &[u8], _: &mut Turn) {}
+    let known = SERVICES.iter().find_map(|service| service(world, request));
+    let answer = known.or_else(|| public::answer(world, request));
+    answer.unwrap_or_else(|| web::answer(world, request)).ranged(request)
 }

@@ -17,10 +17,8 @@ use super::Tally;
 
 /// Larger files are not read: the task must not wait for them.
 const HASHED_MAX: u64 = 512 << 20;
-/// What the run directory takes: of each file, of all, and how many.
+/// What the run directory takes of each file.
 const FILE_MAX: u64 = 64 << 20;
-const BYTES_MAX: u64 = 512 << 20;
-const FILES_MAX: u64 = 1024;
 /// Contents that are remembered by the file's number and times.
 const VERSIONS_MAX: usize = 4096;
 /// A change within one tick of the kernel's coarse clock leaves the change time as it was; older kernels
@@ -30,8 +28,23 @@ const TICK: Duration = Duration::from_millis(50);
 const ATTEMPTS: usize = 3;
 const DRAFT: &str = ".draft";
 
+/// How much of what is executed is kept. All of it is hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Bytes of all files together.
+    pub bytes: u64,
+    pub files: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { bytes: 512 << 20, files: 1024 }
+    }
+}
+
 pub struct Keeper {
     directory: OwnedFd,
+    bounds: Bounds,
     kept: HashSet<[u8; 32]>,
     omitted: HashSet<[u8; 32]>,
     versions: HashMap<Version, [u8; 32]>,
@@ -67,9 +80,10 @@ impl Version {
 
 impl Keeper {
     /// `directory` takes the contents, each named by its sha256.
-    pub fn new(directory: OwnedFd) -> Keeper {
+    pub fn new(directory: OwnedFd, bounds: Bounds) -> Keeper {
         Keeper {
             directory,
+            bounds,
             kept: HashSet::new(),
             omitted: HashSet::new(),
             versions: HashMap::new(),
@@ -104,7 +118,9 @@ impl Keeper {
 
     /// Reads it once: for the sum, and for the copy where there is room.
     fn read(&mut self, file: &File, size: u64) -> io::Result<[u8; 32]> {
-        let room = self.tally.files < FILES_MAX && self.tally.bytes + size <= BYTES_MAX && size <= FILE_MAX;
+        let Bounds { bytes, files } = self.bounds;
+        let room =
+            self.tally.files < files && self.tally.bytes.saturating_add(size) <= bytes && size <= FILE_MAX;
         let mut draft = if room { self.draft().ok() } else { None };
         let mut sum = Sha256::new();
         let mut buffer = vec![0; 1 << 17];
@@ -190,7 +206,7 @@ mod tests {
     use super::*;
 
     fn keeper(directory: &tempfile::TempDir) -> Keeper {
-        Keeper::new(File::open(directory.path()).unwrap().into())
+        Keeper::new(File::open(directory.path()).unwrap().into(), Bounds::default())
     }
 
     fn file(directory: &tempfile::TempDir, bytes: &[u8]) -> File {
@@ -227,11 +243,11 @@ mod tests {
     fn what_finds_no_room_is_hashed_and_counted_once() {
         let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut keeper = keeper(&to);
-        keeper.tally.files = FILES_MAX;
+        keeper.tally.files = keeper.bounds.files;
         for _ in 0..2 {
             assert_eq!(keeper.keep(&file(&from, b"one"), false), Some(Sha256::digest(b"one").into()));
         }
-        assert_eq!(keeper.tally, Tally { files: FILES_MAX, bytes: 0, omitted: 1 });
+        assert_eq!(keeper.tally, Tally { files: keeper.bounds.files, bytes: 0, omitted: 1 });
         assert_eq!(std::fs::read_dir(to.path()).unwrap().count(), 0);
     }
 }

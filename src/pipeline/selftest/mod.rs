@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::rundir::RunDir;
-use super::{Job, News, PipelineError, detonate};
+use super::{Job, Network, News, PipelineError, capture, detonate};
 use crate::event::{Act, Family, SandboxAct};
 use crate::image::Reference;
 use crate::report::document::{Inputs, Request};
@@ -69,6 +69,9 @@ pub fn selftest(
         duration: DURATION,
         probes: trace::Options::default(),
         log_bound: LOG_BOUND,
+        cache_bound: None,
+        captures: capture::Bounds::default(),
+        network: Network::None,
         out: &out,
         state: state.to_owned(),
         rules: &rules,

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::finding::{Origin, is_zero};
+use super::network::{BaitUse, Network};
 
 /// A summary of the events. Lists are bounded: first come, first kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -67,63 +68,6 @@ pub struct FileUse {
     pub origin: Origin,
     /// False: the path is what the program passed, which may not be what the kernel used.
     pub verified: bool,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Network {
-    #[schemars(length(max = "super::DNS_MAX"))]
-    pub dns: Vec<DnsQuestion>,
-    #[serde(default)]
-    pub dns_omitted: u64,
-    #[schemars(length(max = "super::FLOWS_MAX"))]
-    pub flows: Vec<Flow>,
-    #[serde(default)]
-    pub flows_omitted: u64,
-    #[schemars(length(max = "super::LISTENERS_MAX"))]
-    pub listeners: Vec<Listener>,
-    #[serde(default)]
-    pub listeners_omitted: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct DnsQuestion {
-    pub name: String,
-    pub kind: String,
-    pub count: u64,
-    pub first_seen: f64,
-}
-
-/// Connections or datagrams of one program to one address.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Flow {
-    pub protocol: String,
-    /// `203.0.113.9:443`, or a socket's path.
-    pub remote: String,
-    pub exe: String,
-    pub count: u64,
-    /// How many of them were refused.
-    pub failed: u64,
-    /// Bytes of those TCP connections that ended in the run.
-    #[serde(default)]
-    pub sent: u64,
-    #[serde(default)]
-    pub received: u64,
-    pub first_seen: f64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Listener {
-    pub protocol: String,
-    pub local: String,
-    pub exe: String,
-    pub first_seen: f64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct BaitUse {
-    pub bait: String,
-    pub event: u64,
-    pub text: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -7,16 +7,18 @@
 
 mod behaviour;
 mod finding;
+mod network;
 mod run;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use behaviour::{BaitUse, Behaviour, DnsQuestion, Dropped, FileUse, Flow, Listener, Network, Program};
+pub use behaviour::{Behaviour, Dropped, FileUse, Program};
 pub use finding::{
     Ancestor, AppliedException, Class, Confidence, Decision, Evidence, Finding, Level, Origin, OriginKind,
     PolicyResult, Process, Reason, Technique, Verdict,
 };
+pub use network::{BaitDeed, BaitUse, Command, DnsQuestion, Flow, HttpRequest, Listener, Network, TlsHello};
 pub use run::{
     Captured, Coverage, CoverageState, Environment, EventCount, Exit, ExitReason, Inputs, Layer, Named,
     PhaseTime, Recording, Request, Run, Subject, Unchanged, Visibility,
@@ -41,6 +43,13 @@ pub const FLOWS_MAX: usize = 1000;
 pub const LISTENERS_MAX: usize = 200;
 pub const DROPPED_MAX: usize = 500;
 pub const DNS_MAX: usize = 1000;
+pub const HTTP_MAX: usize = 1000;
+pub const TLS_MAX: usize = 500;
+pub const COMMANDS_MAX: usize = 500;
+/// Of one DNS answer; of the protocols that a TLS client offers.
+pub const ADDRESSES_MAX: usize = 8;
+/// Longest beginning of something that was sent, in bytes of UTF-8.
+pub const PAYLOAD_MAX: usize = 512;
 pub const BAITS_MAX: usize = 200;
 pub const LINEAGE_MAX: usize = crate::event::Program::LINEAGE_MAX;
 

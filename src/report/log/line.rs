@@ -10,11 +10,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::text::{self, arguments, digest};
+use super::world::{
+    BaitActDef, CarrierDef, CommandActDef, DnsAnswerDef, HttpActDef, StreamActDef, TlsActDef, is_udp,
+    optional_text,
+};
 use crate::event::{
-    Act, Bytes, Call, Capabilities, Credentials, DnsAct, DupSource, Endpoint, Exec, Executable, Family, File,
-    FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode,
-    Origin, Phase, ProcessAct, ProcessCall, ProcessKey, Protocol, Question, Region, Relation, SandboxAct,
-    Target,
+    Act, BaitAct, Bytes, Call, Capabilities, Carrier, CommandAct, Credentials, DnsAct, DnsAnswer, DupSource, Endpoint, Exec, Executable, Family, File, FileAct, FileChange, FileKind, HttpAct, Ids, Inode, KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, Phase, ProcessAct, ProcessCall, ProcessKey, Protocol, Question, Region, Relation, SandboxAct, StreamAct, Target, TlsAct,
 };
 
 /// A line as it is written.
@@ -148,11 +149,11 @@ pub struct ProcessRef {
     pub program: u32,
 }
 
-fn is_false(flag: &bool) -> bool {
+pub(super) fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
-fn is_zero(number: &u64) -> bool {
+pub(super) fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
@@ -184,7 +185,7 @@ mod nanoseconds {
 /// Lets a twin stand inside an `Option`, which serde's `with` does not do by itself.
 macro_rules! optional {
     ($module:ident, $type:ty, $twin:literal) => {
-        mod $module {
+        pub(super) mod $module {
             use super::*;
 
             #[derive(Serialize)]
@@ -278,6 +279,8 @@ struct FileDef {
     kind: FileKind,
     #[serde(with = "OriginDef")]
     origin: Origin,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_text")]
+    bait: Option<Bytes>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -320,6 +323,12 @@ enum ActDef {
     File(#[serde(with = "FileActDef")] FileAct),
     Net(#[serde(with = "NetActDef")] NetAct),
     Dns(#[serde(with = "DnsActDef")] DnsAct),
+    DnsAnswer(#[serde(with = "DnsAnswerDef")] DnsAnswer),
+    Http(#[serde(with = "HttpActDef")] HttpAct),
+    Tls(#[serde(with = "TlsActDef")] TlsAct),
+    Command(#[serde(with = "CommandActDef")] CommandAct),
+    Stream(#[serde(with = "StreamActDef")] StreamAct),
+    Bait(#[serde(with = "BaitActDef")] BaitAct),
     Kernel(#[serde(with = "KernelActDef")] KernelAct),
     Denied(#[serde(with = "CallDef")] Call),
     Sandbox(#[serde(with = "SandboxActDef")] SandboxAct),
@@ -626,6 +635,8 @@ struct NetActDef {
     local: Option<Endpoint>,
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_endpoint")]
     remote: Option<Endpoint>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_text")]
+    name: Option<Bytes>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -633,6 +644,8 @@ struct NetActDef {
 struct DnsActDef {
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_endpoint")]
     server: Option<Endpoint>,
+    #[serde(default, skip_serializing_if = "is_udp", with = "CarrierDef")]
+    carrier: Carrier,
     #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_question")]
     question: Option<Question>,
 }
@@ -661,7 +674,7 @@ enum NetActionDef {
 
 #[derive(Serialize, Deserialize)]
 #[serde(remote = "Protocol", rename_all = "snake_case")]
-enum ProtocolDef {
+pub(super) enum ProtocolDef {
     Tcp,
     Udp,
     Icmp,
@@ -710,6 +723,10 @@ enum SandboxActDef {
         name: String,
     },
     Held {
+        #[serde(with = "nanoseconds")]
+        time: Duration,
+    },
+    Skipped {
         #[serde(with = "nanoseconds")]
         time: Duration,
     },

@@ -22,6 +22,7 @@
 mod line;
 mod read;
 mod text;
+mod world;
 mod write;
 
 #[cfg(test)]

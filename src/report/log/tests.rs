@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::event::{
-    Act, Bytes, Call, Capabilities, Credentials, DnsAct, DupSource, Endpoint, Event, EventId, Exec,
-    Executable, Family, File, FileAct, FileChange, FileKind, Ids, Inode, KernelAct, MemoryAct, Mismatch,
-    NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, ProcessCall, ProcessKey,
-    Program, ProgramId, Protocol, Question, Region, Relation, SandboxAct, Target,
+    Act, BaitAct, Bytes, Call, Capabilities, Carrier, CommandAct, Credentials, DnsAct, DnsAnswer, DupSource, Endpoint, Event, EventId, Exec, Executable, Family, File, FileAct, FileChange, FileKind, Flow, Handshake, HttpAct, Ids, Inode, KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, ProcessCall, ProcessKey, Program, ProgramId, Protocol, Question, Region, Relation, SandboxAct, StreamAct, Target, TlsAct,
 };
 use crate::report::document::{CoverageState, Exit, ExitReason, Recording};
 
@@ -22,11 +19,19 @@ fn file(path: &[u8], kind: FileKind, origin: Origin) -> File {
         inode: Some(Inode { device: 7, number: u64::MAX }),
         kind,
         origin,
+        bait: Some(bytes(b"ssh-key")),
     }
 }
 
 fn plain(path: &[u8]) -> File {
-    File { path: bytes(path), verified: false, inode: None, kind: FileKind::Unknown, origin: Origin::Unknown }
+    File {
+        path: bytes(path),
+        verified: false,
+        inode: None,
+        kind: FileKind::Unknown,
+        origin: Origin::Unknown,
+        bait: None,
+    }
 }
 
 fn program(id: u32, exe: &[u8], before: &[&Program]) -> Program {
@@ -81,6 +86,7 @@ fn every_act() -> Vec<Act> {
         Act::Sandbox(SandboxAct::Phase),
         Act::Sandbox(SandboxAct::Limit { name: "memory".into() }),
         Act::Sandbox(SandboxAct::Held { time: Duration::new(3, 999_999_999) }),
+        Act::Sandbox(SandboxAct::Skipped { time: Duration::new(3599, 1) }),
     ];
     acts.extend(Family::ALL.map(|family| Act::Sandbox(SandboxAct::Lost { family, records: 5 })));
     acts.extend(dup_sources().into_iter().map(|source| Act::Process(ProcessAct::Dup { onto: 2, source })));
@@ -89,13 +95,15 @@ fn every_act() -> Vec<Act> {
     acts.extend(kernel_acts().into_iter().map(Act::Kernel));
     acts.extend(file_acts().into_iter().map(Act::File));
     acts.extend([
-        Act::Dns(DnsAct { server: None, question: None }),
+        Act::Dns(DnsAct { server: None, carrier: Carrier::Tcp, question: None }),
         Act::Dns(DnsAct {
             server: Some(Endpoint::Inet("192.0.2.1:53".parse().unwrap())),
+            carrier: Carrier::Udp,
             question: Some(Question { name: bytes(b"a\xff.example"), kind: 16 }),
         }),
     ]);
     acts.extend(net_acts().into_iter().map(Act::Net));
+    acts.extend(world_acts());
     acts
 }
 
@@ -210,7 +218,7 @@ fn file_changes() -> Vec<FileChange> {
 
 fn net_acts() -> Vec<NetAct> {
     let inet = |text: &str| Some(Endpoint::Inet(text.parse().unwrap()));
-    let act = |action, protocol, local, remote| NetAct { action, protocol, local, remote };
+    let act = |action, protocol, local, remote| NetAct { action, protocol, local, remote, name: None };
     vec![
         act(NetAction::Connect, Protocol::Tcp, None, inet("203.0.113.9:4444")),
         act(NetAction::Bind, Protocol::Udp, inet("[::]:53"), None),
@@ -232,6 +240,65 @@ fn net_acts() -> Vec<NetAct> {
         act(NetAction::Connect, Protocol::Vsock, None, None),
         act(NetAction::Connect, Protocol::Other(38), None, None),
     ]
+}
+
+fn world_acts() -> Vec<Act> {
+    let flow = |protocol, name: Option<&[u8]>| Flow {
+        protocol,
+        client: "[2001:db8::2]:40000".parse().unwrap(),
+        server: "192.0.2.1:443".parse().unwrap(),
+        name: name.map(bytes),
+    };
+    let tcp = || flow(Protocol::Tcp, Some(b"a\xff.example"));
+    let question = Some(Question { name: bytes(b"a\xff"), kind: 28 });
+    let addresses = vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+    let carriers = [Carrier::Udp, Carrier::Tcp, Carrier::Tls, Carrier::Https];
+    let mut acts = carriers.map(|carrier| DnsAnswer {
+        flow: flow(Protocol::Udp, None),
+        carrier,
+        question: question.clone(),
+        code: 3,
+        addresses: addresses.clone(),
+    });
+    (acts[3].question, acts[3].addresses) = (None, Vec::new());
+    let mut acts: Vec<Act> = acts.into_iter().map(Act::DnsAnswer).collect();
+    let empty = HttpAct {
+        flow: tcp(),
+        secure: false,
+        version: bytes(b"1.0"),
+        method: bytes(b"\x1b[2J"),
+        host: bytes(b""),
+        target: bytes(b"/\xff"),
+        headers: Vec::new(),
+        headers_omitted: 0,
+        body: bytes(b""),
+        body_size: 0,
+        status: u16::MAX,
+        service: bytes(b"web"),
+    };
+    let headers = vec![bytes(b"host: a\xff"), bytes(b"")];
+    let full = HttpAct { secure: true, headers, headers_omitted: 9, body_size: u64::MAX, ..empty.clone() };
+    acts.extend([empty, HttpAct { body: bytes(b"\0\xff"), ..full }].map(Act::Http));
+    let refused = Handshake::Refused { alert: bytes(b"unknown_ca") };
+    acts.extend([Handshake::Done, refused, Handshake::Broken].map(|outcome| {
+        let (server_name, alpn) = (Some(bytes(b"\xff")), vec![bytes(b"h2"), bytes(b"\0")]);
+        Act::Tls(TlsAct { flow: tcp(), server_name, alpn, ja4: bytes(b"t13"), outcome })
+    }));
+    let outcome = Handshake::Broken;
+    acts.push(Act::Tls(TlsAct { flow: tcp(), server_name: None, alpn: vec![], ja4: bytes(b""), outcome }));
+    let (service, verb, text) = (bytes(b"irc"), bytes(b"JOIN"), bytes(b"#\xff"));
+    acts.push(Act::Command(CommandAct { flow: tcp(), service: service.clone(), verb, text, size: 7 }));
+    for datagrams in [0, 3] {
+        let (service, first) = (service.clone(), bytes(b"\x7f"));
+        let (sent, received) = (u64::MAX, 0);
+        acts.push(Act::Stream(StreamAct { flow: tcp(), service, first, sent, received, datagrams }));
+    }
+    acts.extend([None, Some(bytes(b"aws"))].map(|used_at| {
+        let (name, field) = (bytes(b"ssh-key"), bytes(b"key"));
+        let (encoding, place) = (bytes(b"gzip+base64"), bytes(b"dns"));
+        Act::Bait(BaitAct { flow: tcp(), name, field, encoding, place, used_at })
+    }));
+    acts
 }
 
 /// One event of every kind, by two programs of which one has an ancestor without events of its own.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Alias, Correlation, GroupFields, Kind, Name, Scope};
 use crate::rule::error::{Problem, RuleError, nearest};
-use crate::rule::field::{Category, FIELDS, Field, field};
+use crate::rule::field::{Category, Field, field, fields};
 use crate::rule::metadata::{Body, Rule};
 
 /// A correlation whose every name is known, as the correlator runs it.
@@ -156,7 +156,7 @@ fn group_field(
         })?,
     };
     let Some(field) = field(&name.text) else {
-        let fields = FIELDS.iter().filter(|field| field.categories.contains(&category));
+        let fields = fields().filter(|field| field.categories.contains(&category));
         let aliases = correlation.aliases.iter().map(|alias| alias.name.text.as_str());
         let nearest = nearest(&name.text, aliases.chain(fields.map(|field| field.name)));
         return Err((name.line, Problem::UnknownField { name: name.text.clone(), nearest }));

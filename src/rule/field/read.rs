@@ -1,12 +1,12 @@
 //! How fields are read from a subject.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::Visit;
 use crate::event::{
-    Act, Call, Credentials, DnsAct, DupSource, Endpoint, Exec, FileAct, FileChange, FileKind, Inode,
-    KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, ProcessAct, Protocol, Question,
-    Region, SandboxAct, Target,
+    Act, Bytes, Call, Carrier, Credentials, DupSource, Endpoint, Exec, FileAct, FileChange, FileKind, Inode,
+    KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, ProcessAct, Protocol, Region, SandboxAct,
+    Target,
 };
 use crate::rule::capability;
 use crate::rule::subject::{Subject, origin_name};
@@ -201,22 +201,24 @@ pub(super) fn flow(s: Subject<'_>) -> Option<(u64, u64)> {
     }
 }
 
-pub(super) fn dns(s: Subject<'_>) -> Option<&DnsAct> {
+/// The name that a name server gave the far end's address.
+pub(super) fn flow_name(s: Subject<'_>) -> Option<&[u8]> {
     match &s.event.act {
-        Act::Dns(act) => Some(act),
-        _ => None,
+        Act::Net(act) => act.name.as_deref(),
+        act => act.flow()?.name.as_deref(),
     }
 }
 
-pub(super) fn question(s: Subject<'_>) -> Option<&Question> {
-    dns(s)?.question.as_ref()
+pub(super) fn visit_all(texts: &[Bytes], visit: Visit<'_>) -> bool {
+    texts.iter().any(|text| visit(text))
 }
 
 pub(super) fn protocol(s: Subject<'_>) -> Option<Protocol> {
     match &s.event.act {
         Act::Net(act) => Some(act.protocol),
+        Act::Dns(act) => Some(if act.carrier == Carrier::Udp { Protocol::Udp } else { Protocol::Tcp }),
         Act::Process(ProcessAct::Dup { source: DupSource::Socket { protocol, .. }, .. }) => Some(*protocol),
-        _ => None,
+        act => Some(act.flow()?.protocol),
     }
 }
 
@@ -234,25 +236,27 @@ pub(super) fn protocol_name(protocol: Protocol) -> &'static [u8] {
     }
 }
 
-pub(super) fn ip(endpoint: &Endpoint) -> Option<IpAddr> {
-    match endpoint {
-        Endpoint::Inet(address) => Some(address.ip().to_canonical()),
-        _ => None,
-    }
-}
-
-pub(super) fn port(endpoint: &Endpoint) -> Option<u64> {
-    match endpoint {
-        Endpoint::Inet(address) => Some(address.port().into()),
-        _ => None,
-    }
+pub(super) fn ip(address: SocketAddr) -> IpAddr {
+    address.ip().to_canonical()
 }
 
 pub(super) fn is_local(ip: IpAddr) -> bool {
     ip.is_loopback() || ip.is_unspecified()
 }
 
-pub(super) fn is_public(ip: IpAddr) -> bool {
+pub(super) fn public(s: Subject<'_>) -> Option<bool> {
+    let ip = ip(s.far()?);
+    Some(flow_name(s).map_or(is_public(ip), |name| !is_local(ip) && is_public_name(name)))
+}
+
+/// Names that only mean something inside somebody's network (RFC 6762, RFC 8375, and by custom).
+fn is_public_name(name: &[u8]) -> bool {
+    const INSIDE: [&[u8]; 7] =
+        [b".local", b".internal", b".lan", b".home.arpa", b".localdomain", b".localhost", b".svc"];
+    name.contains(&b'.') && !INSIDE.iter().any(|inside| name.ends_with(inside))
+}
+
+fn is_public(ip: IpAddr) -> bool {
     if is_local(ip) || ip.is_multicast() {
         return false;
     }
@@ -437,6 +441,7 @@ pub(super) fn sandbox_action(s: Subject<'_>) -> Option<&[u8]> {
         Act::Sandbox(SandboxAct::Phase) => Some(b"phase"),
         Act::Sandbox(SandboxAct::Limit { .. }) => Some(b"limit"),
         Act::Sandbox(SandboxAct::Held { .. }) => Some(b"held"),
+        Act::Sandbox(SandboxAct::Skipped { .. }) => Some(b"skipped"),
         Act::Sandbox(SandboxAct::Lost { .. }) => Some(b"lost"),
         _ => None,
     }

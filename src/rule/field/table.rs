@@ -1,12 +1,11 @@
 //! The table of fields, in the order in which they are listed.
 
 use super::read::{
-    arg, asked, call, call_texts, capabilities, changed, dns, dup, env, errno, exe_inodes,
-    exe_written_inodes, file_actions, file_capabilities, file_flags, file_inode, file_kind, flow, gained, ip,
-    is_local, is_own_exe, is_public, kernel_act, kernel_action, layer, memory_action, mismatch, namespaces,
-    net_act, new_mode, open_mode, origin, outcome, owner, port, process_act, process_action, protocol,
-    protocol_name, question, region, ring_paths, sandbox_action, socket_option, suffix_added, symlink_target,
-    target, times, unix_path, xattr, xattr_value,
+    arg, asked, call, call_texts, capabilities, changed, dup, env, errno, exe_inodes, exe_written_inodes,
+    file_actions, file_capabilities, file_flags, file_inode, file_kind, flow, flow_name, gained, ip,
+    is_local, is_own_exe, kernel_act, kernel_action, layer, memory_action, mismatch, namespaces, net_act, new_mode,
+    open_mode, origin, outcome, owner, process_act, process_action, protocol, protocol_name, public, region,
+    ring_paths, sandbox_action, socket_option, suffix_added, symlink_target, target, times, unix_path, xattr, xattr_value,
 };
 use super::{Category, Field, Read};
 use crate::event::{Act, DupSource, KernelAct, Origin, Phase, ProcessAct, Protocol, SandboxAct, option_name};
@@ -21,6 +20,12 @@ const ACTORS: &[Category] = &[
     Category::File,
     Category::Net,
     Category::Dns,
+    Category::DnsAnswer,
+    Category::Http,
+    Category::Tls,
+    Category::Command,
+    Category::Stream,
+    Category::Bait,
     Category::Kernel,
     Category::Denied,
 ];
@@ -28,14 +33,38 @@ const EXEC: &[Category] = &[Category::Exec];
 const PROCESS: &[Category] = &[Category::Process];
 const FILE: &[Category] = &[Category::File];
 const NET: &[Category] = &[Category::Net];
-const REMOTE: &[Category] = &[Category::Net, Category::Dns, Category::Process];
+const REMOTE: &[Category] = &[
+    Category::Net,
+    Category::Dns,
+    Category::Process,
+    Category::DnsAnswer,
+    Category::Http,
+    Category::Tls,
+    Category::Command,
+    Category::Stream,
+    Category::Bait,
+];
+/// Sockets, and what was said through them.
+const LOCAL: &[Category] = &[
+    Category::Net,
+    Category::DnsAnswer,
+    Category::Http,
+    Category::Tls,
+    Category::Command,
+    Category::Stream,
+    Category::Bait,
+];
 const MEMORY: &[Category] = &[Category::Memory];
 const KERNEL: &[Category] = &[Category::Kernel];
 const CALLS: &[Category] = &[Category::Process, Category::Memory, Category::Kernel, Category::Denied];
-const DNS: &[Category] = &[Category::Dns];
 const SANDBOX: &[Category] = &[Category::Sandbox];
 
-const fn event(categories: &'static [Category], name: &'static str, read: Read, doc: &'static str) -> Field {
+pub(super) const fn event(
+    categories: &'static [Category],
+    name: &'static str,
+    read: Read,
+    doc: &'static str,
+) -> Field {
     Field { name, doc, categories, values: &[], stable: false, of_program: false, read }
 }
 
@@ -43,19 +72,19 @@ const fn program(name: &'static str, read: Read, doc: &'static str) -> Field {
     Field { of_program: true, ..event(ACTORS, name, read, doc) }
 }
 
-const fn stable(field: Field) -> Field {
+pub(super) const fn stable(field: Field) -> Field {
     Field { stable: true, ..field }
 }
 
 /// A field with a fixed set of values.
-const fn one_of(values: &'static [&'static str], field: Field) -> Field {
+pub(super) const fn one_of(values: &'static [&'static str], field: Field) -> Field {
     Field { values, stable: true, ..field }
 }
 
 const ORIGINS: &[&str] = &["layer", "written", "memfd", "supplied", "kernel", "unknown"];
 
-/// All fields, in the order in which they are listed.
-pub static FIELDS: &[Field] = &[
+/// Those of the program, its ancestors, its process, and of what the probes tell.
+pub(super) static FIELDS: &[Field] = &[
     // The program that acted.
     program(
         "exe.path",
@@ -404,6 +433,12 @@ pub static FIELDS: &[Field] = &[
         Read::Flag(|s| Some(hidden(&s.file()?.path))),
         "a component of file.path begins with a dot",
     ),
+    stable(event(
+        FILE,
+        "file.bait",
+        Read::Text(|s| s.file()?.bait.as_deref()),
+        "the bait that was planted as this file, by name: aws-credentials, ssh-key, …",
+    )),
     event(
         FILE,
         "file.inode",
@@ -567,32 +602,39 @@ pub static FIELDS: &[Field] = &[
     event(
         REMOTE,
         "dst.ip",
-        Read::Address(|s| ip(s.remote()?)),
+        Read::Address(|s| Some(ip(s.far()?))),
         "address of the far end (IPv4 in IPv6 is read as IPv4); of a copied socket, its peer",
     ),
-    stable(event(REMOTE, "dst.port", Read::Number(|s| port(s.remote()?)), "port of the far end")),
+    stable(event(REMOTE, "dst.port", Read::Number(|s| Some(s.far()?.port().into())), "port of the far end")),
     event(
         REMOTE,
         "dst.loopback",
-        Read::Flag(|s| Some(is_local(ip(s.remote()?)?))),
+        Read::Flag(|s| Some(is_local(ip(s.far()?)))),
         "the far end is this container itself (loopback, or the unspecified address)",
     ),
     event(
         REMOTE,
         "dst.public",
-        Read::Flag(|s| Some(is_public(ip(s.remote()?)?))),
-        "the far end is none of loopback, private, link-local, shared, benchmarking or multicast",
+        Read::Flag(public),
+        "the far end is none of loopback, private, link-local, shared, benchmarking or multicast; one with a \
+         dst.name is as public as that name, since the simulated internet made up its address",
     ),
+    stable(event(
+        LOCAL,
+        "dst.name",
+        Read::Text(flow_name),
+        "the name for which a name server gave the far end's address, in lower case, where it was asked before",
+    )),
     event(
-        NET,
+        LOCAL,
         "src.ip",
-        Read::Address(|s| ip(s.local()?)),
+        Read::Address(|s| Some(ip(s.near()?))),
         "local address; of bind and listen, where it listens",
     ),
     event(
-        NET,
+        LOCAL,
         "src.port",
-        Read::Number(|s| port(s.local()?)),
+        Read::Number(|s| Some(s.near()?.port().into())),
         "local port; of bind and listen, where it listens (0: the kernel chooses)",
     ),
     stable(event(
@@ -700,31 +742,6 @@ pub static FIELDS: &[Field] = &[
         Read::Number(|s| Some(flow(s)?.1)),
         "bytes that an ended TCP connection received",
     ),
-    // dns: dst is the server
-    stable(event(
-        DNS,
-        "dns.name",
-        Read::Text(|s| Some(&question(s)?.name)),
-        "name that was asked for, in lower case and without a dot at the end",
-    )),
-    stable(event(
-        DNS,
-        "dns.type",
-        Read::Made(|s| Some(question(s)?.type_name().into_bytes())),
-        "kind of record that was asked for: A, AAAA, TXT, MX, … or TYPE and its number",
-    )),
-    event(
-        DNS,
-        "dns.length",
-        Read::Number(|s| Some(question(s)?.name.len() as u64)),
-        "length of dns.name in bytes",
-    ),
-    stable(event(
-        DNS,
-        "dns.malformed",
-        Read::Flag(|s| Some(dns(s)?.question.is_none())),
-        "what was sent to port 53 is no question",
-    )),
     stable(event(
         PROCESS,
         "signal.number",
@@ -938,7 +955,7 @@ pub static FIELDS: &[Field] = &[
     )),
     // sandbox
     one_of(
-        &["phase", "limit", "held", "lost"],
+        &["phase", "limit", "held", "skipped", "lost"],
         event(SANDBOX, "sandbox.action", Read::Text(sandbox_action), "what the sandbox did or noticed"),
     ),
     stable(event(

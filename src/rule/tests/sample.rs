@@ -11,7 +11,7 @@ pub fn bytes(text: &str) -> Bytes {
 
 pub fn file(path: &str, origin: Origin) -> File {
     let inode = Some(Inode { device: 1, number: path.len() as u64 });
-    File { path: bytes(path), verified: true, inode, kind: FileKind::Regular, origin }
+    File { path: bytes(path), verified: true, inode, kind: FileKind::Regular, origin, bait: None }
 }
 
 pub fn program(
@@ -80,11 +80,11 @@ pub const WRITE: OpenMode =
 pub fn connect(to: &str) -> Act {
     let remote = Some(Endpoint::Inet(to.parse().unwrap()));
     let local = Some(Endpoint::Inet("10.0.0.2:40000".parse().unwrap()));
-    Act::Net(NetAct { action: NetAction::Connect, protocol: Protocol::Tcp, local, remote })
+    Act::Net(NetAct { action: NetAction::Connect, protocol: Protocol::Tcp, local, remote, name: None })
 }
 
 fn unix(action: NetAction, protocol: Protocol, path: &str) -> Act {
-    Act::Net(NetAct { action, protocol, local: None, remote: Some(Endpoint::Unix(bytes(path))) })
+    Act::Net(NetAct { action, protocol, local: None, remote: Some(Endpoint::Unix(bytes(path))), name: None })
 }
 
 fn dup(onto: u8, source: DupSource) -> Act {
@@ -98,6 +98,55 @@ fn denied(call: &str, arg0: u64) -> Act {
 fn target() -> Target {
     let key = ProcessKey { pid: 9, start: 10 };
     Target { key, pid: 2, exe: bytes("/usr/sbin/sshd"), relation: Relation::Other, verified: true }
+}
+
+fn flow(protocol: Protocol, server: &str) -> Flow {
+    let (client, server) = ("10.0.0.2:40000".parse().unwrap(), server.parse().unwrap());
+    Flow { protocol, client, server, name: Some(bytes("pool.minexmr.com")) }
+}
+
+/// What was said to the world outside.
+fn world() -> Vec<Act> {
+    let (flow, name) = (flow(Protocol::Tcp, "203.0.113.9:443"), bytes("pool.minexmr.com"));
+    let question = Some(Question { name: name.clone(), kind: 16 });
+    let addresses = vec!["203.0.113.9".parse().unwrap()];
+    let http = HttpAct {
+        flow: flow.clone(),
+        secure: true,
+        version: bytes("1.1"),
+        method: bytes("POST"),
+        host: bytes("api.telegram.org"),
+        target: bytes("/bot1:a/sendDocument?x"),
+        headers: vec![bytes("user-agent: curl/8"), bytes("content-type: application/json")],
+        headers_omitted: 0,
+        body: bytes("{}"),
+        body_size: 2,
+        status: 200,
+        service: bytes("web"),
+    };
+    let refused = Handshake::Refused { alert: bytes("unknown_ca") };
+    let (ja4, alpn) = (bytes("t13d1516h2_8daaf6152771_b186095e22b6"), vec![bytes("h2")]);
+    let tls = TlsAct { flow: flow.clone(), server_name: Some(name), alpn, ja4, outcome: refused };
+    let (verb, text) = (bytes("mining.authorize"), bytes("x"));
+    let command = CommandAct { flow: flow.clone(), service: bytes("stratum"), verb, text, size: 20 };
+    let (service, first) = (bytes("raw"), bytes("#!/bin/sh"));
+    let stream = StreamAct { flow: flow.clone(), service, first, sent: 1 << 30, received: 2, datagrams: 0 };
+    let bait = BaitAct {
+        flow: flow.clone(),
+        name: bytes("aws-credentials"),
+        field: bytes("secret_access_key"),
+        encoding: bytes("base64"),
+        place: bytes("https"),
+        used_at: Some(bytes("aws")),
+    };
+    vec![
+        Act::DnsAnswer(DnsAnswer { flow, carrier: Carrier::Https, question, code: 0, addresses }),
+        Act::Http(http),
+        Act::Tls(tls),
+        Act::Command(command),
+        Act::Stream(stream),
+        Act::Bait(bait),
+    ]
 }
 
 /// Programs of several origins, one descending from the other.
@@ -146,17 +195,23 @@ fn acts() -> Vec<Act> {
         protocol: Protocol::Packet,
         local: None,
         remote: None,
+        name: None,
     }));
     acts.push(Act::Net(NetAct {
         action: NetAction::Close { sent: 1, received: 2 },
         protocol: Protocol::Tcp,
         local: None,
         remote: Some(Endpoint::Inet("192.0.2.1:443".parse().unwrap())),
+        name: Some(bytes("a.example")),
     }));
     let question = Question { name: bytes("pool.minexmr.com"), kind: 16 };
     let server = Some(Endpoint::Inet("192.0.2.53:53".parse().unwrap()));
-    acts.push(Act::Dns(DnsAct { server, question: Some(question) }));
+    acts.push(Act::Dns(DnsAct { server, carrier: Carrier::Udp, question: Some(question) }));
     acts.push(unix(NetAction::Send, Protocol::Other(40), "x"));
+    acts.extend(world());
+    let bait =
+        File { bait: Some(bytes("aws-credentials")), ..file("/root/.aws/credentials", Origin::Supplied) };
+    acts.push(Act::File(FileAct::Open { file: bait, mode: READ }));
     for path in paths {
         let (from, to) = (file("/tmp/f", Origin::Written), file(path, Origin::Written));
         acts.push(open(path, Origin::Layer(0), READ));

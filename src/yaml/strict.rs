@@ -1,15 +1,14 @@
-//! Reads policies and exceptions out of YAML, strictly: what is not known is an error, with its line
-//! and the word that was probably meant.
+//! Reads what people write (policies, exceptions, scenarios) out of YAML, strictly: what is not known is
+//! an error, with its line and the word that was probably meant.
 
 use std::time::Duration;
 
-use crate::rule::nearest;
-use crate::yaml::{self, Content, Node, YamlError};
+use super::{Content, Node, YamlError, nearest};
 
 /// A problem in one file.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{file}:{line}: {problem}")]
-pub struct PolicyError {
+pub struct FileError {
     pub file: String,
     /// Counted from 1.
     pub line: usize,
@@ -35,21 +34,21 @@ pub enum Problem {
 }
 
 /// An error before the file's name is known.
-pub(super) type Located = (usize, Problem);
+pub(crate) type Located = (usize, Problem);
 
-pub(super) fn root<T>(
+pub(crate) fn root<T>(
     file: &str,
     bytes: &[u8],
     parse: impl FnOnce(&Node) -> Result<T, Located>,
-) -> Result<T, PolicyError> {
-    yaml::read(bytes)
+) -> Result<T, FileError> {
+    super::read(bytes)
         .map_err(|(line, error)| (line, Problem::Yaml(error)))
         .and_then(|node| parse(&node))
-        .map_err(|(line, problem)| PolicyError { file: file.to_owned(), line, problem: Box::new(problem) })
+        .map_err(|(line, problem)| FileError { file: file.to_owned(), line, problem: Box::new(problem) })
 }
 
 /// A map whose keys are all known.
-pub(super) struct Map<'a> {
+pub(crate) struct Map<'a> {
     place: String,
     node: &'a Node,
 }
@@ -95,7 +94,7 @@ impl<'a> Map<'a> {
 }
 
 /// Keys, their lines and their values.
-pub(super) fn entries<'a>(node: &'a Node, place: &str) -> Result<Vec<(&'a str, usize, &'a Node)>, Located> {
+pub(crate) fn entries<'a>(node: &'a Node, place: &str) -> Result<Vec<(&'a str, usize, &'a Node)>, Located> {
     match &node.content {
         Content::Map(list) => {
             Ok(list.iter().map(|(key, value)| (key.text.as_str(), key.line, value)).collect())
@@ -104,26 +103,26 @@ pub(super) fn entries<'a>(node: &'a Node, place: &str) -> Result<Vec<(&'a str, u
     }
 }
 
-pub(super) fn list<'a>(node: &'a Node, place: &str) -> Result<&'a [Node], Located> {
+pub(crate) fn list<'a>(node: &'a Node, place: &str) -> Result<&'a [Node], Located> {
     match &node.content {
         Content::List(items) => Ok(items),
         _ => Err(shape(node, place, "a list")),
     }
 }
 
-pub(super) fn text<'a>(node: &'a Node, place: &str) -> Result<&'a str, Located> {
+pub(crate) fn text<'a>(node: &'a Node, place: &str) -> Result<&'a str, Located> {
     match &node.content {
         Content::Scalar { text, .. } => Ok(text),
         _ => Err(shape(node, place, "a single value")),
     }
 }
 
-pub(super) fn texts(node: &Node, place: &str) -> Result<Vec<String>, Located> {
+pub(crate) fn texts(node: &Node, place: &str) -> Result<Vec<String>, Located> {
     list(node, place)?.iter().map(|item| text(item, place).map(str::to_owned)).collect()
 }
 
 /// One of the named values.
-pub(super) fn choice<T: Copy>(
+pub(crate) fn choice<T: Copy>(
     node: &Node,
     place: &str,
     all: &[T],
@@ -138,7 +137,7 @@ pub(super) fn choice<T: Copy>(
 }
 
 /// `90s`, `5m`, `2h`, `30d`.
-pub(super) fn duration(node: &Node, place: &str) -> Result<Duration, Located> {
+pub(crate) fn duration(node: &Node, place: &str) -> Result<Duration, Located> {
     let found = text(node, place)?;
     parse_duration(found).ok_or_else(|| {
         value(node, place, found, "a whole number with its unit (90s, 5m, 2h, 30d)".into(), None)
@@ -161,7 +160,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(u64::from(time) * seconds))
 }
 
-pub(super) fn value(
+pub(crate) fn value(
     node: &Node,
     place: &str,
     found: &str,

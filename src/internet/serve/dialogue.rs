@@ -1,0 +1,74 @@
+//! Drives a conversation of [`super::super::service`] over a stream.
+
+use std::io;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::super::service::{Dialogue, Turn};
+use super::super::testimony::{BODY_MAX, Command, Said, TEXT_MAX};
+use super::connection::Connection;
+use super::pipe::{Ear, Pipe};
+
+/// Read at one time.
+const PIECE: usize = 16 << 10;
+/// Verbs with which one logs in: what follows is shown as a credential.
+const LOGINS: [&[u8]; 9] =
+    [b"AUTH", b"PASS", b"LOGIN", b"USER", b"HELLO", b"AUTHENTICATE", b"OPER", b"mining.authorize", b"login"];
+
+/// How a conversation went on.
+pub enum Turned {
+    End,
+    /// The client asked for TLS, and was told to begin.
+    StartTls(Pipe),
+}
+
+pub async fn drive(connection: &Connection, ear: Ear, dialogue: &mut dyn Dialogue) -> io::Result<Turned> {
+    connection.named(dialogue.service());
+    let mut ear = ear;
+    let mut piece = vec![0; PIECE];
+    loop {
+        let length = ear.read(&mut piece).await?;
+        if length == 0 {
+            return Ok(Turned::End);
+        }
+        let mut turn = Turn::default();
+        dialogue.hear(&piece[..length], &mut turn);
+        let wants_tls = turn.commands.iter().any(|(verb, text, _)| asks_for_tls(verb, text));
+        tell(connection, &ear, dialogue.service(), &mut turn).await;
+        ear.write_all(&turn.say).await?;
+        ear.flush().await?;
+        if turn.close {
+            ear.shutdown().await?;
+            return Ok(Turned::End);
+        }
+        if wants_tls && is_agreed(&turn.say) {
+            return Ok(Turned::StartTls(Box::new(ear)));
+        }
+    }
+}
+
+async fn tell(connection: &Connection, ear: &Ear, service: &str, turn: &mut Turn) {
+    for (verb, text, size) in turn.commands.drain(..) {
+        if LOGINS.contains(&&verb[..]) {
+            let mut scan = connection.servers.scanner.scan();
+            let mut sightings = scan.feed(&text);
+            sightings.extend(scan.feed(b"\n"));
+            connection.saw(sightings, service, Some(service)).await;
+        }
+        let cut = |text: &[u8], most: usize| text[..text.len().min(most)].to_vec();
+        let (verb, text) = (cut(&verb, TEXT_MAX), cut(&text, BODY_MAX));
+        connection.say(Said::Command(Command { service: service.into(), verb, text, size })).await;
+    }
+    let sightings = ear.heard.borrow_mut().take_sightings();
+    connection.saw_new(sightings, service).await;
+}
+
+/// SMTP, IMAP (RFC 3207, 9051), POP3 (RFC 2595), FTP (RFC 4217).
+fn asks_for_tls(verb: &[u8], text: &[u8]) -> bool {
+    verb == b"STARTTLS" || verb == b"STLS" || (verb == b"AUTH" && text.eq_ignore_ascii_case(b"TLS"))
+}
+
+fn is_agreed(say: &[u8]) -> bool {
+    let starts = [&b"220"[..], b"234", b"+OK"].iter().any(|code| say.starts_with(code));
+    starts || say.windows(3).any(|part| part == b"OK ")
+}

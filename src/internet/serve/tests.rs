@@ -1,0 +1,5 @@
+//! The servers, with real clients on the loopback.
+
+mod hostile;
+mod stage;
+mod talk;

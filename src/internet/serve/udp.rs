@@ -1,0 +1,264 @@
+//! Datagrams: name servers and time servers answer, every other datagram is accepted, kept and not
+//! answered.
+//!
+//! What a flow sends is folded: its first bytes, and counts, told each second in which it sent something.
+//! Well-formed DNS is told question by question instead.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+
+use tokio::io::Interest;
+
+use super::super::dns;
+use super::super::socket::UdpListener;
+use super::super::testimony::{BODY_MAX, Carrier, Flow, Loss, Said, Stream, Transport};
+use super::room::Lease;
+use super::{Servers, breathe};
+use crate::bait::{Scan, Sighting};
+
+/// The longest datagram (RFC 768).
+const DATAGRAM_MAX: usize = 65_535;
+/// Flows that are remembered at one time.
+const FLOWS_MAX: usize = 2048;
+/// A flow that sends nothing for so many ticks is forgotten.
+const SILENT_TICKS: u32 = 60;
+/// Unicast, multicast (RFC 6762) and link-local (RFC 4795) name resolution.
+const DNS_PORTS: [u16; 3] = [53, 5353, 5355];
+const NTP_PORT: u16 = 123;
+
+/// The flows so far.
+#[derive(Default)]
+pub struct Datagrams {
+    flows: HashMap<Flow, Sent>,
+}
+
+struct Sent {
+    first: Vec<u8>,
+    lease: Lease,
+    sent: u64,
+    received: u64,
+    datagrams: u64,
+    scan: Scan<'static>,
+    service: &'static str,
+    changed: bool,
+    silent: u32,
+}
+
+impl Datagrams {
+    pub fn new() -> Datagrams {
+        Datagrams::default()
+    }
+
+    /// Where all places are taken: what is still to be told of the flows, which are forgotten.
+    fn make_room(&mut self, flow: Flow) -> Vec<(Flow, Stream)> {
+        if self.flows.len() < FLOWS_MAX || self.flows.contains_key(&flow) {
+            return Vec::new();
+        }
+        let told = self.changed();
+        self.flows.clear();
+        told
+    }
+
+    /// Takes in a datagram; gives the secrets in it.
+    fn hear(&mut self, servers: &Servers, flow: Flow, bytes: &[u8], service: &'static str) -> Vec<Sighting> {
+        let sent = self.flows.entry(flow).or_insert_with(|| Sent::new(servers, service));
+        let room = sent.lease.bytes().saturating_sub(sent.first.len());
+        sent.first.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        sent.sent += bytes.len() as u64;
+        sent.datagrams += 1;
+        sent.changed = true;
+        sent.silent = 0;
+        sent.scan.feed(bytes)
+    }
+
+    fn answered(&mut self, flow: Flow, bytes: usize) {
+        if let Some(sent) = self.flows.get_mut(&flow) {
+            sent.received += bytes as u64;
+        }
+    }
+
+    /// What is to be told since the last time; forgets who has gone.
+    fn changed(&mut self) -> Vec<(Flow, Stream)> {
+        let mut told = Vec::new();
+        for (flow, sent) in &mut self.flows {
+            sent.silent += 1;
+            if std::mem::take(&mut sent.changed) {
+                told.push((*flow, sent.told()));
+            }
+        }
+        self.flows.retain(|_, sent| sent.silent < SILENT_TICKS);
+        told
+    }
+}
+
+impl Sent {
+    fn new(servers: &Servers, service: &'static str) -> Sent {
+        Sent {
+            first: Vec::new(),
+            lease: servers.room.lease(BODY_MAX / 16),
+            sent: 0,
+            received: 0,
+            datagrams: 0,
+            scan: servers.scanner.scan(),
+            service,
+            changed: true,
+            silent: 0,
+        }
+    }
+
+    fn told(&self) -> Stream {
+        Stream {
+            service: self.service.into(),
+            first: self.first.clone(),
+            sent: self.sent,
+            received: self.received,
+            datagrams: self.datagrams,
+        }
+    }
+}
+
+/// Takes datagrams for ever.
+pub async fn receive(servers: Rc<Servers>, datagrams: Rc<RefCell<Datagrams>>, listener: Rc<UdpListener>) {
+    let ready = readiness(&listener).expect("a socket of our own");
+    let mut dropped = 0;
+    let mut buffer = vec![0; DATAGRAM_MAX];
+    while ready.readable().await.is_ok() {
+        match ready.try_io(Interest::READABLE, || listener.recv(&mut buffer)) {
+            Ok((length, client, server)) => {
+                answer(&servers, &datagrams, &listener, (client, server), &buffer[..length]).await;
+            }
+            Err(error) if [io::ErrorKind::WouldBlock, io::ErrorKind::InvalidData].contains(&error.kind()) => {
+            }
+            Err(_) => breathe().await,
+        }
+        dropped = tell_dropped(&servers, &listener, dropped).await;
+    }
+}
+
+/// Takes those that wait, and no more.
+pub async fn drain(servers: &Servers, datagrams: &RefCell<Datagrams>, listener: &UdpListener) {
+    let mut buffer = vec![0; DATAGRAM_MAX];
+    while let Ok((length, client, server)) = listener.recv(&mut buffer) {
+        answer(servers, datagrams, listener, (client, server), &buffer[..length]).await;
+    }
+}
+
+async fn answer(
+    servers: &Servers,
+    datagrams: &RefCell<Datagrams>,
+    listener: &UdpListener,
+    (client, server): (SocketAddr, SocketAddr),
+    bytes: &[u8],
+) {
+    if let Some(answer) = hear(servers, datagrams, client, server, bytes).await {
+        // A datagram that finds no room on its way is lost, as on any network.
+        let _ = listener.send_from(server, client, &answer);
+    }
+}
+
+async fn tell_dropped(servers: &Servers, listener: &UdpListener, before: u64) -> u64 {
+    let now = listener.dropped();
+    if now > before {
+        servers.tell.say(None, Said::Lost { what: Loss::Datagrams, count: now - before }).await;
+    }
+    now
+}
+
+/// Another descriptor of the same socket, that tells when there is something to receive.
+fn readiness(listener: &UdpListener) -> io::Result<tokio::net::UdpSocket> {
+    let socket = std::net::UdpSocket::from(listener.as_fd().try_clone_to_owned()?);
+    socket.set_nonblocking(true)?;
+    tokio::net::UdpSocket::from_std(socket)
+}
+
+/// Takes in one datagram; gives the answer.
+pub async fn hear(
+    servers: &Servers,
+    datagrams: &RefCell<Datagrams>,
+    client: SocketAddr,
+    server: SocketAddr,
+    bytes: &[u8],
+) -> Option<Vec<u8>> {
+    let flow = Flow { transport: Transport::Udp, client, server };
+    let is_dns = DNS_PORTS.contains(&server.port());
+    if is_dns && dns::is_question(bytes) {
+        let answer = servers.resolve(flow, bytes, Carrier::Udp).await;
+        return (!answer.is_empty()).then_some(answer);
+    }
+    let answer = match server.port() {
+        _ if is_dns => servers.resolve(flow, bytes, Carrier::Udp).await,
+        NTP_PORT => ntp(bytes, now(servers)).unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let service = match server.port() {
+        NTP_PORT if !answer.is_empty() => "ntp",
+        _ => "raw",
+    };
+    let told = datagrams.borrow_mut().make_room(flow);
+    let sightings = datagrams.borrow_mut().hear(servers, flow, bytes, service);
+    datagrams.borrow_mut().answered(flow, answer.len());
+    for (flow, stream) in told {
+        servers.say(flow, Said::Stream(stream)).await;
+    }
+    servers.saw(flow, sightings, service, None).await;
+    (!answer.is_empty()).then_some(answer)
+}
+
+/// Tells what flows sent since the last time.
+pub async fn flush(servers: &Servers, datagrams: &RefCell<Datagrams>) {
+    let told = datagrams.borrow_mut().changed();
+    for (flow, stream) in told {
+        servers.say(flow, Said::Stream(stream)).await;
+    }
+}
+
+/// Seconds since 1970 in the world, with the part of a second in 32 bits.
+fn now(servers: &Servers) -> (u64, u32) {
+    let since = servers.born.elapsed();
+    let part = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
+    (servers.world.now + since.as_secs(), part as u32)
+}
+
+/// The answer of a time server (RFC 5905, 7.3) to a client's packet.
+fn ntp(question: &[u8], (seconds, part): (u64, u32)) -> Option<Vec<u8>> {
+    const LENGTH: usize = 48;
+    const CLIENT: u8 = 3;
+    const SERVER: u8 = 4;
+    /// From 1900 to 1970.
+    const EPOCH: u64 = 2_208_988_800;
+    let question = question.get(..LENGTH).filter(|it| it[0] & 7 == CLIENT)?;
+    let version = question[0] & 0x38;
+    let time = [((seconds + EPOCH) as u32).to_be_bytes(), part.to_be_bytes()].concat();
+    // Stratum 2, the poll that was asked for, a precision of a microsecond; root delay, dispersion and
+    // reference.
+    let mut answer = vec![version | SERVER, 2, question[2], 0xec];
+    answer.extend([0, 0, 2, 0, 0, 0, 4, 0, 10, 0, 0, 1]);
+    // Reference, origin (the client's own), receive, transmit.
+    for part in [&time[..], &question[40..48], &time, &time] {
+        answer.extend(part);
+    }
+    Some(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_server_answers_a_client_with_the_worlds_time() {
+        let mut question = [0; 48];
+        question[0] = 0x23;
+        question[40..48].copy_from_slice(&[1, 2, 3, 4, 5, 6, 7, 8]);
+        let answer = ntp(&question, (1_700_000_000, 7)).unwrap();
+        assert_eq!(answer.len(), 48);
+        assert_eq!((answer[0], answer[1]), (0x24, 2));
+        assert_eq!(answer[24..32], question[40..48]);
+        assert_eq!(answer[40..44], 3_908_988_800u32.to_be_bytes());
+        assert_eq!(ntp(&answer, (0, 0)), None, "an answer is not answered");
+        assert_eq!(ntp(&question[..47], (0, 0)), None);
+    }
+}
