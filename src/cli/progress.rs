@@ -28,7 +28,7 @@ impl Progress {
 
     pub fn tell(&mut self, news: News<'_>) {
         match news {
-            News::Step(step) => self.step(step_text(step)),
+            News::Step(step) => step_text(step).into_iter().for_each(|text| self.step(text)),
             News::Subject(_) => {}
             News::Unpacking(progress) => self.change(&format!(
                 "unpacking layer {} of {}: {} of {}",
@@ -82,8 +82,9 @@ impl Progress {
     }
 }
 
-fn step_text(step: &str) -> &'static str {
-    match step {
+/// `None` of a step that takes no time that anyone would notice.
+fn step_text(step: &str) -> Option<&'static str> {
+    Some(match step {
         "open" => "checking the image",
         "unpack" => "unpacking",
         "load probes" => "loading the probes",
@@ -91,8 +92,9 @@ fn step_text(step: &str) -> &'static str {
         "arm" => "attaching the probes",
         "run" => "running the image",
         "look again" => "checking that the image is unchanged",
-        _ => "cleaning up",
-    }
+        "clean up" => "cleaning up",
+        _ => return None,
+    })
 }
 
 fn running(time: Duration, of: Duration, events: u64) -> String {

@@ -62,9 +62,6 @@ pub async fn drain(servers: &Rc<Servers>, listener: &std::net::TcpListener) {
 async fn take(servers: &Rc<Servers>, socket: TcpStream, client: SocketAddr) {
     let Ok(server) = socket.local_addr() else { return };
     let flow = Flow { transport: Transport::Tcp, client: plain(client), server: plain(server) };
-    if servers.world.scenario.refuses(flow.server.port()) {
-        return refuse(servers, flow, socket).await;
-    }
     let pulse = Pulse::new();
     let place = servers.room.enter(Rc::clone(&pulse)).await;
     let _ = socket.set_nodelay(true);
@@ -73,14 +70,6 @@ async fn take(servers: &Rc<Servers>, socket: TcpStream, client: SocketAddr) {
         whole(&servers, flow, Meter { inner: socket, pulse }).await;
         drop(place);
     });
-}
-
-/// Nobody listens here, as far as one who was let in by the packet filter can say so: with a reset.
-async fn refuse(servers: &Servers, flow: Flow, socket: TcpStream) {
-    let _ = socket.set_zero_linger();
-    drop(socket);
-    let (service, first) = ("refused".to_owned(), Vec::new());
-    servers.say(flow, Said::Stream(Stream { service, first, sent: 0, received: 0, datagrams: 0 })).await;
 }
 
 /// Serves a stream of any kind to its end.
