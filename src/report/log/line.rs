@@ -15,7 +15,10 @@ use super::world::{
     optional_text,
 };
 use crate::event::{
-    Act, BaitAct, Bytes, Call, Capabilities, Carrier, CommandAct, Credentials, DnsAct, DnsAnswer, DupSource, Endpoint, Exec, Executable, Family, File, FileAct, FileChange, FileKind, HttpAct, Ids, Inode, KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, Phase, ProcessAct, ProcessCall, ProcessKey, Protocol, Question, Region, Relation, SandboxAct, StreamAct, Target, TlsAct,
+    Act, BaitAct, Bytes, Call, Capabilities, Carrier, CommandAct, Credentials, DnsAct, DnsAnswer, DupSource,
+    Endpoint, Exec, Executable, Family, File, FileAct, FileChange, FileKind, HttpAct, Ids, Inode, KernelAct,
+    MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, Phase, ProcessAct, ProcessCall, ProcessKey,
+    Protocol, Question, Region, Relation, SandboxAct, StreamAct, Target, TlsAct,
 };
 
 /// A line as it is written.

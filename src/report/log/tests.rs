@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use super::*;
 use crate::event::{
-    Act, BaitAct, Bytes, Call, Capabilities, Carrier, CommandAct, Credentials, DnsAct, DnsAnswer, DupSource, Endpoint, Event, EventId, Exec, Executable, Family, File, FileAct, FileChange, FileKind, Flow, Handshake, HttpAct, Ids, Inode, KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, ProcessCall, ProcessKey, Program, ProgramId, Protocol, Question, Region, Relation, SandboxAct, StreamAct, Target, TlsAct,
+    Act, BaitAct, Bytes, Call, Capabilities, Carrier, CommandAct, Credentials, DnsAct, DnsAnswer, DupSource,
+    Endpoint, Event, EventId, Exec, Executable, Family, File, FileAct, FileChange, FileKind, Flow, Handshake,
+    HttpAct, Ids, Inode, KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, Outcome, Phase,
+    Process, ProcessAct, ProcessCall, ProcessKey, Program, ProgramId, Protocol, Question, Region, Relation,
+    SandboxAct, StreamAct, Target, TlsAct,
 };
 use crate::report::document::{CoverageState, Exit, ExitReason, Recording};
 

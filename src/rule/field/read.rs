@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use super::Visit;
 use crate::event::{
     Act, Bytes, Call, Carrier, Credentials, DupSource, Endpoint, Exec, FileAct, FileChange, FileKind, Inode,
-    KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, ProcessAct, Protocol, Region, SandboxAct,
-    Target,
+    KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, ProcessAct, Protocol, Region,
+    SandboxAct, Target,
 };
 use crate::rule::capability;
 use crate::rule::subject::{Subject, origin_name};

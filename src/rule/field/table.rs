@@ -3,9 +3,10 @@
 use super::read::{
     arg, asked, call, call_texts, capabilities, changed, dup, env, errno, exe_inodes, exe_written_inodes,
     file_actions, file_capabilities, file_flags, file_inode, file_kind, flow, flow_name, gained, ip,
-    is_local, is_own_exe, kernel_act, kernel_action, layer, memory_action, mismatch, namespaces, net_act, new_mode,
-    open_mode, origin, outcome, owner, process_act, process_action, protocol, protocol_name, public, region,
-    ring_paths, sandbox_action, socket_option, suffix_added, symlink_target, target, times, unix_path, xattr, xattr_value,
+    is_local, is_own_exe, kernel_act, kernel_action, layer, memory_action, mismatch, namespaces, net_act,
+    new_mode, open_mode, origin, outcome, owner, process_act, process_action, protocol, protocol_name,
+    public, region, ring_paths, sandbox_action, socket_option, suffix_added, symlink_target, target, times,
+    unix_path, xattr, xattr_value,
 };
 use super::{Category, Field, Read};
 use crate::event::{Act, DupSource, KernelAct, Origin, Phase, ProcessAct, Protocol, SandboxAct, option_name};
