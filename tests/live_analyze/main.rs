@@ -12,4 +12,5 @@ mod changes;
 mod ends;
 mod errors;
 mod place;
+mod routes;
 mod verdicts;

@@ -59,9 +59,9 @@ fn the_roots_of_openat2_end_in_the_true_object() {
         &[
             "open $/sub 0o300000",
             "open $/sub/inner 0o100000 by /inner in $/sub",
-            "open $/sub/inner 0o100000 by absolute in $/sub",
-            "open $/sub/inner 0o100000 by sub/climbs in $/sub",
-            "open $/sub/inner 0o100000 by ../../inner in $/sub",
+            "open $/sub/inner 0o100000 by absolute@$/sub in $/sub",
+            "open $/sub/inner 0o100000 by sub/climbs@$/sub in $/sub",
+            "open $/sub/inner 0o100000 by ../../inner@$/sub in $/sub",
             "open $/sub/inner 0o100000 by sub/../inner@$/sub",
             "open_failed ../target@$/sub 0o0 = -18",
             "open_failed absolute@$/sub 0o0 = -40",
@@ -212,13 +212,22 @@ fn a_descriptor_taken_from_another_process_is_named() {
 
 #[test]
 fn a_string_that_is_rewritten_during_the_open_stands_beside_the_file() {
-    let Some((seen, _)) = lines("race 20000", &[]) else { return };
+    if !is_live() {
+        return;
+    }
+    // On a busy machine the two threads seldom run at once.
+    assert!((0..5).any(|_| rewritten() > 0), "no string was rewritten during an open");
+}
+
+/// Opens whose string was another when the call had returned.
+fn rewritten() -> u64 {
+    let seen = watch_route("race 20000");
+    seen.assert_whole();
     let differs = |record: &&Record| match &record.body {
         Body::Open { file, passed: Some(passed), .. } => !file.path.ends_with(&passed.text),
         _ => false,
     };
-    let count = seen.records.iter().filter(differs).map(|record| record.count).sum::<u64>();
-    assert!(count > 10, "{count} of 20000 opens were rewritten");
+    seen.records.iter().filter(differs).map(|record| record.count).sum()
 }
 
 #[test]
