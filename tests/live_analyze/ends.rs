@@ -111,7 +111,7 @@ fn a_runner_killed_while_it_holds_the_workload_leaves_nothing_that_gc_does_not_r
     // The hold may be over between look and kill: then the run does not count.
     let killed_in_hold = (0..10).any(|_| {
         let place = Place::new();
-        let flood = "i=0; while true; do i=$((i + 1)); : < /none$i; done 2> /dev/null";
+        let flood = "i=0; while true; do i=$((i + 1)); true < /none$i; done 2> /dev/null";
         let script = format!("echo up; for n in 1 2 3 4; do ( {flood} ) & done; wait");
         let reference = place.image(shell(&script));
         let mut child = start(&place, &reference);
