@@ -9,6 +9,10 @@
 #include "file.h"
 #include "fold.h"
 #include "open.h"
+#include "sleep.h"
+
+/* The same number in every table. */
+enum { PIDFD_GETFD = 438 };
 
 /* prctl(2) is called for much that changes nothing of note. */
 INLINE int is_prctl_of_note(__u64 option)
@@ -123,9 +127,9 @@ CALLED int send_call(const struct call *call, __u64 detail, __u32 missing, __u32
 	if (call->compat)
 		s->flags |= LZ_COMPAT;
 	__u32 fixed = s->at;
-	if (shape == OF_PIDFD || shape == OF_GETFD)
+	if (shape == OF_PIDFD)
 		fill_target(body, call->args[0]);
-	if ((shape == OF_GETFD || shape == OF_OPENED) && call->result >= 0)
+	if ((call->number == PIDFD_GETFD || shape == OF_OPENED) && call->result >= 0)
 		add_file_path(s, body, call->result);
 	if (shape == OF_FILE)
 		add_file_path(s, body, call->args[0]);
@@ -164,6 +168,11 @@ int call(__u64 *ctx)
 	read_call(&call, ctx);
 	shape = call.act & 15;
 	detail = detail_of(&call, shape);
+	if (is_sleep(shape)) {
+		detail = sleep_time(&call, shape);
+		if (is_dull_sleep(&call, shape, detail))
+			return 0;
+	}
 	if ((shape == OF_CLONE || shape == OF_CLONE3) &&
 	    (!(detail & CLONE_NEW_ANY) || !call.result)) /* the child returns from it as well */
 		return 0;

@@ -133,8 +133,9 @@ enum shape_of_call {
 	OF_MOVE_MOUNT = 10, /* strings in the second and fourth */
 	OF_OPEN_TREE = 11, /* a string in the second */
 	OF_UNSHARE = 12,   /* flags in the first; returns once */
-	OF_GETFD = 13,	   /* a process in the first, a descriptor as result */
-	OF_OPENED = 14,	   /* a descriptor as result, without a name */
+	OF_SLEEP = 13,	   /* a time in the first */
+	OF_SLEEP_BY = 14,  /* a clock, flags, and a time in the third */
+	OF_OPENED = 15,	   /* a descriptor as result, without a name */
 };
 
 #define CALLS 512
@@ -176,13 +177,15 @@ static const __u16 calls_native[CALLS] = {
 	[101] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* ptrace */
 	[310] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* process_vm_readv */
 	[311] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* process_vm_writev */
-	[438] = ACT(ON_PROCESS_CALL, OF_GETFD),	     /* pidfd_getfd */
+	[438] = ACT(ON_PROCESS_CALL, OF_PIDFD),	     /* pidfd_getfd */
 	[440] = ACT(ON_PROCESS_CALL, OF_PIDFD),	     /* process_madvise */
 	[157] = ACT(ON_PROCESS_CALL, OF_PRCTL),	     /* prctl */
 	[112] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* setsid */
 	[135] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* personality */
 	[317] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* seccomp */
 	[116] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* setgroups */
+	[35] = ACT(ON_PROCESS_CALL, OF_SLEEP),	     /* nanosleep */
+	[230] = ACT(ON_PROCESS_CALL, OF_SLEEP_BY),   /* clock_nanosleep */
 	[56] = ACT(ON_KERNEL_CALL, OF_CLONE),	     [435] = ACT(ON_KERNEL_CALL, OF_CLONE3),
 	[272] = ACT(ON_KERNEL_CALL, OF_UNSHARE),     /* unshare */
 	[308] = ACT(ON_KERNEL_CALL, OF_PIDFD),	     /* setns */
@@ -256,11 +259,13 @@ static const __u16 calls_compat[CALLS] = {
 	[335] = ACT_TGSIGQUEUE,			     [424] = ACT_PIDFD_SIGNAL,
 	[356] = ACT(ON_MEMORY_CALL, OF_TEXT),	     [374] = ACT(ON_MEMORY_CALL, OF_NOTHING),
 	[26] = ACT(ON_PROCESS_CALL, OF_NOTHING),     [347] = ACT(ON_PROCESS_CALL, OF_NOTHING),
-	[348] = ACT(ON_PROCESS_CALL, OF_NOTHING),    [438] = ACT(ON_PROCESS_CALL, OF_GETFD),
+	[348] = ACT(ON_PROCESS_CALL, OF_NOTHING),    [438] = ACT(ON_PROCESS_CALL, OF_PIDFD),
 	[440] = ACT(ON_PROCESS_CALL, OF_PIDFD),	     [172] = ACT(ON_PROCESS_CALL, OF_PRCTL),
 	[66] = ACT(ON_PROCESS_CALL, OF_NOTHING),     [136] = ACT(ON_PROCESS_CALL, OF_NOTHING),
 	[354] = ACT(ON_PROCESS_CALL, OF_NOTHING),    [81] = ACT(ON_PROCESS_CALL, OF_NOTHING),
 	[206] = ACT(ON_PROCESS_CALL, OF_NOTHING),
+	[162] = ACT(ON_PROCESS_CALL, OF_SLEEP),	     [267] = ACT(ON_PROCESS_CALL, OF_SLEEP_BY),
+	[407] = ACT(ON_PROCESS_CALL, OF_SLEEP_BY),
 	[120] = ACT(ON_KERNEL_CALL, OF_CLONE),	     [435] = ACT(ON_KERNEL_CALL, OF_CLONE3),
 	[310] = ACT(ON_KERNEL_CALL, OF_UNSHARE),     [346] = ACT(ON_KERNEL_CALL, OF_PIDFD),
 	[21] = ACT(ON_KERNEL_CALL, OF_THREE_TEXTS),  [52] = ACT(ON_KERNEL_CALL, OF_TEXT),

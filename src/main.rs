@@ -14,5 +14,9 @@ fn main() -> ExitCode {
     if lazaret::internet::process::is_internet() {
         return lazaret::internet::process::internet_main();
     }
+    #[cfg(feature = "live")]
+    if lazaret::sandbox::visit::is_visitor() {
+        return lazaret::sandbox::visit::visitor_main();
+    }
     lazaret::cli::main()
 }

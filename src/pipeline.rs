@@ -11,6 +11,8 @@ pub mod judge;
 #[cfg(feature = "live")]
 mod authority;
 #[cfg(feature = "live")]
+mod bait;
+#[cfg(feature = "live")]
 pub mod capture;
 #[cfg(feature = "live")]
 mod compare;
@@ -30,6 +32,8 @@ mod output;
 mod outside;
 #[cfg(feature = "live")]
 mod provenance;
+#[cfg(feature = "live")]
+mod provoke;
 #[cfg(feature = "live")]
 mod recorder;
 pub mod rundir;

@@ -95,6 +95,36 @@ fn rule() -> String {
 }
 
 #[test]
+fn malformed_scenarios_are_refused_by_file_and_line() {
+    let place = Place::new();
+    let path = place.path("world/scenario.yaml");
+    let refused = |what: &str, words: &str| {
+        let arguments = ["analyze", "--scenario"].map(Path::new);
+        check(what, &[arguments[0], arguments[1], &path, Path::new("oci:no-image")], words);
+    };
+    refused("nothing there", "scenario.yaml");
+    place.file("world/secret", b"");
+    for (what, content, words) in [
+        ("empty", &b""[..], "scenario.yaml:1"),
+        ("an unknown key", b"htttp: []\n", "did you mean \"http\"?"),
+        ("a wrong type", b"names: 7\n", "scenario.yaml:1: names must be a list"),
+        ("a file elsewhere", b"http:\n  - host: a\n    file: ../secret\n", "scenario.yaml:3"),
+        ("a file that is not there", b"http:\n  - host: a\n    file: none\n", "scenario.yaml:3"),
+        ("a huge file", &[b'#'; 20 << 20], "scenario.yaml"),
+    ] {
+        place.file("world/scenario.yaml", content);
+        refused(what, words);
+    }
+    place.file("world/scenario.yaml", b"http:\n  - host: a\n    file: pipe\n");
+    place.fifo("world/pipe");
+    refused("a payload that never ends", "scenario.yaml:3");
+    place.file("world/scenario.yaml", b"names: []\n");
+    let none = ["analyze", "--network", "none", "--scenario"].map(Path::new);
+    let arguments: Vec<&Path> = none.into_iter().chain([path.as_path(), Path::new("oci:no-image")]).collect();
+    check("no network", &arguments, "scenario without a network");
+}
+
+#[test]
 fn malformed_rules_are_refused_by_file_and_line() {
     let place = Place::new();
     let name = "rules/execution/a-rule.yaml";

@@ -7,6 +7,7 @@
 mod flood;
 #[path = "../measure/mod.rs"]
 mod measure;
+mod network;
 mod overhead;
 mod start;
 
@@ -52,6 +53,9 @@ fn main() -> ExitCode {
     if lazaret::image::is_unpacker() {
         return lazaret::image::unpacker_main();
     }
+    if lazaret::internet::process::is_internet() {
+        return lazaret::internet::process::internet_main();
+    }
     if !nix::unistd::geteuid().is_root() {
         eprintln!("skipped: needs root");
         return ExitCode::SUCCESS;
@@ -59,9 +63,12 @@ fn main() -> ExitCode {
     let place = Place::new();
     let wanted: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
     let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|word| word == name);
-    for (name, bench) in
-        [("start", start::bench as fn(&Place)), ("flood", flood::bench), ("overhead", overhead::bench)]
-    {
+    for (name, bench) in [
+        ("start", start::bench as fn(&Place)),
+        ("network", network::bench),
+        ("flood", flood::bench),
+        ("overhead", overhead::bench),
+    ] {
         if is_wanted(name) {
             bench(&place);
         }

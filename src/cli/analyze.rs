@@ -10,12 +10,14 @@ use super::ending::Ending;
 use super::failure::{Failure, Kind};
 use super::load::{self, Loaded};
 use super::progress::Progress;
-use super::{outdir, show, verdict};
+use super::{outdir, profile, scenario, show, verdict};
+use crate::bait::Profile;
 use crate::image::{Digest, Reference};
+use crate::internet::world::Scenario;
 use crate::pipeline::rundir::RunDir;
 use crate::pipeline::{Detonated, Job, Network, News, Timing, capture, detonate};
 use crate::report::completion::Attempt;
-use crate::report::document::{Report, Request};
+use crate::report::document::{Inputs, Report, Request};
 use crate::report::escape;
 use crate::sandbox::{Options, Sleeps, StateDir};
 use crate::trace;
@@ -39,14 +41,20 @@ pub fn run(args: Analyze, state: &Path) -> Result<u8, Failure> {
 /// All that can be wrong with the command itself, before anything is made.
 struct Prepared {
     loaded: Loaded,
+    network: Network,
+    profile: Profile,
     reference: Reference,
     expected: Option<Digest>,
     quarantined: Option<String>,
 }
 
 fn prepare(args: &Analyze, state: &Path, ending: &Ending) -> Result<(Prepared, RunDir), Failure> {
+    let mut loaded = load::load(&args.judging)?;
+    let network = network(args, &mut loaded)?;
     let prepared = Prepared {
-        loaded: load::load(&args.judging)?,
+        loaded,
+        network,
+        profile: profile::load(&args.profile)?,
         reference: Reference::parse(&args.image)?,
         expected: expected(args)?,
         quarantined: ending.subject()?,
@@ -70,22 +78,25 @@ fn analyze(
     out: &RunDir,
     ending: &mut Ending,
 ) -> Result<Done, Failure> {
-    let Prepared { loaded, reference, expected, quarantined } = prepared;
+    let Prepared { loaded, network, profile, reference, expected, quarantined } = prepared;
+    let inputs = Inputs { profile: profile.name.clone(), ..loaded.inputs.clone() };
     let job = Job {
         reference,
         expected,
         quarantined,
         options: options(args),
         duration: args.duration,
+        exec: args.exec.clone(),
         probes: probes(args),
         log_bound: args.event_log,
-        network: network(args),
+        network,
+        profile,
         cache_bound: args.cache_size,
         captures: capture::Bounds { bytes: args.captured, files: args.captured_files },
         out,
         state: state.to_owned(),
         rules: &loaded.rules,
-        inputs: loaded.inputs.clone(),
+        inputs,
         request: ending.attempt.request.clone(),
         id: ending.attempt.id.clone(),
         created: Timestamp::now().to_string(),
@@ -202,11 +213,24 @@ fn options(args: &Analyze) -> Options {
     }
 }
 
-fn network(args: &Analyze) -> Network {
-    match args.network {
-        args::Network::Simulated => Network::Simulated { capture_max: args.capture_size },
+/// What the image can reach. A scenario is one more thing that the run was given.
+fn network(args: &Analyze, loaded: &mut Loaded) -> Result<Network, Failure> {
+    let scenario = match (&args.scenario, args.network) {
+        (None, _) => Scenario::default(),
+        (Some(file), args::Network::Simulated) => {
+            let (scenario, named) = scenario::load(file)?;
+            loaded.inputs.world = Some(named);
+            scenario
+        }
+        (Some(_), args::Network::None) => {
+            let failure = Failure::new(Kind::Usage, "cannot use a scenario without a network");
+            return Err(failure.hint("leave out --network none, or --scenario"));
+        }
+    };
+    Ok(match args.network {
+        args::Network::Simulated => Network::Simulated { capture_max: args.capture_size, scenario },
         args::Network::None => Network::None,
-    }
+    })
 }
 
 fn probes(args: &Analyze) -> trace::Options {

@@ -14,9 +14,13 @@ mod gc;
 mod load;
 mod outdir;
 #[cfg(feature = "live")]
+mod profile;
+#[cfg(feature = "live")]
 mod progress;
 mod replay;
 pub mod rules;
+#[cfg(feature = "live")]
+mod scenario;
 #[cfg(feature = "live")]
 mod selftest;
 mod show;

@@ -16,6 +16,7 @@ mod memory;
 mod net;
 mod option;
 mod process;
+mod provoke;
 mod world;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub use process::{
     Ancestor, Capabilities, Credentials, DupSource, Executable, Ids, Process, ProcessAct, ProcessCall,
     ProcessKey, Program, ProgramId, Relation, Target,
 };
+pub use provoke::{Errand, Purpose, Visit};
 pub use world::{BaitAct, Carrier, CommandAct, DnsAnswer, Flow, Handshake, HttpAct, StreamAct, TlsAct};
 
 /// A name, path, argument or other text that comes from the kernel or the image: any bytes at all.
@@ -101,6 +103,10 @@ pub enum SandboxAct {
     Held { time: Duration },
     /// The sleep of [`Event::process`] was cut short by this much; [`Event::count`] sleeps together.
     Skipped { time: Duration },
+    /// A port of the image's was called at.
+    Visited(Visit),
+    /// A command was run inside, and has ended; [`Event::process`] is its process.
+    Ran(Errand),
     /// This many records of a family were lost.
     Lost { family: Family, records: u64 },
 }

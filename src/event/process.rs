@@ -148,12 +148,15 @@ pub enum ProcessCall {
     Groups,
     /// prctl(PR_SET_NAME): the thread's new name is the call's text
     Name,
+    /// nanosleep(2), clock_nanosleep(2): [`Call::detail`] are the nanoseconds that it asked for, 0 where it
+    /// named a time to wake up at
+    Sleep,
     /// prctl(2) with any other option of note
     Control,
 }
 
 impl ProcessCall {
-    pub const ALL: [ProcessCall; 11] = [
+    pub const ALL: [ProcessCall; 12] = [
         ProcessCall::Trace,
         ProcessCall::ReadMemory,
         ProcessCall::WriteMemory,
@@ -164,6 +167,7 @@ impl ProcessCall {
         ProcessCall::Personality,
         ProcessCall::Groups,
         ProcessCall::Name,
+        ProcessCall::Sleep,
         ProcessCall::Control,
     ];
 
@@ -179,6 +183,7 @@ impl ProcessCall {
             ProcessCall::Personality => "personality",
             ProcessCall::Groups => "groups",
             ProcessCall::Name => "name",
+            ProcessCall::Sleep => "sleep",
             ProcessCall::Control => "control",
         }
     }

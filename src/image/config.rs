@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -21,8 +22,37 @@ pub struct Config {
     pub working_dir: OsString,
     /// `80/tcp`, `53/udp`, …
     pub exposed_ports: Vec<String>,
+    /// How the image asks to be looked after; `None`: it does not.
+    pub healthcheck: Option<Healthcheck>,
     /// `SIGTERM` where the image says nothing.
     pub stop_signal: String,
+}
+
+/// A command that tells whether the image's program is well (`Healthcheck` of the configuration; not in
+/// OCI's words, but in Docker's).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Healthcheck {
+    pub argv: Vec<OsString>,
+    /// How long it may take.
+    pub timeout: Duration,
+}
+
+impl Healthcheck {
+    /// `["CMD", …]` or `["CMD-SHELL", text]`, times in nanoseconds; `["NONE"]`, and what is not understood,
+    /// is none.
+    fn of(raw: RawHealthcheck) -> Option<Healthcheck> {
+        /// What Docker waits where the image says nothing.
+        const USUAL: Duration = Duration::from_secs(30);
+        let mut test = raw.test.unwrap_or_default().into_iter();
+        let argv: Vec<OsString> = match test.next()?.as_str() {
+            "CMD" => test.map(Into::into).collect(),
+            "CMD-SHELL" => ["/bin/sh".to_owned(), "-c".to_owned(), test.next()?].map(Into::into).into(),
+            _ => return None,
+        };
+        let timeout = raw.timeout.and_then(|time| u64::try_from(time).ok()).filter(|time| *time > 0);
+        let timeout = timeout.map_or(USUAL, Duration::from_nanos);
+        (!argv.is_empty()).then_some(Healthcheck { argv, timeout })
+    }
 }
 
 impl Config {
@@ -81,6 +111,8 @@ fn checked(config: Config, object: &str) -> Result<Config, ImageError> {
     let lists = [("Entrypoint", &config.entrypoint), ("Cmd", &config.cmd), ("Env", &config.env)];
     let has_nul = |text: &OsString| text.as_encoded_bytes().contains(&0);
     let bad = lists.into_iter().find(|(_, list)| list.iter().any(has_nul)).map(|(name, _)| name);
+    let in_check = config.healthcheck.iter().any(|check| check.argv.iter().any(has_nul));
+    let bad = bad.or(in_check.then_some("Healthcheck"));
     let bad = bad.or(has_nul(&config.working_dir).then_some("WorkingDir"));
     match bad.or(config.user.contains('\0').then_some("User")) {
         Some(field) => Err(ImageError::rule(object, format!("config.{field} contains a NUL byte"))),
@@ -118,6 +150,14 @@ struct RawConfig {
     working_dir: Option<String>,
     exposed_ports: Option<BTreeMap<String, serde::de::IgnoredAny>>,
     stop_signal: Option<String>,
+    healthcheck: Option<RawHealthcheck>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawHealthcheck {
+    test: Option<Vec<String>>,
+    timeout: Option<i64>,
 }
 
 impl From<RawConfig> for Config {
@@ -130,6 +170,7 @@ impl From<RawConfig> for Config {
             user: raw.user.unwrap_or_default(),
             working_dir: raw.working_dir.unwrap_or_default().into(),
             exposed_ports: raw.exposed_ports.unwrap_or_default().into_keys().collect(),
+            healthcheck: raw.healthcheck.and_then(Healthcheck::of),
             stop_signal: raw.stop_signal.filter(|name| !name.is_empty()).unwrap_or("SIGTERM".to_owned()),
         }
     }
@@ -146,6 +187,26 @@ mod tests {
         let document = document(text, "x").unwrap();
         assert_eq!(document.created_by, [Some("a".to_owned()), None]);
         assert_eq!(document.config, Config::empty());
+    }
+
+    #[test]
+    fn a_health_check_is_a_command_or_none() {
+        let check = |text: &str, expected: Option<(&[&str], u64)>| {
+            let text = format!(
+                r#"{{"os":"linux","architecture":"amd64","rootfs":{{}},"config":{{"Healthcheck":{text}}}}}"#
+            );
+            let found = document(text.as_bytes(), "x").unwrap().config.healthcheck;
+            let expected = expected.map(|(argv, seconds)| Healthcheck {
+                argv: argv.iter().map(OsString::from).collect(),
+                timeout: Duration::from_secs(seconds),
+            });
+            assert_eq!(found, expected, "{text}");
+        };
+        check(r#"{"Test":["CMD","a","b"],"Timeout":3000000000}"#, Some((&["a", "b"], 3)));
+        check(r#"{"Test":["CMD-SHELL","a b"]}"#, Some((&["/bin/sh", "-c", "a b"], 30)));
+        for none in [r#"{"Test":["NONE"]}"#, r#"{"Test":[]}"#, "{}", r#"{"Test":["CMD"]}"#, "null"] {
+            check(none, None);
+        }
     }
 
     #[test]

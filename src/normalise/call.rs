@@ -138,6 +138,7 @@ fn what(call: &Call) -> ProcessCall {
         b"setsid" => ProcessCall::Session,
         b"seccomp" => ProcessCall::Seccomp,
         b"personality" => ProcessCall::Personality,
+        b"nanosleep" | b"clock_nanosleep" | b"clock_nanosleep_time64" => ProcessCall::Sleep,
         b"setgroups" | b"setgroups32" => ProcessCall::Groups,
         _ if call.args[0] == PR_SET_NAME => ProcessCall::Name,
         _ if call.args[0] == PR_SET_SECCOMP => ProcessCall::Seccomp,

@@ -35,6 +35,8 @@ pub struct Losses {
     pub unresolved: u64,
     /// Threads that were not asked which call they had not returned from.
     pub unasked: u64,
+    /// Nobody called at the image's ports to the end, though there were some.
+    pub unvisited: bool,
     /// What went out through connections that nobody was seen opening.
     pub flows: u64,
     /// What the simulated internet could not take or tell.
@@ -64,7 +66,10 @@ impl Losses {
             Family::Http | Family::Tls if !self.heard => {
                 return entry(family, CoverageState::None, UNHEARD.into());
             }
-            Family::Sandbox => Vec::new(),
+            Family::Sandbox => {
+                let unvisited = "the process that calls at the image's ports ended early";
+                self.unvisited.then(|| unvisited.to_owned()).into_iter().collect()
+            }
             Family::Kernel => [self.reasons(family), self.unseen()].concat(),
             _ => self.reasons(family),
         };
@@ -198,6 +203,11 @@ mod tests {
         check(|it| it.comparison = "why".into(), Family::File, "why");
         check(|it| it.capture = "why".into(), Family::Process, "why");
         check(|it| it.unresolved = 5, Family::File, "5 names not walked to their end");
+        check(
+            |it| it.unvisited = true,
+            Family::Sandbox,
+            "the process that calls at the image's ports ended early",
+        );
         let flows = "3 things said through connections that nobody was seen opening";
         check(|it| it.flows = 3, Family::Network, flows);
         check(|it| it.world.datagrams = 3, Family::Dns, "3 datagrams not taken by the world");

@@ -1,5 +1,6 @@
 //! Lets one image run, and records everything it does.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::PipelineError;
+use super::bait;
 use super::capture::{self, Capture};
 use super::compare::Before;
 use super::inside::{self, Inside};
@@ -15,13 +17,14 @@ use super::judge::Judge;
 use super::output::Output;
 use super::outside::{Network, Outside};
 use super::provenance::Layers;
+use super::provoke::{self, Provocation, Visits};
 use super::recorder::Recorder;
 use super::rundir::RunDir;
 use super::signals::Signals;
 use super::watch::{self, Ended, Watched};
-use crate::bait::Baits;
+use crate::bait::Profile;
 use crate::image::{Cache, Digest, Image, Keep, LAYER_ID_BASE, Limits, Progress, Reference, Rootfs};
-use crate::normalise::Normaliser;
+use crate::normalise::{Normaliser, Supplied};
 use crate::report::document::{self, Environment, Inputs, Request, Subject, Unchanged};
 use crate::report::log::{self, Header, Trailer};
 use crate::rule::{Finding, RuleSet};
@@ -39,11 +42,15 @@ pub struct Job<'j> {
     pub quarantined: Option<String>,
     pub options: Options,
     pub duration: Duration,
+    /// Commands to run inside while the image runs: for a shell, see [`super::provoke::words`].
+    pub exec: Vec<OsString>,
     pub probes: trace::Options,
     /// Bytes of events that the log takes before compression.
     pub log_bound: u64,
     /// What the image can reach.
     pub network: Network,
+    /// Which baits it finds.
+    pub profile: Profile,
     /// Bytes of unpacked layers that the cache keeps beside those of this image.
     pub cache_bound: Option<u64>,
     /// How much of what is executed is kept.
@@ -100,7 +107,8 @@ pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Deto
     let signals = Signals::block().map_err(PipelineError::io("block signals"))?;
     let mut steps = Steps::new(tell);
     let program = SealedProgram::of_this_process()?;
-    let mut outside = steps.take("start the internet", |_| Outside::start(job.network, &program, job.out))?;
+    let mut outside =
+        steps.take("start the internet", |_| Outside::start(&job.network, &program, job.out))?;
     let (image, before, subject) = steps.take("open", |tell| open(&job, tell))?;
     steps.take("admit the internet", |_| outside.admit())?;
     let rootfs = steps.take("unpack", |tell| unpack(&job, &image, &signals, tell))?;
@@ -196,11 +204,14 @@ fn unpack(
 /// A held sandbox, and what must be known of it once it is gone.
 struct Cage {
     held: HeldSandbox,
+    /// The files that stand there before the start, beside the image's.
+    supplied: Vec<Supplied>,
     upper: PathBuf,
     id_base: u32,
     stop_grace: Duration,
     output_bound: u64,
     disk: DiskUse,
+    provocation: Provocation,
 }
 
 /// What a cage is made of.
@@ -218,7 +229,11 @@ fn cage(material: &Material<'_>, outside: &mut Outside) -> Result<Cage, Pipeline
     let _ = sandbox::gc(&state);
     let id = RunId::random()?;
     let mut plan = Plan::new(&image.config, &job.options, &id)?;
-    outside.enter(&mut plan, rootfs, Baits::default())?;
+    let baits = bait::make()?;
+    outside.enter(&mut plan, rootfs, baits.clone())?;
+    let laid = bait::lay(&baits, &job.profile, &mut plan);
+    let commands = provoke::commands(&image.config, &job.exec);
+    plan.errands = commands.iter().map(provoke::Command::argv).collect();
     let bound = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
     let disk = DiskUse { bytes: bound(plan.limits.disk), entries: bound(plan.limits.disk_files) };
     state.check_room(plan.limits.disk.unwrap_or(0))?;
@@ -227,7 +242,12 @@ fn cage(material: &Material<'_>, outside: &mut Outside) -> Result<Cage, Pipeline
     let layers =
         sandbox::Layers { dirs: rootfs.directories().map(Path::to_owned).collect(), id_base: LAYER_ID_BASE };
     let held = sandbox::create(program, &plan, &layers, run)?;
-    Ok(Cage { held, upper, id_base, stop_grace: plan.stop_grace, output_bound: plan.limits.output, disk })
+    let supplied = laid.supplied(&plan, held.planted());
+    let exposed = image.config.exposed_ports.clone();
+    let provocation =
+        Provocation::new(Visits::new(program.share()?, id_base), commands, exposed, job.duration);
+    let (stop_grace, output_bound) = (plan.stop_grace, plan.limits.output);
+    Ok(Cage { held, supplied, upper, id_base, stop_grace, output_bound, disk, provocation })
 }
 
 fn arm(probes: Probes, held: &HeldSandbox) -> Result<Watch, PipelineError> {
@@ -266,7 +286,7 @@ fn recorder<'j>(
     header: &Header,
 ) -> Result<Recorder<'j>, PipelineError> {
     let book = capture.as_ref().ok().map(Capture::book);
-    let layers = Layers::open(rootfs, &cage.upper, book)
+    let layers = Layers::open(rootfs, &cage.upper, book, cage.supplied.clone())
         .map_err(PipelineError::io("open the run's writable layer"))?;
     let init = cage.held.target().pid;
     let normaliser = Normaliser::new(layers, cage.id_base, init)
@@ -301,7 +321,7 @@ fn run<'j>(
         stderr: Output::new(File::from(stderr), job.out.create("stderr")?, cage.output_bound),
     };
     let bounds = watch::Bounds { duration: job.duration, stop_grace: cage.stop_grace, disk: cage.disk };
-    watch::watch(sandbox, (watch, outside), recorder, ended, bounds, signals, tell)
+    watch::watch(sandbox, (watch, outside), recorder, ended, (bounds, cage.provocation), signals, tell)
 }
 
 /// The artefact must be what it was.

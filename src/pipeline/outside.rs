@@ -28,21 +28,23 @@ const PREFIX: [u16; 4] = [0xfd3f, 0x9a1c, 0x7e20, 0];
 const RESOLVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
 /// The network that the image finds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Network {
     /// Loopback only.
     None,
     Simulated {
         capture_max: u64,
+        scenario: Scenario,
     },
 }
 
 /// The rest of the world, as the image finds it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outside {
     internet: Option<Internet>,
     capture: Option<File>,
     capture_max: u64,
+    scenario: Scenario,
     /// Why its testimony may have holes.
     fault: Option<String>,
 }
@@ -58,12 +60,13 @@ pub struct Rest {
 
 impl Outside {
     /// Starts what `network` asks for. `out` takes the capture.
-    pub fn start(network: Network, program: &SealedProgram, out: &RunDir) -> Result<Outside, PipelineError> {
-        let nothing = Outside { internet: None, capture: None, capture_max: 0, fault: None };
-        let Network::Simulated { capture_max } = network else { return Ok(nothing) };
+    pub fn start(network: &Network, program: &SealedProgram, out: &RunDir) -> Result<Outside, PipelineError> {
+        let nothing = Outside::default();
+        let Network::Simulated { capture_max, scenario } = network else { return Ok(nothing) };
+        let (capture_max, scenario) = (*capture_max, scenario.clone());
         let capture = Some(out.create("capture.pcapng")?);
         let internet = Some(Internet::start(&program.path())?);
-        Ok(Outside { internet, capture, capture_max, ..nothing })
+        Ok(Outside { internet, capture, capture_max, scenario, ..nothing })
     }
 
     /// Lets it set itself up.
@@ -87,7 +90,7 @@ impl Outside {
             resolver: IpAddr::from(RESOLVER),
             now,
             baits,
-            scenario: Scenario::default(),
+            scenario: std::mem::take(&mut self.scenario),
             capture_max: self.capture_max,
         };
         Ok(internet.enter(&world)?)

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use super::capture::{Book, Key, sha256};
 use crate::event::{self, Inode, Origin};
 use crate::image::{RootEntry, Rootfs};
-use crate::normalise::{ImageEntry, Provenance, Start};
+use crate::normalise::{ImageEntry, Provenance, Start, Supplied};
 use crate::sys::open;
 
 /// The unpacked image, and what was captured of the run.
@@ -29,13 +29,19 @@ pub struct Layers {
     digests: HashMap<(u64, u64), Option<[u8; 32]>>,
     /// Programs made in the run that ran without their hash being known.
     unhashed: u64,
+    supplied: Vec<Supplied>,
 }
 
 impl Layers {
-    /// `upper`: the overlay's writable directory.
-    pub fn open(rootfs: Rootfs, upper: &Path, book: Option<Arc<Book>>) -> io::Result<Layers> {
+    /// `upper`: the overlay's writable directory. `supplied`: the files that were planted.
+    pub fn open(
+        rootfs: Rootfs,
+        upper: &Path,
+        book: Option<Arc<Book>>,
+        supplied: Vec<Supplied>,
+    ) -> io::Result<Layers> {
         let (upper, digests) = (open::directory(upper)?, HashMap::new());
-        Ok(Layers { rootfs, upper, book, digests, unhashed: 0 })
+        Ok(Layers { rootfs, upper, book, digests, unhashed: 0, supplied })
     }
 
     pub fn rootfs(&self) -> &Rootfs {
@@ -82,6 +88,10 @@ impl Provenance for Layers {
             Some(RootEntry::Directory) => ImageEntry::Directory,
             Some(RootEntry::Other) => ImageEntry::Other,
         }
+    }
+
+    fn supplied(&self) -> Vec<Supplied> {
+        self.supplied.clone()
     }
 
     fn digest_of(&mut self, file: &event::File, start: Start) -> Option<[u8; 32]> {

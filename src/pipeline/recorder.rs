@@ -11,17 +11,25 @@ use super::coverage::Losses;
 use super::hearing::Hearing;
 use super::judge::Judge;
 use super::provenance::Layers;
+use super::provoke::Doors;
 use super::skips::Skips;
 use super::standing::Stood;
 use super::{News, PipelineError};
-use crate::event::{Act, Event, FileAct, KernelAct, Outcome, Phase, ProcessAct, ProcessKey, SandboxAct};
+use crate::event::{
+    self, Act, Errand, Event, FileAct, KernelAct, Outcome, Phase, ProcessAct, ProcessKey, Protocol,
+    SandboxAct,
+};
 use crate::internet::testimony::Testimony;
 use crate::normalise::Normaliser;
 use crate::reconcile::Ledger;
 use crate::record::{Record, Stream, Task};
-use crate::report::document::{Captured, EventCount, Exit, PhaseTime, Recording, Run};
+use crate::report::document::{
+    ARGUMENTS_MAX, Captured, EventCount, Exit, PhaseTime, RanCommand, Recording, Run, TEXT_MAX,
+};
+use crate::report::escape::short_text;
 use crate::report::log::{Trailer, Writer};
 use crate::sandbox::Skip;
+use crate::sandbox::visit::{Transport, Visit};
 use crate::trace::{Drained, Loss};
 
 /// The kernel's answer to a process with too many open files, errno-base.h.
@@ -39,6 +47,9 @@ pub struct Recorder<'r> {
     pub losses: Losses,
     pub events: u64,
     pub cut: u64,
+    /// The ports that the image opens.
+    pub doors: Doors,
+    commands: Vec<RanCommand>,
     first: FirstProgram,
     out_of_descriptors: bool,
     /// Each phase and when it began.
@@ -75,6 +86,8 @@ impl<'r> Recorder<'r> {
             losses: Losses::default(),
             events: 0,
             cut: 0,
+            doors: Doors::default(),
+            commands: Vec::new(),
             first: FirstProgram::default(),
             out_of_descriptors: false,
             phases: Vec::new(),
@@ -161,6 +174,33 @@ impl<'r> Recorder<'r> {
         self.keep(&event, tell)
     }
 
+    /// A visitor's request, and what came of it.
+    pub fn visited(&mut self, visit: Visit, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        let Visit { door, ask, errno, answer, said } = visit;
+        let protocol = match door.transport {
+            Transport::Tcp => Protocol::Tcp,
+            Transport::Udp => Protocol::Udp,
+        };
+        let (request, answer) = (ask.name().to_owned(), answer.into());
+        let visit = event::Visit { request, protocol, remote: door.address, answer, said };
+        let event = self.normaliser.note(SandboxAct::Visited(visit), self.time);
+        let outcome = if errno == 0 { Outcome::Done } else { Outcome::Failed(errno) };
+        self.keep(&Event { outcome, ..event }, tell)
+    }
+
+    /// A command that was run inside, by its pid on the host, and has ended; pid 0: it never ran.
+    pub fn ran(
+        &mut self,
+        errand: Errand,
+        pid: u32,
+        tell: &mut dyn FnMut(News<'_>),
+    ) -> Result<(), PipelineError> {
+        self.commands.push(ran_command(&errand));
+        let task = Task { pid, ..Task::default() };
+        let event = self.normaliser.note_of(task, SandboxAct::Ran(errand), self.time, 1);
+        self.keep(&event, tell)
+    }
+
     /// Takes in sleeps that were skipped.
     pub fn skipped(&mut self, skips: Vec<Skip>, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         self.skips.add(skips);
@@ -197,6 +237,7 @@ impl<'r> Recorder<'r> {
             held_seconds: self.held.as_secs_f64(),
             skipped_seconds: self.skips.total.as_secs_f64(),
             limits_hit,
+            commands: self.commands.clone(),
             captured: self.normaliser.provenance().book().map(captured),
             ..Run::default()
         }
@@ -311,6 +352,7 @@ impl<'r> Recorder<'r> {
         self.out_of_descriptors |= event.outcome == Outcome::Failed(EMFILE);
         self.events = self.events.saturating_add(event.count);
         self.ledger.observe(event);
+        self.doors.observe(event);
         if event.cut {
             self.count_cut(event);
         }
@@ -329,6 +371,13 @@ impl<'r> Recorder<'r> {
             _ => self.losses.cut_paths += 1,
         }
     }
+}
+
+fn ran_command(errand: &Errand) -> RanCommand {
+    let Errand { purpose, argv, code, signal, timed_out } = errand;
+    let argv = argv.iter().take(ARGUMENTS_MAX).map(|text| short_text(text, TEXT_MAX)).collect();
+    let (code, signal, timed_out) = (*code, *signal, *timed_out);
+    RanCommand { purpose: purpose.name().into(), argv, code, signal, timed_out }
 }
 
 fn captured(book: &Book) -> Captured {

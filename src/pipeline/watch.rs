@@ -12,12 +12,14 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::output::{Output, Turn};
 use super::outside::Outside;
+use super::provoke::{News as Provoked, Provocation};
 use super::recorder::Recorder;
 use super::signals::Signals;
 use super::standing;
 use super::{News, PipelineError};
 use crate::event::{Phase, SandboxAct};
 use crate::report::document::{Coverage, Exit, ExitReason, Run};
+use crate::sandbox::visit::Visitor;
 use crate::sandbox::{DISK_FLOOR, DiskMeter, DiskUse, Remains, RunningSandbox, SandboxError, Status};
 use crate::trace::{Drained, Watch};
 
@@ -58,11 +60,11 @@ pub fn watch<'j>(
     ears: (Watch, Outside),
     recorder: Recorder<'j>,
     output: Ended,
-    bounds: Bounds,
+    plan: (Bounds, Provocation),
     signals: &Signals,
     tell: &mut dyn FnMut(News<'_>),
 ) -> Result<Watched<'j>, PipelineError> {
-    let mut turning = Turning::new(sandbox, ears, recorder, output, bounds, tell);
+    let mut turning = Turning::new(sandbox, ears, recorder, output, plan, tell);
     let turned = turning.turn_until_gone(signals);
     turning.end(turned)
 }
@@ -74,6 +76,9 @@ struct Turning<'j, 't> {
     recorder: Recorder<'j>,
     output: Ended,
     bounds: Bounds,
+    provocation: Provocation,
+    /// When the image's first program was seen to run.
+    began: Option<Instant>,
     tell: &'t mut dyn FnMut(News<'_>),
     clock: Clock,
     exit: Exit,
@@ -111,7 +116,7 @@ impl<'j, 't> Turning<'j, 't> {
         (watch, outside): (Watch, Outside),
         mut recorder: Recorder<'j>,
         output: Ended,
-        bounds: Bounds,
+        (bounds, provocation): (Bounds, Provocation),
         tell: &'t mut dyn FnMut(News<'_>),
     ) -> Turning<'j, 't> {
         let now = Instant::now();
@@ -126,6 +131,8 @@ impl<'j, 't> Turning<'j, 't> {
             recorder,
             output,
             bounds,
+            provocation,
+            began: None,
             tell,
             clock: Clock { start: now, held: Duration::ZERO, stopping: None, killed: None },
             exit: Exit::default(),
@@ -147,6 +154,7 @@ impl<'j, 't> Turning<'j, 't> {
             self.recorder.skipped(self.sandbox.skips(), self.tell)?;
             self.read_output()?;
             self.read_status()?;
+            self.provoke()?;
             self.check_limits()?;
             self.check_time()?;
             self.show();
@@ -160,6 +168,7 @@ impl<'j, 't> Turning<'j, 't> {
         let tick = PollTimeout::try_from(TICK.min(left)).unwrap_or(PollTimeout::ZERO);
         let [critical, bulk] = self.watch.fds();
         let mut ears = vec![critical, bulk, self.sandbox.status_fd(), signals.fd()];
+        ears.extend(self.provocation.visitor().map(Visitor::fd));
         ears.extend(self.outside.fd());
         let outputs = [&self.output.stdout, &self.output.stderr];
         ears.extend(
@@ -227,6 +236,12 @@ impl<'j, 't> Turning<'j, 't> {
                 Some(Status::Started { .. } | Status::Heard) => {}
                 Some(Status::ProgramExited { code, signal }) => self.exit = exit(code, signal),
                 Some(Status::Refused(refusal)) => self.refused = Some(refusal),
+                Some(Status::ErrandStarted { pid, .. }) => self.provocation.started(pid),
+                Some(Status::ErrandEnded { errand, code, signal }) => {
+                    if let Some(news) = self.provocation.ended(errand, code, signal) {
+                        self.record(news)?;
+                    }
+                }
                 Some(Status::Empty) => {
                     self.reason.get_or_insert(ExitReason::Exited);
                 }
@@ -241,6 +256,25 @@ impl<'j, 't> Turning<'j, 't> {
                     return Ok(());
                 }
             }
+        }
+    }
+
+    /// Moves the provocation on, until the image is asked to stop.
+    fn provoke(&mut self) -> Result<(), PipelineError> {
+        if self.clock.stopping.is_some() || self.clock.killed.is_some() || !self.recorder.has_started() {
+            return Ok(());
+        }
+        let began = *self.began.get_or_insert_with(Instant::now);
+        let mut news = Vec::new();
+        self.provocation.turn(began, &mut self.recorder.doors, &self.sandbox, &mut news)?;
+        news.into_iter().try_for_each(|news| self.record(news))
+    }
+
+    fn record(&mut self, news: Provoked) -> Result<(), PipelineError> {
+        match news {
+            Provoked::Enter(phase) => self.recorder.enter(phase, self.tell),
+            Provoked::Visited(visit) => self.recorder.visited(visit, self.tell),
+            Provoked::Ran(errand, pid) => self.recorder.ran(errand, pid, self.tell),
         }
     }
 
@@ -345,6 +379,9 @@ impl<'j, 't> Turning<'j, 't> {
                 self.recorder.note(SandboxAct::Limit { name: name.into() }, self.tell)?;
             }
         }
+        for errand in self.provocation.left().collect::<Vec<_>>() {
+            self.recorder.ran(errand, 0, self.tell)?;
+        }
         self.recorder.lost(&self.watch.losses()?, self.tell)?;
         self.exit.reason = self.reason.unwrap_or_default();
         if self.exit.code.is_none() && self.clock.killed.is_some() {
@@ -352,6 +389,7 @@ impl<'j, 't> Turning<'j, 't> {
             self.exit.signal.get_or_insert_with(|| "SIGKILL".into());
         }
         let mut run = self.recorder.run(self.exit, self.limits);
+        self.recorder.losses.unvisited = self.provocation.is_blind();
         self.recorder.losses.absent = self.watch.absent().to_vec();
         if let Ok(remains) = &remains {
             self.recorder.compare(&remains.upper(), &mut run);

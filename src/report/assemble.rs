@@ -131,6 +131,10 @@ fn step(tactic: &attack::Tactic, findings: &[Finding]) -> Option<Step> {
     })
 }
 
+/// What skipping sleeps does not reach.
+const SKIPPING: &str = "Sleeps were skipped, but no clock was moved: what compares clocks can tell, and goes on \
+waiting. Waiting in select, ppoll, epoll, futex or on timers, and in poll with descriptors, took its time.";
+
 /// What the report does not show, in sentences: first what is so of this run, then what is always so.
 fn limits(run: &Run, coverage: &[Coverage]) -> Vec<String> {
     let mut said = Vec::new();
@@ -154,6 +158,9 @@ fn limits(run: &Run, coverage: &[Coverage]) -> Vec<String> {
     }
     if run.captured.is_some_and(|captured| captured.omitted > 0) {
         said.push("Not every file that was executed is kept; the report has their hashes.".to_owned());
+    }
+    if run.skipped_seconds > 0.0 {
+        said.push(SKIPPING.to_owned());
     }
     let heard = |entry: &Coverage| entry.family == "http" && entry.state != CoverageState::None;
     if coverage.iter().any(heard) {

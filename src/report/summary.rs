@@ -120,6 +120,12 @@ impl Summary {
     }
 
     fn file_act(&mut self, act: &FileAct, event: &Event) {
+        if let (FileAct::Open { file: File { path, bait: Some(bait), .. }, mode }, Outcome::Done) =
+            (act, event.outcome)
+            && mode.read
+        {
+            self.network.bait_read(bait, path, event);
+        }
         for (file, name) in changes(act) {
             match event.outcome {
                 Outcome::Done => self.file(file, name, event),

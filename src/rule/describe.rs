@@ -7,9 +7,9 @@ use std::fmt::Write;
 use super::capability;
 use super::capability::name as capability_name;
 use crate::event::{
-    Act, Bytes, Call, Credentials, DnsAct, DupSource, Endpoint, Event, File, FileAct, FileChange, KernelAct,
-    MemoryAct, NetAct, NetAction, OpenMode, Outcome, Process, ProcessAct, ProcessCall, Protocol, Region,
-    SandboxAct, Target, option_name,
+    Act, Bytes, Call, Credentials, DnsAct, DupSource, Endpoint, Errand, Event, File, FileAct, FileChange,
+    KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Outcome, Process, ProcessAct, ProcessCall, Protocol,
+    Region, SandboxAct, Target, Visit, option_name,
 };
 
 /// The longest name that is shown whole, in bytes.
@@ -336,6 +336,19 @@ fn sandbox_act(act: &SandboxAct) -> String {
         SandboxAct::Limit { name } => format!("saw the limit {name:?} reached"),
         SandboxAct::Held { time } => format!("held the workload for {} ms", time.as_millis()),
         SandboxAct::Skipped { time } => format!("skipped {} s of its sleep", time.as_secs()),
+        SandboxAct::Visited(Visit { request, remote, said, .. }) => {
+            format!("called at {remote} ({request}), and heard {said} bytes")
+        }
+        SandboxAct::Ran(Errand { purpose, timed_out: true, .. }) => {
+            format!("ended the {} command, which took too long", purpose.name())
+        }
+        SandboxAct::Ran(Errand { purpose, code, signal, .. }) => match (code, signal) {
+            (Some(code), _) => format!("ran the {} command, which ended with {code}", purpose.name()),
+            (None, Some(signal)) => {
+                format!("ran the {} command, which signal {signal} ended", purpose.name())
+            }
+            (None, None) => format!("could not run the {} command", purpose.name()),
+        },
         SandboxAct::Lost { family, records } => format!("lost {records} records of family {}", family.name()),
     }
 }

@@ -111,6 +111,7 @@ pub const SHIPPED: &[(&str, &str)] = rules! {
     "impact/data-removed-in-mass.yaml"
     "impact/data-renamed-after-rewriting.yaml"
     "impact/data-replaced-by-copies.yaml"
+    "impact/data-replaced-under-one-suffix.yaml"
     "impact/files-renamed-to-one-suffix.yaml"
     "impact/miner-arguments.yaml"
     "impact/miner-port-contacted.yaml"

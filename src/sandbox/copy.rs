@@ -31,6 +31,12 @@ impl SealedProgram {
             .map_err(|source| SandboxError::Helper { step: "copy this program into memory", source })
     }
 
+    /// The same copy, for somebody else.
+    pub fn share(&self) -> Result<SealedProgram, SandboxError> {
+        let shared = self.0.try_clone().map(SealedProgram);
+        shared.map_err(|source| SandboxError::Helper { step: "share the copy of this program", source })
+    }
+
     /// Where it can be executed while `self` lives.
     pub fn path(&self) -> PathBuf {
         format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()

@@ -204,9 +204,10 @@ impl Cage {
             hostname: plan.hostname.clone(),
             network: plan.network,
             limits: plan.limits,
-            plants: plan.plants.clone(),
             sleeps: plan.sleeps,
             uptime: plan.uptime.as_secs(),
+            errands: plan.errands.clone(),
+            plants: plan.plants.clone(),
         };
         let send = || -> io::Result<()> {
             let mut memory = File::from(memfd_create("order", MFdFlags::MFD_CLOEXEC)?);

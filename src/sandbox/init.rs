@@ -3,7 +3,8 @@
 //! Before the start, inside the finished cage: finds user, working directory and program in the image's
 //! files, and refuses what could not run. After the start: closes every descriptor but one, loads the
 //! filter, forks the program, gives up every capability, lets the program go, and reaps until no task is
-//! left.
+//! left. Where the runner will want commands run inside, init keeps what the image's root has, and runs them
+//! ([`super::errand`]).
 //!
 //! Invariants: no code of the image runs before the filter is loaded; the program gets descriptors 0 to 2
 //! and nothing else; init handles no signal (the kernel then drops those that its own namespace sends) and
@@ -35,18 +36,18 @@ const USERS_MAX: u64 = 4 << 20;
 
 #[derive(Clone)]
 pub(super) struct Init {
-    order: Rc<Order>,
-    control: Rc<OwnedFd>,
+    pub(super) order: Rc<Order>,
+    pub(super) control: Rc<OwnedFd>,
     prepared: RefCell<Option<Prepared>>,
 }
 
 /// Everything that execve(2) will need, found and checked.
 #[derive(Clone)]
-struct Prepared {
-    user: User,
+pub(super) struct Prepared {
+    pub user: User,
     path: CString,
     argv: Vec<CString>,
-    env: Vec<CString>,
+    pub env: Vec<CString>,
 }
 
 impl Prepared {
@@ -62,7 +63,7 @@ impl Init {
         Init { order, control, prepared: RefCell::new(None) }
     }
 
-    fn say(&self, message: &Message) {
+    pub(super) fn say(&self, message: &Message) {
         // Without a runner there is nobody to tell, and the parent-death signal is on its way.
         let _ = socket::send(self.control.as_fd(), &message.encode(), &[]);
     }
@@ -90,11 +91,15 @@ impl Init {
         // instruction: what runs under init's user can, for one, take its descriptors by prlimit(2).
         let program = process::pidfd(child)?;
         nix::unistd::chdir("/")?;
-        process::bound_capabilities(0)?;
-        process::set_capabilities(0)?;
+        let kept = if self.order.errands.is_empty() { 0 } else { kept_capabilities() };
+        process::bound_capabilities(kept)?;
+        process::set_capabilities(kept)?;
         File::from(go_end).write_all(b"g")?;
         let started = self.tell_start(program, failed, prepared)?;
-        self.reap(started.then_some(child))
+        match started && !self.order.errands.is_empty() {
+            true => self.attend(child, prepared),
+            false => self.reap(started.then_some(child)),
+        }
     }
 
     /// Loads the filter. Where sleeps are skipped, the runner gets the descriptor to hear them at, and
@@ -196,23 +201,29 @@ fn wait_for_byte(go: &OwnedFd) -> io::Result<()> {
     File::from(go.try_clone()?).read_exact(&mut [0])
 }
 
+/// What the image's root may have.
+fn kept_capabilities() -> u64 {
+    spec::KEPT.iter().fold(0, |bits, (_, number)| bits | 1 << number)
+}
+
 /// Runs in the fork: gives up what the program may not have, and becomes it.
 fn become_program(prepared: &Prepared) -> io::Error {
-    let give_up = || -> io::Result<()> {
-        setsid()?;
-        let kept = spec::KEPT.iter().fold(0, |bits, (_, number)| bits | 1 << number);
-        process::bound_capabilities(kept)?;
-        let user = &prepared.user;
-        setgroups(&user.groups.iter().copied().map(Gid::from_raw).collect::<Vec<_>>())?;
-        let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
-        setresgid(gid, gid, gid)?;
-        setresuid(uid, uid, uid)?;
-        process::set_capabilities(if uid.is_root() { kept } else { 0 })
-    };
-    match give_up() {
+    match give_up(&prepared.user) {
         Ok(()) => process::exec(&prepared.path, &prepared.argv, &prepared.env),
         Err(error) => error,
     }
+}
+
+/// Becomes the program's user, in a session of its own.
+pub(super) fn give_up(user: &User) -> io::Result<()> {
+    let kept = kept_capabilities();
+    setsid()?;
+    process::bound_capabilities(kept)?;
+    setgroups(&user.groups.iter().copied().map(Gid::from_raw).collect::<Vec<_>>())?;
+    let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+    setresgid(gid, gid, gid)?;
+    setresuid(uid, uid, uid)?;
+    process::set_capabilities(if uid.is_root() { kept } else { 0 })
 }
 
 fn prepare(order: &Order) -> Result<Prepared, Refusal> {
@@ -244,7 +255,7 @@ fn prepare(order: &Order) -> Result<Prepared, Refusal> {
 }
 
 /// A text of the image that holds a NUL (a home directory can) is no program's argument.
-fn c_string(text: &OsStr) -> Result<CString, Refusal> {
+pub(super) fn c_string(text: &OsStr) -> Result<CString, Refusal> {
     CString::new(text.as_bytes()).map_err(|_| Refusal {
         reason: Reason::Exec,
         errno: libc::EINVAL,

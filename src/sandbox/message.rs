@@ -23,6 +23,11 @@ pub(super) const ORDER_MAX: usize = 4 << 20;
 /// Tells the helper to let the parked container run.
 pub(super) const START: &[u8] = b"start";
 
+/// Tells init to run the errand of that number.
+pub(super) fn run_errand(errand: u8) -> [u8; 2] {
+    [b'r', errand]
+}
+
 /// Why the image's program was refused before anything of the image ran.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
@@ -114,6 +119,11 @@ pub enum Status {
     Heard,
     /// The first program ended; others may live on. One of the two is zero.
     ProgramExited { code: u8, signal: u8 },
+    /// An errand runs ([`RunningSandbox::run_errand`](super::RunningSandbox::run_errand)); its pid is the
+    /// host's.
+    ErrandStarted { errand: u8, pid: Option<u32> },
+    /// An errand ended. One of the two is zero.
+    ErrandEnded { errand: u8, code: u8, signal: u8 },
     /// No task is left.
     Empty,
     /// Helper or init could not go on: this host, not the image.
@@ -145,6 +155,15 @@ pub(super) enum Message {
         code: u8,
         signal: u8,
     },
+    /// Its pidfd travels along.
+    ErrandStarted {
+        errand: u8,
+    },
+    ErrandEnded {
+        errand: u8,
+        code: u8,
+        signal: u8,
+    },
     Empty,
     Unreadable,
     /// What became of one plant; before [`Message::Held`].
@@ -167,10 +186,14 @@ impl Message {
             Message::Started => out.byte(5),
             Message::Exited { code, signal } => out.byte(6).byte(*code).byte(*signal),
             Message::Empty => out.byte(7),
+            Message::Heard => out.byte(9),
+            Message::ErrandStarted { errand } => out.byte(10).byte(*errand),
+            Message::ErrandEnded { errand, code, signal } => {
+                out.byte(11).byte(*errand).byte(*code).byte(*signal)
+            }
             Message::Planted(Planted { plant, path, inode, errno }) => {
                 out.byte(8).number(*plant as u64).cut(path).number(*inode).number(*errno as u64)
             }
-            Message::Heard => out.byte(9),
             Message::Unreadable => out.byte(0),
         };
         out.0
@@ -196,13 +219,15 @@ impl Message {
             5 => Message::Started,
             6 => Message::Exited { code: input.byte()?, signal: input.byte()? },
             7 => Message::Empty,
+            9 => Message::Heard,
+            10 => Message::ErrandStarted { errand: input.byte()? },
+            11 => Message::ErrandEnded { errand: input.byte()?, code: input.byte()?, signal: input.byte()? },
             8 => Message::Planted(Planted {
                 plant: input.number()?.try_into().ok()?,
                 path: input.bytes(TEXT_MAX)?.to_vec(),
                 inode: input.number()?,
                 errno: input.number()?.try_into().ok()?,
             }),
-            9 => Message::Heard,
             _ => return None,
         })
     }
@@ -224,10 +249,12 @@ pub(super) struct Order {
     pub hostname: String,
     pub network: Option<Network>,
     pub limits: Limits,
-    pub plants: Vec<Plant>,
     pub sleeps: Sleeps,
     /// Seconds.
     pub uptime: u64,
+    /// Commands that init runs when it is told to.
+    pub errands: Vec<Vec<OsString>>,
+    pub plants: Vec<Plant>,
 }
 
 impl Order {
@@ -247,11 +274,15 @@ impl Order {
             out.byte(u8::from(limit.is_some())).number(limit.unwrap_or(0));
         }
         out.number(open_files).number(output);
+        out.byte(u8::from(self.sleeps == Sleeps::Skipped)).number(self.uptime);
+        out.number(self.errands.len() as u64);
+        for argv in &self.errands {
+            out.list(argv.iter().map(|text| text.as_encoded_bytes()));
+        }
         out.number(self.plants.len() as u64);
         for Plant { path, content, mode, how } in &self.plants {
             out.bytes(path).bytes(content).number((*mode).into()).byte(u8::from(*how == How::Append));
         }
-        out.byte(u8::from(self.sleeps == Sleeps::Skipped)).number(self.uptime);
         out.0
     }
 
@@ -278,9 +309,10 @@ impl Order {
                 open_files: input.number()?,
                 output: input.number()?,
             },
-            plants: input.plants()?,
             sleeps: if input.byte()? == 0 { Sleeps::Slept } else { Sleeps::Skipped },
             uptime: input.number()?,
+            errands: input.lists()?,
+            plants: input.plants()?,
         };
         input.0.is_empty().then_some(order)
     }
@@ -370,6 +402,11 @@ impl<'a> Decoder<'a> {
         self.os_string()?.into_string().ok()
     }
 
+    fn lists(&mut self) -> Option<Vec<Vec<OsString>>> {
+        let count = self.number()?;
+        (0..count).map(|_| self.list()).collect()
+    }
+
     fn list(&mut self) -> Option<Vec<OsString>> {
         let count = self.number()?;
         (0..count).map(|_| self.os_string()).collect()
@@ -408,8 +445,10 @@ mod tests {
             Message::Started,
             Message::Exited { code: 3, signal: 0 },
             Message::Empty,
-            Message::Planted(Planted { plant: 3, path: b"/a\xff".to_vec(), inode: 7, errno: 0 }),
             Message::Heard,
+            Message::ErrandStarted { errand: 7 },
+            Message::ErrandEnded { errand: 7, code: 1, signal: 0 },
+            Message::Planted(Planted { plant: 3, path: b"/a\xff".to_vec(), inode: 7, errno: 0 }),
         ]
     }
 
@@ -448,11 +487,12 @@ mod tests {
                 open_files: 99,
                 ..Limits::default()
             },
+            sleeps: Sleeps::Slept,
+            uptime: 950_400,
+            errands: vec![vec!["/bin/true".into(), "".into()], vec![]],
             plants: [How::New, How::Append]
                 .map(|how| Plant { path: b"~/\xff".to_vec(), content: vec![0, 1], mode: 0o600, how })
                 .into(),
-            sleeps: Sleeps::Slept,
-            uptime: 950_400,
             ..Order::default()
         };
         let bytes = order.encode();

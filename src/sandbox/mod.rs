@@ -41,6 +41,7 @@ mod cgroup;
 mod copy;
 mod create;
 mod disk;
+mod errand;
 mod error;
 mod gc;
 mod helper;
@@ -62,6 +63,7 @@ mod spec;
 mod state;
 mod survey;
 mod user;
+pub mod visit;
 
 pub use cgroup::LimitHit;
 pub use copy::SealedProgram;

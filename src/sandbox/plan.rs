@@ -104,6 +104,9 @@ pub struct Plan {
     /// How long the machine has been up, as the image sees it, beyond what it really has: a machine that
     /// was started for the run would look like one.
     pub uptime: Duration,
+    /// Commands that [`super::RunningSandbox::run_errand`] runs inside, as the program's user and with its
+    /// environment. None by default.
+    pub errands: Vec<Vec<OsString>>,
     /// Written by init before the start. None by default.
     pub plants: Vec<super::Plant>,
 }
@@ -167,6 +170,7 @@ impl Plan {
             limits: limits(options)?,
             sleeps: options.sleeps,
             uptime: run.uptime(),
+            errands: Vec::new(),
             plants: Vec::new(),
         };
         plan.check_texts()?;

@@ -3,7 +3,7 @@
 //! No call waits for the workload; only [`RunningSandbox::end`] waits, within bounds, for its death.
 //! Descriptors are offered for any event loop.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use nix::unistd::Pid;
 
 use super::create::{Cage, Target};
 use super::disk::room;
-use super::message::{MESSAGE_MAX, Message};
+use super::message::{MESSAGE_MAX, Message, run_errand};
 use super::skip::{Skip, Skipper};
 use super::{DiskMeter, DiskUse, LimitHit, RunDir, SandboxError, Status};
 use crate::sys::{process, socket};
@@ -33,6 +33,8 @@ pub struct RunningSandbox {
     /// Of the image's monotonic clocks.
     uptime: Duration,
     skipper: OnceCell<Skipper>,
+    /// Those that run, by number.
+    errands: RefCell<Vec<(u8, OwnedFd)>>,
     gone: Cell<bool>,
 }
 
@@ -54,6 +56,7 @@ impl RunningSandbox {
             program: OnceCell::new(),
             uptime,
             skipper: OnceCell::new(),
+            errands: RefCell::default(),
             gone: Cell::new(false),
         }
     }
@@ -98,6 +101,16 @@ impl RunningSandbox {
                 Status::Heard
             }
             Message::Started => Status::Started { pid: self.adopt(descriptors)? },
+            Message::ErrandStarted { errand } => {
+                let process = descriptors.into_iter().next();
+                let pid = process.as_ref().map(|process| process::pid_of(process.as_fd())).transpose()?;
+                self.errands.borrow_mut().extend(process.map(|process| (errand, process)));
+                Status::ErrandStarted { errand, pid: pid.flatten() }
+            }
+            Message::ErrandEnded { errand, code, signal } => {
+                self.errands.borrow_mut().retain(|(number, _)| *number != errand);
+                Status::ErrandEnded { errand, code, signal }
+            }
             Message::Exited { code, signal } => Status::ProgramExited { code, signal },
             Message::Empty => Status::Empty,
             Message::Refused(refusal) => Status::Refused(refusal),
@@ -124,6 +137,20 @@ impl RunningSandbox {
     /// The sleeps that were skipped since the last call.
     pub fn skips(&self) -> Vec<Skip> {
         self.skipper.get().map(|skipper| skipper.take().collect()).unwrap_or_default()
+    }
+
+    /// Lets init run the errand of this number of the plan. What becomes of it is told as a status.
+    pub fn run_errand(&self, errand: u8) -> Result<(), SandboxError> {
+        let sent = socket::send(self.status_fd(), &run_errand(errand), &[]);
+        sent.map_err(|source| SandboxError::Helper { step: "tell init to run a command", source })
+    }
+
+    /// Kills the first process of an errand, if it runs.
+    pub fn kill_errand(&self, errand: u8) {
+        for (_, process) in self.errands.borrow().iter().filter(|(number, _)| *number == errand) {
+            // Gone already: ended.
+            let _ = process::signal(process.as_fd(), Signal::SIGKILL);
+        }
     }
 
     /// Sends the image's stop signal to its first program; where that is gone, to every process that is

@@ -68,6 +68,24 @@ pub const SERVING: [libc::c_long; 30] = [
     libc::SYS_sched_yield,
 ];
 
+/// What calling at a port takes.
+pub const VISITING: [libc::c_long; 13] = [
+    libc::SYS_close,
+    // The language looks at a descriptor before it closes it, in builds with debug assertions.
+    libc::SYS_fcntl,
+    libc::SYS_restart_syscall,
+    libc::SYS_socket,
+    libc::SYS_connect,
+    libc::SYS_getsockopt,
+    libc::SYS_sendto,
+    libc::SYS_sendmsg,
+    libc::SYS_recvfrom,
+    libc::SYS_recvmsg,
+    libc::SYS_poll,
+    libc::SYS_clock_gettime,
+    libc::SYS_getrandom,
+];
+
 /// What the C library and the language's runtime do by themselves.
 const RUNTIME: [libc::c_long; 13] = [
     libc::SYS_mmap,

@@ -136,9 +136,31 @@ pub fn reap() -> io::Result<(Pid, u8, u8)> {
     if pid < 0 {
         return Err(io::Error::last_os_error());
     }
-    let (code, signal) =
-        if libc::WIFSIGNALED(status) { (0, libc::WTERMSIG(status)) } else { (libc::WEXITSTATUS(status), 0) };
-    Ok((Pid::from_raw(pid), code as u8, signal as u8))
+    let (code, signal) = ending(status);
+    Ok((Pid::from_raw(pid), code, signal))
+}
+
+/// As [`reap`], but does not wait: `None` where nobody has ended yet.
+pub fn reap_ended() -> io::Result<Option<(Pid, u8, u8)>> {
+    let mut status = 0;
+    // SAFETY: the pointer is to a live integer, which the kernel fills.
+    match unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) } {
+        0 => Ok(None),
+        pid if pid < 0 => Err(io::Error::last_os_error()),
+        pid => {
+            let (code, signal) = ending(status);
+            Ok(Some((Pid::from_raw(pid), code, signal)))
+        }
+    }
+}
+
+/// The exit code and the signal of a wait status. One of them is zero.
+fn ending(status: libc::c_int) -> (u8, u8) {
+    if libc::WIFSIGNALED(status) {
+        (0, libc::WTERMSIG(status) as u8)
+    } else {
+        (libc::WEXITSTATUS(status) as u8, 0)
+    }
 }
 
 /// Gives every signal its default action and unblocks all, as a new program expects them. With the bare

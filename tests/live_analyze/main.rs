@@ -13,4 +13,5 @@ mod ends;
 mod errors;
 mod place;
 mod routes;
+mod said;
 mod verdicts;

@@ -14,3 +14,6 @@ mod isolation;
 #[path = "../live_analyze/place.rs"]
 #[allow(dead_code)] // live_analyze uses all of it
 mod place;
+mod scenario;
+mod services;
+mod tools;

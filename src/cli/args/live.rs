@@ -90,6 +90,16 @@ pub struct Analyze {
     /// The network the image finds
     #[arg(long, value_enum, default_value_t = Network::Simulated)]
     pub network: Network,
+    /// Names, answers and payloads to add to a simulated network
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// Which decoy credentials the image finds: default, server, ci, workstation, none, or a file
+    #[arg(long, default_value = "default", value_name = "NAME|FILE")]
+    pub profile: PathBuf,
+    /// Run this command inside once the image has settled, as the image's user; may be given up to 15 times.
+    /// A line with anything special to a shell is run by /bin/sh
+    #[arg(long, value_name = "COMMAND")]
+    pub exec: Vec<OsString>,
     /// Bytes of packets that are kept of a simulated network
     #[arg(long, default_value = "256m", value_parser = bytes, value_name = "SIZE")]
     pub capture_size: u64,

@@ -23,13 +23,15 @@ pub fn network(page: &mut Page, behaviour: &Behaviour) {
     entries(page, Style::new(), "asked for", network.http.iter().map(request), network.http_omitted);
 }
 
-/// What stays inside (unix sockets, loopback) and what the name server was told already.
+/// Left out: what stays inside (unix sockets, loopback), what the name server was told, and datagram
+/// sockets that were only connected, as resolvers do to see which way leads out.
 fn is_outside(flow: &Flow) -> bool {
     let Some(address) = flow.address.as_ref().and_then(|it| it.parse::<std::net::IpAddr>().ok()) else {
         return false;
     };
     let is_dns = flow.port == Some(53) && flow.protocol == "udp";
-    !is_dns && !address.is_loopback() && !address.is_unspecified()
+    let is_silent = flow.port == Some(0);
+    !is_dns && !is_silent && !address.is_loopback() && !address.is_unspecified()
 }
 
 fn entries(

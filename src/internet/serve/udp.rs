@@ -23,7 +23,7 @@ use crate::bait::{Scan, Sighting};
 /// The longest datagram (RFC 768).
 const DATAGRAM_MAX: usize = 65_535;
 /// Flows that are remembered at one time.
-const FLOWS_MAX: usize = 2048;
+pub const FLOWS_MAX: usize = 2048;
 /// A flow that sends nothing for so many ticks is forgotten.
 const SILENT_TICKS: u32 = 60;
 /// Unicast, multicast (RFC 6762) and link-local (RFC 4795) name resolution.

@@ -114,7 +114,8 @@ fn paste(request: &Request<'_>, parts: &[&str]) -> Answer {
         "GET" | "HEAD" if parts.is_empty() => {
             Answer::with(SERVICE, super::answer::HTML, super::payload::page(request.host))
         }
-        "GET" | "HEAD" => Answer::text(SERVICE, "ok\n"),
+        // A line that is also a harmless command: pastes are read as both.
+        "GET" | "HEAD" => Answer::text(SERVICE, "echo ok\n"),
         _ if request.is_at_any(&["file.io", "gofile.io", "anonfiles.com", "hastebin.com"]) => {
             let answer = json!({"success": true, "status": "ok", "key": "k4Tz9q", "link": url});
             Answer::json(SERVICE, &answer)
@@ -142,6 +143,6 @@ mod tests {
         check("POST", "discord.com", "/api/webhooks/1/a", 204, "");
         check("POST", "hooks.slack.com", "/services/T/B/x", 200, "ok");
         check("PUT", "transfer.sh", "/loot.tgz", 200, "https://transfer.sh/");
-        check("GET", "pastebin.com", "/raw/abc", 200, "ok\n");
+        check("GET", "pastebin.com", "/raw/abc", 200, "echo ok\n");
     }
 }

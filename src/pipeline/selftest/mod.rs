@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::rundir::RunDir;
 use super::{Job, Network, News, PipelineError, capture, detonate};
+use crate::bait::Profile;
 use crate::event::{Act, Family, SandboxAct};
 use crate::image::Reference;
 use crate::report::document::{Inputs, Request};
@@ -67,10 +68,12 @@ pub fn selftest(
         quarantined: None,
         options: Options { entrypoint: Some("/deeds".into()), ..Options::default() },
         duration: DURATION,
+        exec: Vec::new(),
         probes: trace::Options::default(),
         log_bound: LOG_BOUND,
         cache_bound: None,
         captures: capture::Bounds::default(),
+        profile: Profile::default(),
         network: Network::None,
         out: &out,
         state: state.to_owned(),

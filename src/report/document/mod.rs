@@ -18,10 +18,12 @@ pub use finding::{
     Ancestor, AppliedException, Class, Confidence, Decision, Evidence, Finding, Level, Origin, OriginKind,
     PolicyResult, Process, Reason, Technique, Verdict,
 };
-pub use network::{BaitDeed, BaitUse, Command, DnsQuestion, Flow, HttpRequest, Listener, Network, TlsHello};
+pub use network::{
+    BaitDeed, BaitUse, Command, DnsQuestion, Flow, HttpRequest, Listener, Network, PortAnswer, TlsHello,
+};
 pub use run::{
     Captured, Coverage, CoverageState, Environment, EventCount, Exit, ExitReason, Inputs, Layer, Named,
-    PhaseTime, Recording, Request, Run, Subject, Unchanged, Visibility,
+    PhaseTime, RanCommand, Recording, Request, Run, Subject, Unchanged, Visibility,
 };
 
 pub const SCHEMA: &str = "lazaret.report/v1";
@@ -41,6 +43,10 @@ pub const PROCESSES_MAX: usize = 2000;
 pub const FILES_MAX: usize = 1000;
 pub const FLOWS_MAX: usize = 1000;
 pub const LISTENERS_MAX: usize = 200;
+/// Of one listener.
+pub const ANSWERS_MAX: usize = 8;
+/// Commands that were run inside.
+pub const RAN_MAX: usize = 32;
 pub const DROPPED_MAX: usize = 500;
 pub const DNS_MAX: usize = 1000;
 pub const HTTP_MAX: usize = 1000;

@@ -160,6 +160,21 @@ pub struct Listener {
     pub local: String,
     pub exe: String,
     pub first_seen: f64,
+    /// What it answered when it was called at.
+    #[serde(default)]
+    #[schemars(length(max = "super::ANSWERS_MAX"))]
+    pub answers: Vec<PortAnswer>,
+}
+
+/// The answer of a port to one request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PortAnswer {
+    /// `greeting`, `http_get`, `http_post`, `tls_hello`, `redis_ping`, `line`, `datagram`.
+    pub request: String,
+    /// Its first bytes.
+    pub first: String,
+    /// So many bytes came, as far as was waited for.
+    pub bytes: u64,
 }
 
 /// What became of a decoy, by one program.

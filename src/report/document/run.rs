@@ -104,6 +104,10 @@ pub struct Run {
     pub held_seconds: f64,
     /// So much sleep was skipped.
     pub skipped_seconds: f64,
+    /// Commands that were run inside: the image's own health check, and what was asked for.
+    #[serde(default)]
+    #[schemars(length(max = "super::RAN_MAX"))]
+    pub commands: Vec<RanCommand>,
     /// Names of limits, each once.
     pub limits_hit: Vec<String>,
     /// Null where it was not measured.
@@ -116,6 +120,21 @@ pub struct Run {
     /// What was executed and not in the image; null where it could not be captured.
     #[serde(default)]
     pub captured: Option<Captured>,
+}
+
+/// How a command that was run inside ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RanCommand {
+    /// `healthcheck` or `exec`.
+    pub purpose: String,
+    #[schemars(length(max = "super::ARGUMENTS_MAX"))]
+    pub argv: Vec<String>,
+    /// Exit status. Null with `signal` null: it was never started.
+    pub code: Option<u8>,
+    /// The number of the signal that ended it.
+    pub signal: Option<u8>,
+    /// It took too long, and was killed.
+    pub timed_out: bool,
 }
 
 /// Executed files that are kept under `files/`, each named by its sha256.

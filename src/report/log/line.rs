@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::provoke::{ErrandDef, VisitDef};
 use super::text::{self, arguments, digest};
 use super::world::{
     BaitActDef, CarrierDef, CommandActDef, DnsAnswerDef, HttpActDef, StreamActDef, TlsActDef, is_udp,
@@ -16,9 +17,9 @@ use super::world::{
 };
 use crate::event::{
     Act, BaitAct, Bytes, Call, Capabilities, Carrier, CommandAct, Credentials, DnsAct, DnsAnswer, DupSource,
-    Endpoint, Exec, Executable, Family, File, FileAct, FileChange, FileKind, HttpAct, Ids, Inode, KernelAct,
-    MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, Phase, ProcessAct, ProcessCall, ProcessKey,
-    Protocol, Question, Region, Relation, SandboxAct, StreamAct, Target, TlsAct,
+    Endpoint, Errand, Exec, Executable, Family, File, FileAct, FileChange, FileKind, HttpAct, Ids, Inode,
+    KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, Phase, ProcessAct, ProcessCall,
+    ProcessKey, Protocol, Question, Region, Relation, SandboxAct, StreamAct, Target, TlsAct, Visit,
 };
 
 /// A line as it is written.
@@ -399,6 +400,7 @@ enum ProcessCallDef {
     Personality,
     Groups,
     Name,
+    Sleep,
     Control,
 }
 
@@ -733,6 +735,8 @@ enum SandboxActDef {
         #[serde(with = "nanoseconds")]
         time: Duration,
     },
+    Visited(#[serde(with = "VisitDef")] Visit),
+    Ran(#[serde(with = "ErrandDef")] Errand),
     Lost {
         #[serde(with = "FamilyDef")]
         family: Family,

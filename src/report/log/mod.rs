@@ -20,6 +20,7 @@
 //! is for.
 
 mod line;
+mod provoke;
 mod read;
 mod text;
 mod world;

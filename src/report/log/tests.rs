@@ -5,10 +5,10 @@ use std::time::Duration;
 use super::*;
 use crate::event::{
     Act, BaitAct, Bytes, Call, Capabilities, Carrier, CommandAct, Credentials, DnsAct, DnsAnswer, DupSource,
-    Endpoint, Event, EventId, Exec, Executable, Family, File, FileAct, FileChange, FileKind, Flow, Handshake,
-    HttpAct, Ids, Inode, KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, Outcome, Phase,
-    Process, ProcessAct, ProcessCall, ProcessKey, Program, ProgramId, Protocol, Question, Region, Relation,
-    SandboxAct, StreamAct, Target, TlsAct,
+    Endpoint, Errand, Event, EventId, Exec, Executable, Family, File, FileAct, FileChange, FileKind, Flow,
+    Handshake, HttpAct, Ids, Inode, KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin,
+    Outcome, Phase, Process, ProcessAct, ProcessCall, ProcessKey, Program, ProgramId, Protocol, Purpose,
+    Question, Region, Relation, SandboxAct, StreamAct, Target, TlsAct, Visit,
 };
 use crate::report::document::{CoverageState, Exit, ExitReason, Recording};
 
@@ -91,6 +91,20 @@ fn every_act() -> Vec<Act> {
         Act::Sandbox(SandboxAct::Limit { name: "memory".into() }),
         Act::Sandbox(SandboxAct::Held { time: Duration::new(3, 999_999_999) }),
         Act::Sandbox(SandboxAct::Skipped { time: Duration::new(3599, 1) }),
+        Act::Sandbox(SandboxAct::Visited(Visit {
+            request: "http_get".into(),
+            protocol: Protocol::Tcp,
+            remote: "[::1]:80".parse().unwrap(),
+            answer: bytes(b"HTTP/1.1 200 OK\r\n\xff"),
+            said: 7000,
+        })),
+        Act::Sandbox(SandboxAct::Ran(Errand {
+            purpose: Purpose::Healthcheck,
+            argv: vec![bytes(b"/bin/sh"), bytes(b"\xff")],
+            code: Some(1),
+            signal: None,
+            timed_out: true,
+        })),
     ];
     acts.extend(Family::ALL.map(|family| Act::Sandbox(SandboxAct::Lost { family, records: 5 })));
     acts.extend(dup_sources().into_iter().map(|source| Act::Process(ProcessAct::Dup { onto: 2, source })));

@@ -9,12 +9,13 @@ use std::net::SocketAddr;
 use super::kept::Kept;
 use crate::event::{
     Act, BaitAct, Bytes, CommandAct, DnsAct, DnsAnswer, Endpoint, Event, Flow as Said, Handshake, HttpAct,
-    NetAct, NetAction, Protocol, Question, StreamAct, TlsAct,
+    NetAct, NetAction, Protocol, Question, SandboxAct, StreamAct, TlsAct, Visit,
 };
 use crate::report::convert::seconds;
 use crate::report::document::{
-    ADDRESSES_MAX, BAITS_MAX, BaitDeed, BaitUse, COMMANDS_MAX, Command, DNS_MAX, DnsQuestion, FLOWS_MAX,
-    Flow, HTTP_MAX, HttpRequest, LISTENERS_MAX, Listener, Network, PAYLOAD_MAX, TEXT_MAX, TLS_MAX, TlsHello,
+    ADDRESSES_MAX, ANSWERS_MAX, BAITS_MAX, BaitDeed, BaitUse, COMMANDS_MAX, Command, DNS_MAX, DnsQuestion,
+    FLOWS_MAX, Flow, HTTP_MAX, HttpRequest, LISTENERS_MAX, Listener, Network, PAYLOAD_MAX, PortAnswer,
+    TEXT_MAX, TLS_MAX, TlsHello,
 };
 use crate::report::escape::short_text;
 
@@ -70,6 +71,7 @@ impl NetworkSummary {
             Act::Command(act) => self.command(act, event),
             Act::Stream(act) => self.stream(act, event),
             Act::Bait(act) => self.bait(act, event),
+            Act::Sandbox(SandboxAct::Visited(visit)) => self.visited(visit),
             _ => {}
         }
     }
@@ -275,7 +277,6 @@ impl NetworkSummary {
     }
 
     /// A decoy was opened for reading.
-    #[allow(dead_code)] // until the events of files name the decoys
     pub fn bait_read(&mut self, bait: &[u8], path: &[u8], event: &Event) {
         let (bait, place) = (short_text(bait, TEXT_MAX), short_text(path, TEXT_MAX));
         let what = BaitDeed::Read;
@@ -306,7 +307,21 @@ impl NetworkSummary {
         let protocol = protocol(act.protocol);
         let (exe, first_seen) = (exe(event), seconds(event.at));
         let key = (protocol.clone(), local.clone());
-        self.listeners.entry(key, 1, || Listener { protocol, local, exe, first_seen });
+        self.listeners.entry(key, 1, || Listener { protocol, local, exe, first_seen, answers: Vec::new() });
+    }
+
+    /// Keeps what a port answered with the listener that has the port.
+    fn visited(&mut self, visit: &Visit) {
+        let port = visit.remote.port();
+        let places = [visit.remote.to_string(), format!("0.0.0.0:{port}"), format!("[::]:{port}")];
+        let place = places
+            .into_iter()
+            .find(|local| self.listeners.get(&(protocol(visit.protocol), local.clone())).is_some());
+        let known = place.and_then(|local| self.listeners.get(&(protocol(visit.protocol), local)));
+        let room = |known: &&mut Listener| visit.said > 0 && known.answers.len() < ANSWERS_MAX;
+        let Some(known) = known.filter(room) else { return };
+        let (request, first) = (visit.request.clone(), short_text(&visit.answer, TEXT_MAX));
+        known.answers.push(PortAnswer { request, first, bytes: visit.said });
     }
 }
 

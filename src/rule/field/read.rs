@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use super::Visit;
 use crate::event::{
     Act, Bytes, Call, Carrier, Credentials, DupSource, Endpoint, Exec, FileAct, FileChange, FileKind, Inode,
-    KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, ProcessAct, Protocol, Region,
-    SandboxAct, Target,
+    KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, ProcessAct, ProcessCall, Protocol,
+    Region, SandboxAct, Target,
 };
 use crate::rule::capability;
 use crate::rule::subject::{Subject, origin_name};
@@ -442,6 +442,8 @@ pub(super) fn sandbox_action(s: Subject<'_>) -> Option<&[u8]> {
         Act::Sandbox(SandboxAct::Limit { .. }) => Some(b"limit"),
         Act::Sandbox(SandboxAct::Held { .. }) => Some(b"held"),
         Act::Sandbox(SandboxAct::Skipped { .. }) => Some(b"skipped"),
+        Act::Sandbox(SandboxAct::Visited(_)) => Some(b"visited"),
+        Act::Sandbox(SandboxAct::Ran(_)) => Some(b"ran"),
         Act::Sandbox(SandboxAct::Lost { .. }) => Some(b"lost"),
         _ => None,
     }
@@ -476,4 +478,12 @@ fn running<'a>(subject: Subject<'a>) -> impl Iterator<Item = &'a crate::event::F
 
 fn inode_text(inode: Inode) -> Vec<u8> {
     format!("{}:{}", inode.device, inode.number).into_bytes()
+}
+
+/// How long a call asks to sleep.
+pub(super) fn sleep_milliseconds(s: Subject<'_>) -> Option<u64> {
+    match &s.event.act {
+        Act::Process(ProcessAct::Call { what: ProcessCall::Sleep, call }) => Some(call.detail / 1_000_000),
+        _ => None,
+    }
 }

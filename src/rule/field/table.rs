@@ -5,8 +5,8 @@ use super::read::{
     file_actions, file_capabilities, file_flags, file_inode, file_kind, flow, flow_name, gained, ip,
     is_local, is_own_exe, kernel_act, kernel_action, layer, memory_action, mismatch, namespaces, net_act,
     new_mode, open_mode, origin, outcome, owner, process_act, process_action, protocol, protocol_name,
-    public, region, ring_paths, sandbox_action, socket_option, suffix_added, symlink_target, target, times,
-    unix_path, xattr, xattr_value,
+    public, region, ring_paths, sandbox_action, sleep_milliseconds, socket_option, suffix_added,
+    symlink_target, target, times, unix_path, xattr, xattr_value,
 };
 use super::{Category, Field, Read};
 use crate::event::{Act, DupSource, KernelAct, Origin, Phase, ProcessAct, Protocol, SandboxAct, option_name};
@@ -677,6 +677,7 @@ pub(super) static FIELDS: &[Field] = &[
             "personality",
             "groups",
             "name",
+            "sleep",
             "control",
         ],
         event(
@@ -924,6 +925,13 @@ pub(super) static FIELDS: &[Field] = &[
         Read::Flag(|s| Some(call(s)?.compat)),
         "made through the 32-bit entry (int 0x80)",
     )),
+    event(
+        CALLS,
+        "call.sleep",
+        Read::Number(sleep_milliseconds),
+        "of nanosleep and clock_nanosleep: the milliseconds that they ask for; 0 where they name a time to wake \
+         up at",
+    ),
     event(CALLS, "call.arg0", Read::Number(|s| arg(s, 0)), "first argument register"),
     event(CALLS, "call.arg1", Read::Number(|s| arg(s, 1)), "second argument register"),
     event(CALLS, "call.arg2", Read::Number(|s| arg(s, 2)), "third argument register"),
@@ -956,7 +964,7 @@ pub(super) static FIELDS: &[Field] = &[
     )),
     // sandbox
     one_of(
-        &["phase", "limit", "held", "skipped", "lost"],
+        &["phase", "limit", "held", "skipped", "visited", "ran", "lost"],
         event(SANDBOX, "sandbox.action", Read::Text(sandbox_action), "what the sandbox did or noticed"),
     ),
     stable(event(

@@ -27,6 +27,7 @@ use super::super::super::tls::authority::Authority;
 use super::super::super::world::{Scenario, World};
 use super::super::room::{OPEN_MAX, Room};
 use super::super::{Servers, pipe::Wire};
+use crate::bait::Baits;
 
 const NOW: u64 = 1_790_000_000;
 /// Longer than anything here takes.
@@ -57,8 +58,17 @@ pub fn play<F: Future<Output = ()>>(client: impl FnOnce(Stage) -> F) -> Vec<Said
     play_in(OPEN_MAX, client)
 }
 
+/// The same in a world with baits.
+pub fn play_with<F: Future<Output = ()>>(baits: Baits, client: impl FnOnce(Stage) -> F) -> Vec<Said> {
+    stage(World { baits, ..world() }, OPEN_MAX, client)
+}
+
 /// The same with so many places for connections.
 pub fn play_in<F: Future<Output = ()>>(places: usize, client: impl FnOnce(Stage) -> F) -> Vec<Said> {
+    stage(world(), places, client)
+}
+
+fn stage<F: Future<Output = ()>>(world: World, places: usize, client: impl FnOnce(Stage) -> F) -> Vec<Said> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let written = LocalSet::new().block_on(&runtime, async {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -67,7 +77,7 @@ pub fn play_in<F: Future<Output = ()>>(places: usize, client: impl FnOnce(Stage)
         let root = authority.certificate_der();
         let (tell, scribe) = tell::channel();
         let (stop, stopped) = oneshot::channel::<()>();
-        let servers = Servers::new(Rc::new(world()), authority, tell, Room::of(places));
+        let servers = Servers::new(Rc::new(world), authority, tell, Room::of(places));
         let scribe = spawn_local(async {
             let mut written = Vec::new();
             scribe.write(&mut written).await.unwrap();
@@ -86,7 +96,7 @@ pub fn play_in<F: Future<Output = ()>>(places: usize, client: impl FnOnce(Stage)
     frames(&written)
 }
 
-fn frames(mut bytes: &[u8]) -> Vec<Said> {
+pub fn frames(mut bytes: &[u8]) -> Vec<Said> {
     let mut all = Vec::new();
     while let Some((length, rest)) = bytes.split_first_chunk() {
         let (frame, rest) = rest.split_at(u32::from_le_bytes(*length) as usize);

@@ -12,8 +12,11 @@ const AGE: u64 = 47 * 86_400;
 const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
 const VERBS: [&str; 8] = ["create", "delete", "get", "list", "patch", "update", "watch", "deletecollection"];
 
-/// Resources of the core group: plural, kind, whether they are in a namespace.
-const CORE: [(&str, &str, bool); 11] = [
+/// Plural, kind, whether they are in a namespace.
+type Resource = (&'static str, &'static str, bool);
+
+/// Resources of the core group.
+const CORE: [Resource; 11] = [
     ("configmaps", "ConfigMap", true),
     ("endpoints", "Endpoints", true),
     ("events", "Event", true),
@@ -28,7 +31,7 @@ const CORE: [(&str, &str, bool); 11] = [
 ];
 
 /// Group, version, resources.
-const GROUPS: [(&str, &str, &[(&str, &str, bool)]); 4] = [
+const GROUPS: [(&str, &str, &[Resource]); 4] = [
     (
         "apps",
         "v1",
@@ -52,6 +55,21 @@ const GROUPS: [(&str, &str, &[(&str, &str, bool)]); 4] = [
     ("authorization.k8s.io", "v1", &[("selfsubjectaccessreviews", "SelfSubjectAccessReview", false)]),
 ];
 
+/// What people type.
+const SHORT: [(&str, &str); 11] = [
+    ("configmaps", "cm"),
+    ("cronjobs", "cj"),
+    ("daemonsets", "ds"),
+    ("deployments", "deploy"),
+    ("namespaces", "ns"),
+    ("nodes", "no"),
+    ("pods", "po"),
+    ("serviceaccounts", "sa"),
+    ("services", "svc"),
+    ("statefulsets", "sts"),
+    ("endpoints", "ep"),
+];
+
 pub fn core() -> Value {
     resources("v1", &CORE)
 }
@@ -71,8 +89,14 @@ pub fn group(group: &str, version: &str) -> Value {
     resources(&name, found.map_or(&[][..], |known| known.2))
 }
 
-fn resources(version: &str, known: &[(&str, &str, bool)]) -> Value {
-    let one = |(name, kind, namespaced): &(&str, &str, bool)| json!({"name": name, "singularName": "", "namespaced": namespaced, "kind": kind, "verbs": VERBS});
+fn resources(version: &str, known: &[Resource]) -> Value {
+    let one = |(name, kind, namespaced): &Resource| {
+        let short: Vec<&str> = SHORT.iter().filter(|known| known.0 == *name).map(|known| known.1).collect();
+        json!({
+            "name": name, "singularName": "", "namespaced": namespaced, "kind": kind, "verbs": VERBS,
+            "shortNames": short,
+        })
+    };
     let list: Vec<Value> = known.iter().map(one).collect();
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": list})
 }

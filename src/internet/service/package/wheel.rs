@@ -9,40 +9,9 @@ use super::super::payload::zip;
 
 /// A module of which every attribute exists, can be called and does nothing: what was installed can be
 /// imported, so that the program goes on.
-const MODULE: &str = "\
-__version__ = '1.0'
-
-
-class _Any:
-    def __call__(self, *args, **kwargs):
-        return self
-
-    def __getattr__(self, name):
-        if name.startswith('__'):
-            raise AttributeError(name)
-        return self
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *args):
-        return False
-
-    def __iter__(self):
-        return iter(())
-
-    def __bool__(self):
-        return True
-
-    def __str__(self):
-        return ''
-
-
-def __getattr__(name):
-    if name.startswith('__'):
-        raise AttributeError(name)
-    return _Any()
-";
+const ANY: &str = include_str!("module/any.py");
+/// One that does what it is installed for, as far as it goes: else what was to be sent would not be.
+const REQUESTS: &str = include_str!("module/requests.py");
 
 /// `module` is the project's name with underscores.
 pub fn wheel(module: &str, version: &str) -> Vec<u8> {
@@ -50,8 +19,9 @@ pub fn wheel(module: &str, version: &str) -> Vec<u8> {
     let metadata = format!("Metadata-Version: 2.1\nName: {module}\nVersion: {version}\nSummary: {module}\n");
     let tags =
         "Wheel-Version: 1.0\nGenerator: bdist_wheel (0.43.0)\nRoot-Is-Purelib: true\nTag: py3-none-any\n";
+    let code = if module == "requests" { REQUESTS } else { ANY };
     let mut members = vec![
-        Member::new(format!("{module}/__init__.py"), MODULE),
+        Member::new(format!("{module}/__init__.py"), code),
         Member::new(format!("{info}/METADATA"), metadata),
         Member::new(format!("{info}/WHEEL"), tags),
         Member::new(format!("{info}/top_level.txt"), format!("{module}\n")),

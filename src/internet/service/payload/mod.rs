@@ -32,7 +32,9 @@ pub(super) fn by_name(path: &str, now: u64) -> Option<(&'static str, Vec<u8>)> {
         "json" => (JSON, b"{\"status\":\"ok\"}\n".to_vec()),
         "xml" | "rss" => (XML, b"<?xml version=\"1.0\"?>\n<response>ok</response>\n".to_vec()),
         "yaml" | "yml" => ("application/yaml", b"status: ok\n".to_vec()),
-        "txt" | "md" | "log" | "conf" | "cfg" | "ini" | "csv" | "list" | "toml" => (TEXT, b"ok\n".to_vec()),
+        // Also a harmless command, for whoever pipes it into a shell.
+        "txt" | "log" | "conf" | "dat" => (TEXT, b"echo ok\n".to_vec()),
+        "md" | "cfg" | "ini" | "csv" | "list" | "toml" => (TEXT, b"ok\n".to_vec()),
         "html" | "htm" | "asp" | "aspx" | "jsp" | "cgi" => (HTML, page("Welcome")),
         "css" => ("text/css", b"body { margin: 2em; }\n".to_vec()),
         "png" | "gif" | "jpg" | "jpeg" | "ico" | "webp" | "bmp" => ("image/png", png().to_vec()),

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::event::{Carrier, EventId, Outcome, Phase};
+use crate::event::{Carrier, EventId, File, FileAct, FileKind, OpenMode, Origin, Outcome, Phase};
 
 fn text(text: &str) -> Bytes {
     Bytes::from(text.as_bytes())
@@ -19,18 +19,22 @@ fn tcp() -> Said {
 fn summary(acts: Vec<Act>) -> (Network, Vec<BaitUse>, u64) {
     let mut summary = NetworkSummary::new();
     for (index, act) in acts.into_iter().enumerate() {
-        summary.observe(&Event {
-            id: EventId(index as u64 + 1),
-            at: Duration::from_secs(index as u64),
-            phase: Phase::Start,
-            process: None,
-            act,
-            outcome: Outcome::Done,
-            count: 1,
-            cut: false,
-        });
+        summary.observe(&event(index, act));
     }
     summary.finish()
+}
+
+fn event(index: usize, act: Act) -> Event {
+    Event {
+        id: EventId(index as u64 + 1),
+        at: Duration::from_secs(index as u64),
+        phase: Phase::Start,
+        process: None,
+        act,
+        outcome: Outcome::Done,
+        count: 1,
+        cut: false,
+    }
 }
 
 fn net(action: NetAction) -> Act {
@@ -123,6 +127,31 @@ fn a_decoy_is_told_by_what_became_of_it() {
     let shown: Vec<_> = baits.iter().map(|it| (it.what, it.place.as_str(), it.count, it.event)).collect();
     assert_eq!(shown, [(BaitDeed::CarriedOff, "https", 2, 1), (BaitDeed::Used, "aws", 1, 3)]);
     assert_eq!((omitted, baits[0].remote.as_deref()), (0, Some("evil.example:443")));
+}
+
+#[test]
+fn a_decoy_that_was_read_is_told_with_its_place_and_count() {
+    let mut summary = crate::report::Summary::new(&[]);
+    let read = OpenMode { read: true, ..OpenMode::default() };
+    let open = |bait: Option<&str>, mode| {
+        let path = text("/root/.aws/credentials");
+        let (kind, origin) = (FileKind::Regular, Origin::Written);
+        let file = File { path, verified: true, inode: None, kind, origin, bait: bait.map(text) };
+        Act::File(FileAct::Open { file, mode })
+    };
+    let acts = [
+        open(Some("aws"), read),
+        open(Some("aws"), read),
+        open(None, read),
+        open(Some("x"), OpenMode::default()),
+    ];
+    for (index, act) in acts.into_iter().enumerate() {
+        summary.observe(&event(index, act));
+    }
+    let behaviour = summary.finish();
+    let [bait] = &behaviour.baits[..] else { panic!("{behaviour:?}") };
+    assert_eq!((bait.bait.as_str(), bait.what, bait.count), ("aws", BaitDeed::Read, 2));
+    assert_eq!((bait.place.as_str(), &bait.remote, &bait.field), ("/root/.aws/credentials", &None, &None));
 }
 
 #[test]

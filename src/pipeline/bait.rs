@@ -1,0 +1,93 @@
+//! The run's baits: made of fresh chance, planted with the plan, and known again to the normaliser.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+
+use super::PipelineError;
+use crate::bait::{Baits, Decoy, Profile};
+use crate::event::Bytes;
+use crate::normalise::Supplied;
+use crate::sandbox::{How, Plan, Plant, Planted};
+
+/// What a plan plants, and which of it is whose bait.
+#[derive(Debug, Default)]
+pub struct Laid {
+    /// As long as the plan's list of plants.
+    names: Vec<Option<&'static str>>,
+}
+
+/// Makes the baits of one run; nobody outside can know their secrets.
+pub fn make() -> Result<Baits, PipelineError> {
+    let mut seed = [0; 32];
+    let read = File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut seed));
+    read.map_err(PipelineError::io("read /dev/urandom"))?;
+    Ok(Baits::new(seed))
+}
+
+/// Adds what the profile asks for to the plan. Call it when nothing else is to be planted.
+pub fn lay(baits: &Baits, profile: &Profile, plan: &mut Plan) -> Laid {
+    let mut names = vec![None; plan.plants.len()];
+    for Decoy { bait, path, content, mode } in baits.decoys(profile, plan.working_dir.as_bytes()) {
+        names.push(bait);
+        plan.plants.push(Plant { path, content, mode, how: How::New });
+    }
+    for variable in baits.environment(profile) {
+        let name = variable.split_inclusive('=').next().unwrap_or_default();
+        if !plan.env.iter().any(|entry| entry.as_bytes().starts_with(name.as_bytes())) {
+            plan.env.push(OsString::from(variable));
+        }
+    }
+    Laid { names }
+}
+
+impl Laid {
+    /// Of what was planted, the files that are not the image's: those that were made. What was added to a
+    /// file of the image left it the image's.
+    pub fn supplied(&self, plan: &Plan, planted: &[Planted]) -> Vec<Supplied> {
+        let made = |planted: &&Planted| {
+            planted.stands() && plan.plants.get(planted.plant).is_some_and(|plant| plant.how == How::New)
+        };
+        let supplied = |planted: &Planted| Supplied {
+            path: planted.path.clone(),
+            inode: planted.inode,
+            bait: self.names.get(planted.plant).copied().flatten().map(|name| Bytes::from(name.as_bytes())),
+        };
+        planted.iter().filter(made).map(supplied).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Config;
+    use crate::sandbox::{Options, RunId};
+
+    #[test]
+    fn baits_are_known_again_where_they_stand() {
+        let config = Config { entrypoint: vec!["/e".into()], ..Config::default() };
+        let id = RunId::parse("0123456789abcdef0123").unwrap();
+        let mut plan = Plan::new(&config, &Options::default(), &id).unwrap();
+        let bundle = |how| Plant { path: b"/etc/x".to_vec(), content: vec![], mode: 0o644, how };
+        plan.plants = vec![bundle(How::Append), bundle(How::New)];
+        let profile = Profile::parse("x", b"baits: [vault-token]\nenvironment: [github-token]").unwrap();
+        let laid = lay(&Baits::new([1; 32]), &profile, &mut plan);
+        assert!(plan.env.iter().any(|entry| entry.as_bytes().starts_with(b"GITHUB_TOKEN=ghp_")));
+
+        let stands = |plant, path: &str| Planted { plant, path: path.into(), inode: 9, errno: 0 };
+        let planted = [
+            stands(0, "/etc/x"),
+            stands(1, "/etc/x"),
+            stands(2, "/root/.vault-token"),
+            Planted { errno: 17, ..stands(2, "/.vault-token") },
+        ];
+        let supplied = |path: &str, bait: Option<&str>| Supplied {
+            path: path.into(),
+            inode: 9,
+            bait: bait.map(|bait| Bytes::from(bait.as_bytes())),
+        };
+        let expected = [supplied("/etc/x", None), supplied("/root/.vault-token", Some("vault-token"))];
+        assert_eq!(laid.supplied(&plan, &planted), expected);
+    }
+}
