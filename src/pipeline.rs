@@ -29,7 +29,7 @@ mod inside;
 #[cfg(feature = "live")]
 mod output;
 #[cfg(feature = "live")]
-mod outside;
+pub mod outside;
 #[cfg(feature = "live")]
 mod provenance;
 #[cfg(feature = "live")]
@@ -43,6 +43,8 @@ pub mod selftest;
 mod signals;
 #[cfg(feature = "live")]
 mod skips;
+#[cfg(feature = "live")]
+mod standing;
 #[cfg(feature = "live")]
 mod watch;
 

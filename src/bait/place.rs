@@ -126,17 +126,17 @@ fn azure(baits: &Baits) -> Vec<u8> {
     .into()
 }
 
-/// The first page of a Berkeley DB (magic and version of a btree), and a record of the seed.
+/// The first page of a Berkeley DB (magic and version of a btree), and in it a record of the seed.
 fn bitcoin(baits: &Baits) -> Vec<u8> {
-    let mut page = vec![0; 4096];
-    page[12..16].copy_from_slice(&0x0005_3162u32.to_le_bytes());
-    page[16..20].copy_from_slice(&9u32.to_le_bytes());
-    page[20..24].copy_from_slice(&4096u32.to_le_bytes());
-    page[25] = 9;
-    let record = format!("\x06hdseed\x01\x6f{}\x09hdchain\x02", baits.secret("bitcoin-wallet", "key"));
-    page.extend(record.bytes());
-    page.resize(3 * 4096, 0);
-    page
+    let record = format!("\x06hdseed\x01o{}\x09hdchain\x02", baits.secret("bitcoin-wallet", "key"));
+    let mut file = vec![0; 512];
+    file[12..16].copy_from_slice(&0x0005_3162u32.to_le_bytes());
+    file[16..20].copy_from_slice(&9u32.to_le_bytes());
+    file[20..24].copy_from_slice(&4096u32.to_le_bytes());
+    file[25] = 9;
+    file.extend(record.bytes());
+    file.resize(3 * 4096, 0);
+    file
 }
 
 fn browser(baits: &Baits) -> Vec<u8> {

@@ -10,7 +10,7 @@
 
 mod walk;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -20,6 +20,7 @@ use std::path::Path;
 use nix::fcntl::readlinkat;
 use nix::sys::stat::{FileStat, SFlag, fstat};
 
+use super::capture::sha256;
 use super::inside::{self, Inside};
 use crate::event::Inode;
 use crate::image::{LAYER_ID_BASE, Rootfs};
@@ -36,6 +37,8 @@ const SHOWN_MAX: usize = 512;
 #[derive(Debug)]
 pub struct Before {
     upper: HashMap<Vec<u8>, Seen>,
+    /// The content of its files, hashed.
+    contents: HashMap<Vec<u8>, [u8; 32]>,
     /// Each tmpfs, kept open: it lives on when the sandbox is gone.
     tmpfs: Vec<Tmpfs>,
     /// The overlay's device, by which the probes know its files.
@@ -85,12 +88,25 @@ impl Before {
             let (prefix, root) = (format!("/{name}"), root.try_clone()?);
             Ok(Tmpfs { entries: entries(&root, &prefix)?, device: inside::device(&root)?, prefix, root })
         });
+        let upper = open::directory(upper)?;
         Ok(Before {
             tmpfs: tmpfs.collect::<io::Result<_>>()?,
-            upper: entries(&open::directory(upper)?, "")?,
+            contents: contents(&upper)?,
+            upper: entries(&upper, "")?,
             overlay: inside::device(&inside.root)?,
             id_base,
         })
+    }
+
+    /// Tells the ledger what stood there, as far as the image does not have it.
+    pub fn introduce(&self, rootfs: &Rootfs, ledger: &mut Ledger) {
+        for (path, seen) in self.upper.iter().filter(|(path, _)| rootfs.entry(path).is_none()) {
+            match seen {
+                Seen::Directory { .. } => ledger.stood_directory(path),
+                Seen::Other { .. } => ledger.stood_file(path),
+                Seen::MountPoint => {}
+            }
+        }
     }
 
     /// Asks the ledger about everything that is different now. No task of the sandbox may be left.
@@ -113,6 +129,20 @@ fn entries(root: &File, prefix: &str) -> io::Result<HashMap<Vec<u8>, Seen>> {
         Ok(())
     })?;
     Ok(entries)
+}
+
+/// Hashes the plain files: those that the sandbox supplies, which are few and small.
+fn contents(root: &File) -> io::Result<HashMap<Vec<u8>, [u8; 32]>> {
+    let mut contents = HashMap::new();
+    walk(root, "", &mut |entry| {
+        if entry.kind() == SFlag::S_IFREG
+            && let Some(digest) = sha256(&mut entry.open()?)
+        {
+            contents.insert(entry.path.to_vec(), digest);
+        }
+        Ok(())
+    })?;
+    Ok(contents)
 }
 
 fn seen(stat: &FileStat) -> Seen {
@@ -153,7 +183,7 @@ impl Comparison<'_> {
             self.entry(entry, before.get(entry.path), device)
         })?;
         for path in before.keys().filter(|path| !left_out.cut && !met.contains(path.as_slice())) {
-            self.count(path, "gone", self.ledger.explain(path, &Found::Gone) == Answer::Explained);
+            self.count(path, "gone", self.is_gone(path));
         }
         for path in &left_out.deep {
             self.count(path, "deeper than is looked at", false);
@@ -164,6 +194,13 @@ impl Comparison<'_> {
         Ok(())
     }
 
+    /// Where a directory was moved or removed, so was what stood in it.
+    fn is_gone(&self, path: &[u8]) -> bool {
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
+        let mut names = ends.filter(|end| *end > 0).chain([path.len()]).map(|end| &path[..end]);
+        names.any(|name| self.ledger.explain(name, &Found::Gone) == Answer::Explained)
+    }
+
     fn entry(&mut self, entry: &Entry<'_>, before: Option<&Seen>, device: u32) -> io::Result<()> {
         let lower = if device == self.before.overlay { self.rootfs.entry(entry.path) } else { None };
         let lower = lower.map(|file| Ok::<_, io::Error>((fstat(&file)?, file))).transpose()?;
@@ -172,7 +209,10 @@ impl Comparison<'_> {
             SFlag::S_IFCHR if entry.stat.st_rdev == 0 => self.ask(entry, "gone", &Found::Gone),
             SFlag::S_IFDIR => self.directory(entry, before, same_kind)?,
             SFlag::S_IFLNK => self.link(entry, same_kind)?,
-            SFlag::S_IFREG => self.regular(entry, same_kind, device)?,
+            SFlag::S_IFREG => {
+                self.regular(entry, same_kind, device)?;
+                self.xattrs(entry)?;
+            }
             _ if same_kind.is_some() => self.ask(entry, "attributes", &Found::Attributes),
             _ => self.node(entry)?,
         }
@@ -250,17 +290,50 @@ impl Comparison<'_> {
             self.ask(entry, "attributes", &Found::Attributes);
             return Ok(());
         }
+        if self.stood(entry, entry.path, device)? {
+            self.ask(entry, "attributes", &Found::Attributes);
+            return Ok(());
+        }
         let inode = |number| Inode { device, number };
         let mut inodes = vec![inode(entry.stat.st_ino)];
         inodes.extend(lower.map(|(stat, _)| inode(stat.st_ino)));
         let explained = match self.ledger.explain(entry.path, &Found::Content(&inodes)) {
             Answer::Explained => true,
             Answer::Unexplained => false,
+            Answer::IfFrom(source) if self.stood(entry, &source, device)? => true,
             Answer::IfFrom(source) => self
                 .is_copy(entry, &source)?
                 .is_some_and(|(same, number)| same || self.ledger.is_written(inode(number))),
         };
         self.count(entry.path, "content", explained);
+        Ok(())
+    }
+
+    /// Whether it is the very file that stood at `path` before the start, with what was in it.
+    fn stood(&self, entry: &Entry<'_>, path: &[u8], device: u32) -> io::Result<bool> {
+        let same = matches!(self.before.upper.get(path), Some(Seen::Other { inode, size, .. })
+            if device == self.before.overlay && *inode == entry.stat.st_ino && *size == entry.stat.st_size);
+        let digest = self.before.contents.get(path).filter(|_| same);
+        Ok(digest.is_some() && sha256(&mut entry.open()?) == digest.copied())
+    }
+
+    /// File capabilities and other extended attributes: where they differ from the image's, that is a change
+    /// of its own.
+    fn xattrs(&mut self, entry: &Entry<'_>) -> io::Result<()> {
+        let now = attributes(&entry.open()?)?;
+        let of_image = |path: &[u8]| match self.rootfs.open_file(path) {
+            Some((_, lower)) => attributes(&lower),
+            None => Ok(BTreeMap::new()),
+        };
+        if now == of_image(entry.path)? {
+            return Ok(());
+        }
+        let explained = match self.ledger.explain(entry.path, &Found::Xattrs) {
+            Answer::Explained => true,
+            Answer::Unexplained => false,
+            Answer::IfFrom(source) => now == of_image(&source)?,
+        };
+        self.count(entry.path, "extended attributes", explained);
         Ok(())
     }
 
@@ -289,6 +362,27 @@ impl Comparison<'_> {
             *omitted += 1;
         }
     }
+}
+
+/// The extended attributes that a program can set; of capabilities those that they permit, whatever the
+/// user namespace they are written for. What the kernel itself or a file system gives (labels, access lists
+/// that a directory hands down, an overlay's own) is left out.
+fn attributes(file: &File) -> io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+    let mut all = BTreeMap::new();
+    for name in xattr::list(file)? {
+        let text = name.to_bytes();
+        let is_told = text == b"security.capability"
+            || (text.starts_with(b"user.") && !text.starts_with(b"user.overlay."))
+            || (text.starts_with(b"trusted.") && !text.starts_with(b"trusted.overlay."));
+        if is_told && let Some(mut value) = xattr::get(file, &name)? {
+            if text == b"security.capability" {
+                // struct vfs_ns_cap_data: revision and flags, the sets, the root's id.
+                value = value.get(4..20).unwrap_or_default().to_vec();
+            }
+            all.insert(text.to_vec(), value);
+        }
+    }
+    Ok(all)
 }
 
 /// The overlay's mark on a directory that replaces one below it (fs/overlayfs/namei.c,

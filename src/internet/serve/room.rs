@@ -16,6 +16,9 @@ use super::pipe::Pulse;
 
 /// Connections at one time.
 pub const OPEN_MAX: usize = 1024;
+/// Requests that are read and answered at one time, in all connections together: each has scanners of its
+/// own.
+pub const REQUESTS_MAX: usize = 512;
 /// Bytes that all of them keep together: first bytes, bodies, answers on their way.
 pub const BYTES_MAX: usize = 96 << 20;
 /// Every lease has at least this, so that even the last of a flood has its first bytes told.
@@ -32,6 +35,7 @@ pub struct Room {
     next: Cell<u64>,
     left: Notify,
     bytes: Cell<usize>,
+    requests: Cell<usize>,
 }
 
 impl Room {
@@ -47,6 +51,7 @@ impl Room {
             next: Cell::default(),
             left: Notify::new(),
             bytes: Cell::default(),
+            requests: Cell::default(),
         })
     }
 
@@ -61,6 +66,16 @@ impl Room {
         self.next.set(number + 1);
         self.open.borrow_mut().insert(number, pulse);
         Place { room: Rc::clone(self), number }
+    }
+
+    /// A place for a request, in the same way.
+    pub async fn request(self: &Rc<Room>) -> Served {
+        while self.requests.get() >= REQUESTS_MAX {
+            self.end_idlest();
+            let _ = timeout(Duration::from_millis(100), self.left.notified()).await;
+        }
+        self.requests.set(self.requests.get() + 1);
+        Served { room: Rc::clone(self) }
     }
 
     pub fn open(&self) -> usize {
@@ -123,6 +138,19 @@ pub struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.room.open.borrow_mut().remove(&self.number);
+        self.room.left.notify_one();
+    }
+}
+
+/// A request's place; free again when it is dropped.
+#[derive(Debug)]
+pub struct Served {
+    room: Rc<Room>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.room.requests.set(self.room.requests.get() - 1);
         self.room.left.notify_one();
     }
 }
