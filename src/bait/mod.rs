@@ -20,7 +20,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use place::{PLACES, VARIABLES};
+use place::{CLUSTER, PLACES, VARIABLES};
 pub use profile::{Profile, ProfileError};
 pub use scan::{Scan, Scanner, Sighting};
 
@@ -113,10 +113,13 @@ impl Baits {
         places.flat_map(|place| place.files.iter().map(move |file| decoy(place.bait, file))).collect()
     }
 
-    /// The variables that a profile asks for, `NAME=value` each.
+    /// The variables that a profile asks for, `NAME=value` each: secrets, and what a cluster tells a
+    /// container that has a token for it.
     pub fn environment(&self, profile: &Profile) -> Vec<String> {
-        let variables = VARIABLES.iter().filter(|(bait, ..)| profile.environment.contains(bait));
-        variables.map(|(bait, field, name)| format!("{name}={}", self.secret(bait, field))).collect()
+        let secrets = VARIABLES.iter().filter(|(bait, ..)| profile.environment.contains(bait));
+        let secrets = secrets.map(|(bait, field, name)| format!("{name}={}", self.secret(bait, field)));
+        let cluster = CLUSTER.iter().filter(|_| profile.places.contains(&"kube-token"));
+        secrets.chain(cluster.map(|variable| (*variable).to_owned())).collect()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Bait> {

@@ -112,6 +112,14 @@ pub(super) const VARIABLES: &[(&str, &str, &str)] = &[
     ("vault-token", "token", "VAULT_TOKEN"),
 ];
 
+/// Where the look-alike of a cluster's API is to be found.
+pub(super) const CLUSTER: &[&str] = &[
+    "KUBERNETES_SERVICE_HOST=10.96.0.1",
+    "KUBERNETES_SERVICE_PORT=443",
+    "KUBERNETES_SERVICE_PORT_HTTPS=443",
+    "KUBERNETES_PORT=tcp://10.96.0.1:443",
+];
+
 fn key(baits: &Baits) -> Vec<u8> {
     baits.secret("ssh-key", "private_key").into()
 }

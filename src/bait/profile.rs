@@ -87,7 +87,7 @@ const WORKSTATION: &[&str] = &[
 /// Those that are shipped: name, baits in files, baits in the environment.
 type Shipped = (&'static str, &'static [&'static str], &'static [&'static str]);
 const SHIPPED: &[Shipped] = &[
-    ("default", DEFAULT, &[]),
+    ("default", DEFAULT, &["dotenv"]),
     ("server", SERVER, &["dotenv"]),
     ("ci", CI, &["aws-credentials", "github-token", "npm-token", "pypi-token"]),
     ("workstation", WORKSTATION, &[]),
@@ -110,7 +110,7 @@ pub enum ProfileError {
 
 impl Default for Profile {
     fn default() -> Profile {
-        Profile { name: "default".to_owned(), places: DEFAULT.to_vec(), environment: Vec::new() }
+        Profile { name: "default".to_owned(), places: DEFAULT.to_vec(), environment: vec!["dotenv"] }
     }
 }
 
