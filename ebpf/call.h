@@ -8,7 +8,11 @@
 
 #include "file.h"
 #include "fold.h"
+#include "open.h"
 #include "sleep.h"
+
+/* The same number in every table. */
+enum { PIDFD_GETFD = 438 };
 
 /* prctl(2) is called for much that changes nothing of note. */
 INLINE int is_prctl_of_note(__u64 option)
@@ -125,6 +129,8 @@ CALLED int send_call(const struct call *call, __u64 detail, __u32 missing, __u32
 	__u32 fixed = s->at;
 	if (shape == OF_PIDFD)
 		fill_target(body, call->args[0]);
+	if ((call->number == PIDFD_GETFD || shape == OF_OPENED) && call->result >= 0)
+		add_file_path(s, body, call->result);
 	if (shape == OF_FILE)
 		add_file_path(s, body, call->args[0]);
 	add_texts(s, call, shape);
@@ -135,6 +141,21 @@ CALLED int send_call(const struct call *call, __u64 detail, __u32 missing, __u32
 				 call->result < 0 ? call->result : detail, kind | s->flags << 16,
 				 acting_ids() };
 	return send_or_count_by(s, kind, key);
+}
+
+/* open_by_handle_at(2): an open like any other, of which only the file itself tells where it leads. */
+INLINE void send_handle(const struct call *call)
+{
+	struct opening opening = {};
+	struct file *file = file_of(call->result);
+	__u64 time;
+
+	if (!file) {
+		lose(LZ_FILE, 1);
+		return;
+	}
+	opening.flags = READ(file, f_flags);
+	send_open(file, &opening, 0, LZ_NO_SLOT, &time);
 }
 
 SEC("tp_btf/sys_exit")
@@ -157,6 +178,8 @@ int call(__u64 *ctx)
 		return 0;
 	if (shape == OF_UNSHARE && !(detail & CLONE_NEW_ANY))
 		return 0;
+	if (shape == OF_OPENED && call.result >= 0)
+		send_handle(&call);
 	send_call(&call, detail, missing_capability((struct pt_regs *)ctx[0]),
 		  kind_of_call(call.act));
 	return 0;
@@ -194,7 +217,52 @@ INLINE void note_compat(__u64 *ctx, struct task_struct *task)
 	send_compat(&call);
 }
 
-/* A capability that was asked for and is not there. What is refused for it is told with the call. */
+/* Calls in which the kernel asks for itself: whether a reserve may be used (__vm_enough_memory), a limit be
+ * passed, a secret be shown. Nothing is refused there. Of faults: no call at all. */
+INLINE int asks_for_itself(__u64 number, int compat)
+{
+	if (compat)
+		return number == 45 || number == 90 || number == 192 || number == 125 || number == 163 ||
+		       number == 11 || number == 2 || number == 120 || number == 190 || number == 1 ||
+		       number == 252;
+	switch (number) {
+	case 9:	 /* mmap */
+	case 10: /* mprotect */
+	case 12: /* brk */
+	case 25: /* mremap */
+	case 56: /* clone */
+	case 57: /* fork */
+	case 58: /* vfork */
+	case 59: /* execve */
+	case 60: /* exit */
+	case 231: /* exit_group */
+	case 322: /* execveat */
+	case 435: /* clone3 */
+		return 1;
+	}
+	return number >= CALLS;
+}
+
+INLINE void send_capability(__u32 capability, __u64 number, int compat)
+{
+	struct scratch *s;
+
+	if (asks_for_itself(number, compat))
+		return;
+	s = begin(sizeof(struct lz_capability), LZ_KERNEL);
+	if (!s)
+		return;
+	struct lz_capability *body = &s->record.body.capability;
+	body->capability = capability;
+	body->number = number;
+	if (compat)
+		s->flags |= LZ_COMPAT;
+	__u64 key[KEY_WORDS] = { capability, number, s->flags, 0, LZ_CAPABILITY, acting_ids() };
+	send_or_count_by(s, LZ_CAPABILITY, key);
+}
+
+/* A capability that was asked for and is not there: told, and remembered for the call that is refused for
+ * it. */
 SEC("tp_btf/cap_capable")
 int capability(__u64 *ctx)
 {
@@ -211,6 +279,7 @@ int capability(__u64 *ctx)
 	ours->asking_at = READ(regs, ip);
 	ours->asking_call = READ(regs, orig_ax);
 	ours->missing = (__u32)ctx[3] + 1;
+	send_capability(ctx[3], ours->asking_call, is_compat(task));
 	return 0;
 }
 

@@ -29,7 +29,8 @@ enum handler {
 	ON_CHANGE = 16,
 	ON_FILE_CHANGE = 17,
 	ON_QUERY = 18,
-	HANDLERS = 19,
+	ON_OPTION = 19,
+	HANDLERS = 20,
 };
 
 enum act {
@@ -82,6 +83,7 @@ enum act {
 	ACT_IOCTL = ACT(ON_FILE_CHANGE, 4),
 	ACT_SENDFILE = ACT(ON_FILE_CHANGE, 5), /* into the first descriptor */
 	ACT_SPLICE = ACT(ON_FILE_CHANGE, 6),   /* into the second */
+	ACT_SHARED_MAP = ACT(ON_FILE_CHANGE, 7), /* an mmap that the sieve takes for one */
 
 	ACT_CONNECT = ACT(ON_SOCKET, 0),
 	ACT_BIND = ACT(ON_SOCKET, 1),
@@ -95,6 +97,8 @@ enum act {
 
 	ACT_WRITE = ACT(ON_QUERY, 0),
 	ACT_WRITEV = ACT(ON_QUERY, 1),
+
+	ACT_OPTION = ACT(ON_OPTION, 0),
 
 	ACT_DUP = ACT(ON_DUP, 0),
 	ACT_DUP2 = ACT(ON_DUP, 1),
@@ -131,6 +135,7 @@ enum shape_of_call {
 	OF_UNSHARE = 12,   /* flags in the first; returns once */
 	OF_SLEEP = 13,	   /* a time in the first */
 	OF_SLEEP_BY = 14,  /* a clock, flags, and a time in the third */
+	OF_OPENED = 15,	   /* a descriptor as result, without a name */
 };
 
 #define CALLS 512
@@ -158,6 +163,7 @@ static const __u16 calls_native[CALLS] = {
 	[44] = ACT_SENDTO,    [46] = ACT_SENDMSG,    [307] = ACT_SENDMMSG,
 	[41] = ACT_SOCKET,    [43] = ACT_ACCEPT,     [288] = ACT_ACCEPT,
 	[1] = ACT_WRITE,      [20] = ACT_WRITEV,
+	[54] = ACT_OPTION,
 	[32] = ACT_DUP,	      [33] = ACT_DUP2,	     [292] = ACT_DUP2,	   [72] = ACT_FCNTL,
 	[9] = ACT_MMAP,	      [10] = ACT_MPROTECT,   [329] = ACT_MPROTECT, [30] = ACT_SHMAT,
 	[105] = ACT_IDS,      [106] = ACT_IDS,	     [113] = ACT_IDS,	   [114] = ACT_IDS,
@@ -193,7 +199,7 @@ static const __u16 calls_native[CALLS] = {
 	[432] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* fsmount */
 	[433] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   /* fspick */
 	[442] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   /* mount_setattr */
-	[304] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* open_by_handle_at */
+	[304] = ACT(ON_KERNEL_CALL, OF_OPENED),	     /* open_by_handle_at */
 	[321] = ACT(ON_KERNEL_CALL, OF_BPF),	     /* bpf */
 	[298] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* perf_event_open */
 	[248] = ACT(ON_KERNEL_CALL, OF_TWO_TEXTS),   /* add_key */
@@ -238,7 +244,7 @@ static const __u16 calls_compat[CALLS] = {
 	[362] = ACT_CONNECT,  [361] = ACT_BIND,	     [363] = ACT_LISTEN,
 	[369] = ACT_SENDTO,   [370] = ACT_SENDMSG,   [345] = ACT_SENDMMSG,
 	[359] = ACT_SOCKET,   [364] = ACT_ACCEPT,
-	[4] = ACT_WRITE,      [146] = ACT_WRITEV,
+	[4] = ACT_WRITE,      [146] = ACT_WRITEV,    [366] = ACT_OPTION,
 	[102] = ACT_SOCKETCALL,
 	[41] = ACT_DUP,	      [63] = ACT_DUP2,	     [330] = ACT_DUP2,	   [55] = ACT_FCNTL,
 	[221] = ACT_FCNTL,

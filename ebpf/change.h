@@ -184,6 +184,17 @@ int change(__u64 *ctx)
 	return 0;
 }
 
+/* Memory through which the file is written. 32-bit calls through mmap2(2): the old one has its arguments
+ * in memory. */
+INLINE int maps_for_writing(const struct pt_regs *regs, __u16 act, int compat)
+{
+	__u64 flags = compat ? regs->si : regs->r10;
+	__u32 type = flags & MAP_TYPE;
+
+	return act == ACT_MMAP && regs->dx & PROT_WRITE && !(regs->dx & PROT_EXEC) &&
+	       !(flags & MAP_ANONYMOUS) && (type == MAP_SHARED || type == MAP_SHARED_VALIDATE);
+}
+
 /* What is asked of the file, and the descriptor of it. */
 INLINE __u32 describe_change(struct lz_change *body, const struct call *call)
 {
@@ -209,6 +220,9 @@ INLINE __u32 describe_change(struct lz_change *body, const struct call *call)
 		/* 1: the numbers are those of FS_XFLAG_*. */
 		body->numbers[1] = (__u32)call->args[1] == 0x401c5820;
 		break;
+	case ACT_SHARED_MAP:
+		body->what = LZ_MAP;
+		return call->args[4];
 	default:
 		body->what = LZ_COPY;
 	}
@@ -231,6 +245,9 @@ int file_change(__u64 *ctx)
 	__u32 fd;
 
 	read_call(&call, ctx);
+	/* The sieve sends no other mmap here. */
+	if (HANDLER(call.act) == ON_MAPPING)
+		call.act = ACT_SHARED_MAP;
 	s = begin(sizeof(struct lz_change), LZ_FILE);
 	if (!s)
 		return 0;
@@ -239,12 +256,13 @@ int file_change(__u64 *ctx)
 	fd = describe_change(body, &call);
 	file = file_of(fd);
 	/* Of copies only those into files: into a socket or a pipe they change nothing that stays. */
-	if (!file || (body->what == LZ_COPY &&
-		      (call.result <= 0 || (mode_of(file) & S_IFMT) != S_IFREG))) {
+	int is_content = body->what == LZ_COPY || body->what == LZ_MAP;
+	if (!file || (is_content && (is_error(call.result) || !call.result ||
+				     (mode_of(file) & S_IFMT) != S_IFREG))) {
 		s->busy = 0;
 		return 0;
 	}
-	if (body->what == LZ_COPY)
+	if (body->what == LZ_COPY || body->what == LZ_MAP)
 		body->result = 0;
 	fill_file(s, &body->file, file);
 	if (body->what == LZ_SET_XATTR || body->what == LZ_REMOVE_XATTR)

@@ -229,6 +229,13 @@ INLINE __s32 number_in(__u64 letters)
 	 (__u64)(f) << 40 | (__u64)(g) << 48 | (__u64)(h) << 56)
 #define FIRST(n) ((1ULL << 8 * (n)) - 1)
 
+/* How many digits a number has. */
+INLINE __u32 digits_of(__u32 number)
+{
+	return number < 10 ? 1 : number < 100 ? 2 : number < 1000 ? 3 : number < 10000 ? 4 :
+	       number < 100000 ? 5 : number < 1000000 ? 6 : 7;
+}
+
 /* Where the number begins in a text that names a descriptor of the task's own; 0 in any other. */
 INLINE __u32 descriptor_at(const __u64 *text)
 {
@@ -244,6 +251,38 @@ INLINE __u32 descriptor_at(const __u64 *text)
 	return 0;
 }
 
+/* The same for /proc/PID/fd/, where that is the task itself. */
+INLINE __u32 descriptor_of_pid(struct scratch *s, const __u64 *text, __u32 at)
+{
+	__u64 digits = 0, word = 0;
+	__u32 length;
+	__s32 pid;
+
+	if ((text[0] & FIRST(6)) != LETTERS('/', 'p', 'r', 'o', 'c', '/', 0, 0))
+		return 0;
+	bpf_probe_read_kernel(&digits, sizeof(digits), (__u8 *)&s->record + at + 6);
+	pid = number_in(digits);
+	if (pid <= 0 || (__u32)pid != inner_pid(bpf_get_current_task_btf()))
+		return 0;
+	length = digits_of(pid);
+	bpf_probe_read_kernel(&word, sizeof(word), (__u8 *)&s->record + at + 6 + length);
+	return (word & FIRST(4)) == LETTERS('/', 'f', 'd', '/', 0, 0, 0, 0) ? 6 + length + 4 : 0;
+}
+
+/* /dev/stdin, /dev/stdout, /dev/stderr; -1: none of them. */
+INLINE __s32 standard_stream(const __u64 *text, __u32 length)
+{
+	if (text[0] != LETTERS('/', 'd', 'e', 'v', '/', 's', 't', 'd'))
+		return -1;
+	if (length == 10 && (text[1] & FIRST(2)) == LETTERS('i', 'n', 0, 0, 0, 0, 0, 0))
+		return 0;
+	if (length == 11 && (text[1] & FIRST(3)) == LETTERS('o', 'u', 't', 0, 0, 0, 0, 0))
+		return 1;
+	if (length == 11 && (text[1] & FIRST(3)) == LETTERS('e', 'r', 'r', 0, 0, 0, 0, 0))
+		return 2;
+	return -1;
+}
+
 /* Appends where the descriptor leads that the text at `at` begins with: no walk over names could tell. */
 SHARED int add_link(struct scratch *s, struct lz_argument *out, __u32 at)
 {
@@ -256,11 +295,14 @@ SHARED int add_link(struct scratch *s, struct lz_argument *out, __u32 at)
 	if (at > TEXT_LIMIT || out->text < 9)
 		return 0;
 	bpf_probe_read_kernel(text, sizeof(text), (__u8 *)&s->record + at);
+	fd = standard_stream(text, out->text);
 	from = descriptor_at(text);
 	if (!from)
-		return 0;
-	bpf_probe_read_kernel(&digits, sizeof(digits), (__u8 *)&s->record + at + from);
-	fd = number_in(digits);
+		from = descriptor_of_pid(s, text, at);
+	if (from) {
+		bpf_probe_read_kernel(&digits, sizeof(digits), (__u8 *)&s->record + at + from);
+		fd = number_in(digits);
+	}
 	if (fd < 0)
 		return 0;
 	struct file *file = file_of(fd);

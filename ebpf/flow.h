@@ -1,4 +1,5 @@
-/* flow: a TCP connection ended, and how much went over it.
+/* flow: a TCP connection ended, and how much went over it. state: one that nobody waited for was made, or
+ * refused.
  *
  * Runs wherever the connection happens to end, also in an interrupt of another task: so the record is
  * built on the stack (the scratch area may be in use below) and says who opened or took the connection.
@@ -19,12 +20,22 @@ int flow(__u64 *ctx)
 		struct lz_flow flow;
 	} record = {};
 
-	if ((int)ctx[2] != TCP_CLOSE)
+	int before = ctx[1], state = ctx[2];
+
+	if (state != TCP_CLOSE && (before != TCP_SYN_SENT || state != TCP_ESTABLISHED))
 		return 0;
 	struct owner *owner = bpf_map_lookup_elem(&flows, &key);
 	if (!owner)
 		return 0;
 	__u64 net = owner->net;
+	if (before == TCP_SYN_SENT) {
+		/* Only of a connect that returned before: else the owner is not known yet. */
+		if ((__u64)READ(sk, __sk_common.skc_net.net) == net)
+			send_state(owner, state);
+		if (state == TCP_CLOSE)
+			bpf_map_delete_elem(&flows, &key);
+		return 0;
+	}
 	__u16 port = swap16(owner->port), far_port = READ(sk, __sk_common.skc_dport);
 	record.head = owner->head;
 	bpf_map_delete_elem(&flows, &key);

@@ -133,7 +133,7 @@ static long sip_word(__u32 index, struct sip *sip)
 
 	if (!s || at >= sip->end || at > sizeof(struct record) - 8)
 		return 1;
-	__builtin_memcpy(&word, (__u8 *)&s->record + at, 8);
+	word = WORD_AT(s, at);
 	sip->v3 ^= word;
 	sip_round(sip);
 	sip->v0 ^= word;

@@ -39,6 +39,9 @@ enum {
 };
 
 enum { EPERM = 1, ESRCH = 3, EACCES = 13, ENOSYS = 38, EINPROGRESS = 115 };
+/* include/linux/mm.h */
+enum { VM_WRITE = 2, VM_EXEC = 4 };
+enum { MAP_SHARED = 1, MAP_SHARED_VALIDATE = 3, MAP_TYPE = 15, MAP_ANONYMOUS = 0x20, MAP_STACK = 0x20000 };
 enum { PROT_WRITE = 2, PROT_EXEC = 4, SHM_RDONLY = 010000, SHM_EXEC = 0100000 };
 /* include/uapi/linux/sched.h: TIME, NS, CGROUP, UTS, IPC, USER, PID, NET */
 enum { CLONE_NEW_ANY = 0x7e020080 };
@@ -56,9 +59,12 @@ enum {
 /* include/uapi/asm-generic/siginfo.h */
 enum { SI_USER = 0, SI_TKILL = -6 };
 enum { AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10 };
-enum { SOCK_STREAM = 1, SOCK_DGRAM = 2 };
+enum { SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_RAW = 3 };
 /* include/net/tcp_states.h */
-enum { TCP_CLOSE = 7 };
+enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, TCP_CLOSE = 7 };
+enum { IPPROTO_ICMP = 1, IPPROTO_TCP = 6, IPPROTO_UDP = 17, IPPROTO_ICMPV6 = 58 };
+/* include/linux/socket.h */
+enum { MSG_FASTOPEN = 0x20000000 };
 /* enum sock_flags of include/net/sock.h: the far end has ended its side (tcp_fin) */
 enum { SOCK_DONE = 1 };
 enum { S_IFMT = 0170000, S_IFSOCK = 0140000, S_IFREG = 0100000 };
@@ -143,6 +149,7 @@ struct fs_struct {
 };
 struct mm_struct {
 	unsigned long arg_start, arg_end, env_start, env_end;
+	unsigned long start_code, end_data, start_stack;
 	struct file *exe_file;
 };
 typedef struct {
@@ -225,6 +232,7 @@ struct sock {
 	struct sock_common __sk_common;
 	__u16 sk_type;
 	__u16 sk_protocol;
+	int sk_err;
 };
 struct tcp_sock {
 	__u64 bytes_received;
@@ -245,6 +253,7 @@ struct unix_address {
 struct unix_sock {
 	struct sock sk;
 	struct unix_address *addr;
+	struct path path;
 	struct sock *peer;
 };
 struct open_how {
@@ -313,6 +322,12 @@ struct pt_regs {
 
 #pragma clang attribute pop
 
+/* include/uapi/linux/bpf.h: the context of a cgroup_skb program, at the offsets of that ABI. */
+struct __sk_buff {
+	__u32 len, pkt_type, mark, queue_mapping;
+	__u32 protocol; /* network order */
+};
+
 /* include/uapi/linux/bpf.h, by number. */
 static void *(*bpf_map_lookup_elem)(void *map, const void *key) = (void *)1;
 static long (*bpf_map_update_elem)(void *map, const void *key, const void *value,
@@ -320,6 +335,8 @@ static long (*bpf_map_update_elem)(void *map, const void *key, const void *value
 static long (*bpf_map_delete_elem)(void *map, const void *key) = (void *)3;
 static __u32 (*bpf_get_smp_processor_id)(void) = (void *)8;
 static long (*bpf_tail_call)(void *ctx, void *programs, __u32 index) = (void *)12;
+static long (*bpf_skb_load_bytes)(const struct __sk_buff *skb, __u32 offset, void *to,
+				  __u32 size) = (void *)26;
 static long (*bpf_current_task_under_cgroup)(void *map, __u32 index) = (void *)37;
 static long (*bpf_probe_read_user)(void *dst, __u32 size, const void *src) = (void *)112;
 static long (*bpf_probe_read_kernel)(void *dst, __u32 size, const void *src) = (void *)113;

@@ -16,6 +16,9 @@
 #include "call.h"
 #include "signal.h"
 #include "flow.h"
+#include "option.h"
+#include "datagram.h"
+#include "startup.h"
 
 INLINE int is_refusal(long result)
 {
@@ -43,6 +46,9 @@ INLINE int is_dull(const struct pt_regs *regs, __u16 act, long result, int compa
 	case ON_MAPPING:
 		/* The third argument is in the same register in both numberings. */
 		return (act == ACT_MMAP || act == ACT_MPROTECT) && !(regs->dx & PROT_EXEC);
+	case ON_OPTION:
+		/* The third argument, too, is in one register. */
+		return !is_option_of_note(compat ? regs->cx : regs->si, regs->dx);
 	case ON_SIGNAL:
 		return is_dull_signal(regs, act, result, compat);
 	case ON_PROCESS_CALL:
@@ -65,6 +71,8 @@ int sys_exit(__u64 *ctx)
 
 	if (compat)
 		note_compat(ctx, task);
+	if (HANDLER(act) == ON_MAPPING && maps_for_writing(regs, act, compat))
+		act = ACT_SHARED_MAP;
 	if (act && is_dull(regs, act, result, compat))
 		act = 0;
 	if (!act && !is_refusal(result))

@@ -28,11 +28,6 @@ static long look_at_region(struct task_struct *task, struct vm_area_struct *vma,
 	return 0;
 }
 
-INLINE int is_error(__s64 result)
-{
-	return result < 0 && result >= -4095;
-}
-
 struct wish {
 	__u64 address, size;
 	__u32 protection, flags;

@@ -4,11 +4,13 @@
 
 #include "file.h"
 #include "fold.h"
+#include "passed.h"
 
 struct opening {
 	__u64 text;
 	__s32 dirfd;
 	__u32 flags;
+	__u32 resolve;
 };
 
 INLINE void read_opening(struct opening *opening, const struct call *call)
@@ -21,11 +23,12 @@ INLINE void read_opening(struct opening *opening, const struct call *call)
 	if (call->act == ACT_CREAT)
 		flags = O_CREAT_WRONLY_TRUNC;
 	if (call->act == ACT_OPENAT2) {
-		/* struct open_how: flags come first. */
+		/* struct open_how: flags, mode, resolve. */
 		__u64 how = call->args[2];
 
 		flags = 0;
 		bpf_probe_read_user(&flags, sizeof(flags), (void *)how);
+		bpf_probe_read_user(&opening->resolve, sizeof(opening->resolve), (void *)(how + 16));
 	}
 	opening->flags = flags;
 }
@@ -45,7 +48,8 @@ INLINE int open_failed(const struct call *call, const struct opening *opening)
 	return 0;
 }
 
-CALLED int send_open(struct file *file, __u32 flags, __u32 created, __u32 slot, __u64 *time)
+CALLED int send_open(struct file *file, const struct opening *opening, __u32 created, __u32 slot,
+		     __u64 *time)
 {
 	struct scratch *s = begin(sizeof(struct lz_open), LZ_FILE);
 
@@ -53,25 +57,26 @@ CALLED int send_open(struct file *file, __u32 flags, __u32 created, __u32 slot, 
 	if (!s)
 		return 0;
 	struct lz_open *body = &s->record.body.open;
-	body->flags = flags;
+	body->flags = opening->flags;
 	body->created = created;
 	fill_file(s, &body->file, file);
+	add_passed(s, (__u64)file, opening->text, opening->dirfd, opening->resolve);
 	*time = send(s, LZ_OPEN, slot);
 	return 0;
 }
 
-/* The same file under the same name in the same directory, opened in the same way. */
-INLINE void open_key(__u64 *key, struct inode *inode, struct dentry *dentry, __u32 flags)
+/* The same file under the same name in the same directory, opened in the same way by the same string. */
+INLINE void open_key(__u64 *key, struct inode *inode, struct dentry *dentry, const struct opening *opening)
 {
 	__u64 block[12];
 
 	READ_BLOCK(block, inode);
 	struct super_block *sb = PICK(block, inode, i_sb);
 	key[0] = PICK(block, inode, i_ino);
-	key[1] = (__u64)READ(sb, s_dev) << 32 | flags;
+	key[1] = (__u64)READ(sb, s_dev) << 32 | opening->flags;
 	key[2] = (__u64)dentry;
 	READ_BLOCK(block, dentry);
-	key[3] = (__u64)PICK(block, dentry, d_parent);
+	key[3] = (__u64)PICK(block, dentry, d_parent) ^ hash_user_text(opening->text);
 	key[4] = (__u64)PICK(block, dentry, d_name.hash) << 32 | LZ_OPEN;
 	key[5] = acting_ids();
 }
@@ -80,7 +85,7 @@ SEC("tp_btf/sys_exit")
 int open(__u64 *ctx)
 {
 	struct call call;
-	struct opening opening;
+	struct opening opening = {};
 	struct ours *ours;
 	struct slot *slot;
 	__u64 key[KEY_WORDS], time;
@@ -98,16 +103,16 @@ int open(__u64 *ctx)
 	}
 	__u64 block[12];
 	READ_BLOCK(block, file);
-	__u32 flags = PICK(block, file, f_flags) | (opening.flags & OPEN_ONLY_FLAGS);
+	opening.flags = PICK(block, file, f_flags) | (opening.flags & OPEN_ONLY_FLAGS);
 	__u32 created = !!(PICK(block, file, f_mode) & FMODE_CREATED);
 	ours = created ? 0 : slots_of_current();
 	if (!ours)
-		return send_open(file, flags, created, LZ_NO_SLOT, &time);
-	open_key(key, PICK(block, file, f_inode), PICK(block, file, f_path.dentry), flags);
+		return send_open(file, &opening, created, LZ_NO_SLOT, &time);
+	open_key(key, PICK(block, file, f_inode), PICK(block, file, f_path.dentry), &opening);
 	slot = take_slot(ours, key, &index);
 	if (!slot)
 		return 0;
-	send_open(file, flags, created, index, &time);
+	send_open(file, &opening, created, index, &time);
 	fill_slot(slot, key, time);
 	return 0;
 }

@@ -213,30 +213,13 @@ SEC("tp_btf/sys_exit")
 int dup(__u64 *ctx)
 {
 	struct call call;
-	struct scratch *s;
-	struct file *file;
 
 	read_call(&call, ctx);
 	if (call.act == ACT_FCNTL && call.args[1] != F_DUPFD && call.args[1] != F_DUPFD_CLOEXEC)
 		return 0;
 	if (call.result < 0 || call.result > 2 || (__s64)call.args[0] == call.result)
 		return 0;
-	file = file_of(call.result);
-	if (!file)
-		return 0;
-	s = begin(sizeof(struct lz_dup), LZ_PROCESS);
-	if (!s)
-		return 0;
-	struct lz_dup *body = &s->record.body.dup;
-	body->onto = call.result;
-	struct sock *sk = sock_of(file, &body->socket);
-	if (sk) {
-		body->is_socket = 1;
-		body->socket.address = add_sock_address(s, sk, body->socket.family, 1);
-	} else {
-		fill_file(s, &body->file, file);
-	}
-	send_or_count(s, LZ_DUP);
+	send_dup(call.result);
 	return 0;
 }
 

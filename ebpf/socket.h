@@ -8,6 +8,7 @@
 
 #include "file.h"
 #include "fold.h"
+#include "mismatch.h"
 
 /* The socket behind a file, and what it is; 0 if the file is none. */
 INLINE struct sock *sock_of(struct file *file, struct lz_socket *out)
@@ -58,14 +59,21 @@ INLINE void fill_local(__u8 *to, struct sock *sk, __u32 family)
 		fill_address(to, sk, family, swap16(port), 0);
 }
 
-/* Appends the address that a unix socket is bound to, as the kernel holds it. */
+/* Appends the address that a unix socket is bound to: of one with a path the path of the kernel's own
+ * file, whatever the program called it; else (abstract) as the kernel holds it. */
 CALLED int add_unix_address(struct scratch *s, struct unix_sock *sk)
 {
 	struct unix_address *address = READ(sk, addr);
+	__u64 dentry = (__u64)READ(sk, path.dentry), mount = (__u64)READ(sk, path.mnt);
 	__u32 at = s->at;
 
 	if (!address || at > TEXT_LIMIT)
 		return 0;
+	if (dentry) {
+		*(__u16 *)((__u8 *)&s->record + at) = AF_UNIX;
+		s->at = at + 2;
+		return 2 + add_path(s, dentry, mount);
+	}
 	__u32 length = READ(address, len);
 	if (length > LZ_ADDRESS_MAX) {
 		length = LZ_ADDRESS_MAX;
@@ -136,15 +144,54 @@ SHARED int add_user_address(struct scratch *s, __u64 from, __u64 length)
 	return n;
 }
 
-/* Remembers whose a connection is. */
-INLINE void own_flow(struct sock *sk)
+/* A connect that did not block is decided. Built on the stack, as a flow (flow.h). */
+SHARED int send_state(const struct owner *owner, __u32 state)
+{
+	struct {
+		struct lz_head head;
+		struct lz_state state;
+	} record = {};
+
+	if (!owner)
+		return 0;
+	struct sock *sk = (struct sock *)owner->sock;
+	record.head = owner->head;
+	/* Before each: an access to `record` inside READ would be relocated. */
+	__u32 family = READ(sk, __sk_common.skc_family), error = READ(sk, sk_err);
+	__u16 port = swap16(owner->port), far_port = READ(sk, __sk_common.skc_dport);
+	record.state.state = state;
+	record.state.error = state == TCP_CLOSE ? error : 0;
+	record.state.socket.family = family;
+	record.state.socket.kind = SOCK_STREAM;
+	record.state.socket.protocol = READ(sk, sk_protocol);
+	fill_address(record.state.local, sk, family, port, 0);
+	fill_address(record.state.remote, sk, family, far_port, 1);
+	record.head.size = sizeof(record);
+	record.head.kind = LZ_STATE;
+	record.head.slot = LZ_NO_SLOT;
+	record.head.cpu = bpf_get_smp_processor_id();
+	record.head.time = bpf_ktime_get_boot_ns();
+	if (bpf_ringbuf_output(&critical, &record, sizeof(record), wake_flag(&critical)))
+		lose(LZ_NETWORK, 1);
+	return 0;
+}
+
+/* Remembers whose a connection is. One that was decided before the call returned, as over the loopback,
+ * is told at once. */
+INLINE void own_flow(struct sock *sk, __s64 result)
 {
 	struct owner owner = {};
 	__u64 key = (__u64)sk;
+	__u8 state = READ(sk, __sk_common.skc_state);
 
-	if (READ(sk, __sk_common.skc_state) == TCP_CLOSE)
-		return;
 	fill_head(&owner.head);
+	owner.sock = key;
+	if (result == -EINPROGRESS && state != TCP_SYN_SENT) {
+		owner.port = READ(sk, __sk_common.skc_num);
+		send_state(&owner, state == TCP_CLOSE ? TCP_CLOSE : TCP_ESTABLISHED);
+	}
+	if (state == TCP_CLOSE)
+		return;
 	owner.port = READ(sk, __sk_common.skc_num);
 	owner.net = (__u64)READ(sk, __sk_common.skc_net.net);
 	if (bpf_map_update_elem(&flows, &key, &owner, 0))
@@ -182,17 +229,48 @@ SHARED int send_endpoint(const struct endpoint *endpoint)
 	if (file)
 		sk = sock_of(file, &body->socket);
 	__u16 family = body->socket.family;
-	if (sk && endpoint->kernel && (family == AF_INET || family == AF_INET6 || endpoint->kernel == 1))
+	int is_ip = family == AF_INET || family == AF_INET6;
+	struct lz_socket socket = body->socket;
+	if (sk && endpoint->kernel && (is_ip || family == AF_UNIX || endpoint->kernel == 1))
 		length = add_sock_address(s, sk, family, endpoint->kernel == 2);
 	if (!length)
 		length = add_user_address(s, endpoint->address, endpoint->length);
 	body->socket.address = length;
 	if (sk && endpoint->local)
 		fill_local(body->local, sk, family);
-	if (sk && body->socket.kind == SOCK_STREAM && (family == AF_INET || family == AF_INET6) &&
-	    endpoint->kernel == 2)
-		own_flow(sk);
 	send_or_count(s, endpoint->kind);
+	if (!sk || !is_ip || !endpoint->kernel)
+		return 0;
+	if (socket.kind == SOCK_STREAM && endpoint->kernel == 2)
+		own_flow(sk, endpoint->result);
+	struct passed_address passed = { .address = endpoint->address, .length = endpoint->length,
+					 .result = endpoint->result, .kind = endpoint->kind,
+					 .remote = endpoint->kernel == 2 };
+	note_mismatch(&passed, (__u64)sk, &socket);
+	return 0;
+}
+
+/* A descriptor 0, 1 or 2 that is a copy of another, or a connection that took the number. */
+SHARED int send_dup(__u32 onto)
+{
+	struct file *file = file_of(onto);
+	struct scratch *s;
+
+	if (!file)
+		return 0;
+	s = begin(sizeof(struct lz_dup), LZ_PROCESS);
+	if (!s)
+		return 0;
+	struct lz_dup *body = &s->record.body.dup;
+	body->onto = onto;
+	struct sock *sk = sock_of(file, &body->socket);
+	if (sk) {
+		body->is_socket = 1;
+		body->socket.address = add_sock_address(s, sk, body->socket.family, 1);
+	} else {
+		fill_file(s, &body->file, file);
+	}
+	send_or_count(s, LZ_DUP);
 	return 0;
 }
 
@@ -459,7 +537,11 @@ int socket(__u64 *ctx)
 		endpoint.kernel = 1;
 		endpoint.address = 0;
 	} else {
-		endpoint.kind = LZ_SEND;
+		/* MSG_FASTOPEN: the data goes out with the connect that it makes. */
+		int opens = call.args[act == ACT_SENDMSG ? 2 : 3] & MSG_FASTOPEN;
+
+		endpoint.kind = opens ? LZ_CONNECT : LZ_SEND;
+		endpoint.kernel = opens && (call.result >= 0 || call.result == -EINPROGRESS) ? 2 : 0;
 		endpoint.local = 1;
 		endpoint.address = call.args[4];
 		endpoint.length = call.args[5];
@@ -485,6 +567,9 @@ int socket(__u64 *ctx)
 			return 0;
 	}
 	send_endpoint(&endpoint);
+	/* A program that closed its standard streams first needs no dup(2). */
+	if (endpoint.kernel == 2 && endpoint.fd <= 2)
+		send_dup(endpoint.fd);
 	return 0;
 }
 

@@ -77,6 +77,7 @@ struct {
 /* Whose a TCP connection is, by its struct sock; until it ends. */
 struct owner {
 	struct lz_head head;
+	__u64 sock; /* the key again: a number, as the verifier sees it, and not a pointer */
 	__u64 net; /* struct net: another connection's sock may later lie at the same place */
 	__u32 port; /* its own: given back before the state is told (inet_put_port) */
 	__u32 pad;
@@ -106,9 +107,16 @@ struct scratch {
 	__u32 at;    /* length of the record so far */
 	__u32 flags; /* lz_head.flags */
 	__u32 from;  /* where the path in `path` begins */
+	__u32 one, other, left; /* a comparison of two texts (passed.h) */
+	__u8 differ, slash;
+	__u8 pad[2];
 	struct record record;
 	__u8 path[PATH_ROOM + 256];
 };
+
+/* Eight bytes of the record at once, wherever they lie: every machine that runs this loads them so, and
+ * the compiler, left to itself, would load them one by one. */
+#define WORD_AT(s, at) (*(__u64 *)((__u8 *)&(s)->record + (at)))
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -137,6 +145,12 @@ INLINE struct ours *find_ours(struct task_struct *task)
 INLINE int is_ours(struct task_struct *task)
 {
 	return find_ours(task) || bpf_current_task_under_cgroup(&cage, 0) == 1;
+}
+
+/* include/linux/err.h: MAX_ERRNO */
+INLINE int is_error(__s64 result)
+{
+	return result < 0 && result >= -4095;
 }
 
 INLINE void lose(__u32 family, __u64 records)
@@ -253,7 +267,8 @@ INLINE __u64 wake_flag(void *ring)
 INLINE int is_critical(__u32 kind)
 {
 	return kind <= LZ_EXIT || (kind >= LZ_CONNECT && kind <= LZ_DENIED) || kind == LZ_IDS ||
-	       kind == LZ_MOVED || (kind >= LZ_SOCKET && kind <= LZ_SOURCE);
+	       kind == LZ_MOVED || (kind >= LZ_SOCKET && kind <= LZ_SOURCE) || kind == LZ_MISMATCH ||
+	       kind == LZ_STATE;
 }
 
 INLINE __u32 family_of(__u32 kind)
@@ -263,7 +278,7 @@ INLINE __u32 family_of(__u32 kind)
 		return LZ_PROCESS;
 	if (kind == LZ_MAPPING || kind == LZ_MEMORY_CALL)
 		return LZ_MEMORY;
-	if (kind >= LZ_KERNEL_CALL && kind <= LZ_RING)
+	if ((kind >= LZ_KERNEL_CALL && kind <= LZ_RING) || kind == LZ_CAPABILITY)
 		return LZ_KERNEL;
 	if (kind <= LZ_FILE_CHMOD || kind == LZ_CHANGE)
 		return LZ_FILE;

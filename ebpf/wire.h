@@ -45,6 +45,10 @@ enum lz_kind {
 	LZ_DENIED = 19,
 	LZ_PIECE = 20,
 	LZ_FOLD = 21,
+	LZ_MISMATCH = 22,
+	LZ_STATE = 23,
+	LZ_OPTION = 24,
+	LZ_CAPABILITY = 25,
 	LZ_MAPPING = 40,
 	LZ_MEMORY_CALL = 41,
 	LZ_PROCESS_CALL = 42,
@@ -72,6 +76,7 @@ enum lz_what {
 	LZ_MKNOD = 6,	    /* mode, device */
 	LZ_SET_FLAGS = 7,   /* flags of FS_IOC_SETFLAGS, or FS_XFLAG_* */
 	LZ_COPY = 8,	    /* sendfile, splice, copy_file_range, into it */
+	LZ_MAP = 9,	    /* mapped so that what is written into the memory is written into it */
 };
 /* Bytes of an extended attribute's value. */
 #define LZ_VALUE_MAX 256
@@ -173,11 +178,14 @@ struct lz_exit {
 	__u32 pad;
 };
 
+/* The string that was passed is left out where the kernel's own objects show that it leads there. */
 struct lz_open {
 	struct lz_file file;
 	__u32 flags;
+	__u16 root; /* as of lz_open_failed; of openat2(RESOLVE_IN_ROOT): the directory that is its root */
 	__u8 created;
-	__u8 pad[3];
+	__u8 pad;
+	struct lz_argument path;
 };
 
 struct lz_open_failed {
@@ -248,6 +256,40 @@ struct lz_flow {
 	struct lz_socket socket;
 	__u8 local[28];
 	__u8 remote[28];
+};
+
+/* A call that took another address than the one that stands where the program passed it. */
+struct lz_mismatch {
+	__s64 result;
+	__u32 kind; /* LZ_CONNECT or LZ_BIND */
+	__u32 pad;
+	struct lz_socket socket;
+	__u8 passed[28];
+	__u8 actual[28];
+};
+
+/* How a connect that did not block ended; the head is that of the process that opened it. */
+struct lz_state {
+	__u32 state; /* TCP_ESTABLISHED or TCP_CLOSE */
+	__u32 error; /* sk_err */
+	struct lz_socket socket;
+	__u8 local[28];
+	__u8 remote[28];
+};
+
+/* An option of a socket that changes what it can do. */
+struct lz_option {
+	__s64 result;
+	__u64 value; /* its first bytes */
+	__u32 level;
+	__u32 name;
+	struct lz_socket socket;
+};
+
+/* A capability that a call asked for and that was not there. */
+struct lz_capability {
+	__u32 capability;
+	__u32 number; /* of the call */
 };
 
 struct lz_dup {
@@ -371,6 +413,10 @@ union lz_body {
 	struct lz_endpoint endpoint;
 	struct lz_query query;
 	struct lz_flow flow;
+	struct lz_mismatch mismatch;
+	struct lz_state state;
+	struct lz_option option;
+	struct lz_capability capability;
 	struct lz_dup dup;
 	struct lz_denied denied;
 	struct lz_piece piece;

@@ -44,6 +44,8 @@ mod signals;
 #[cfg(feature = "live")]
 mod skips;
 #[cfg(feature = "live")]
+mod standing;
+#[cfg(feature = "live")]
 mod watch;
 
 #[cfg(feature = "live")]

@@ -6,6 +6,8 @@
 #![cfg(feature = "live")]
 #![allow(clippy::unwrap_used)] // a stage that cannot be set is a failed test
 
+#[path = "live_trace/routes.rs"]
+mod routes;
 mod stage;
 
 use std::fs;
@@ -33,17 +35,17 @@ fn check(act: &str, expected: &[&str]) -> Option<Seen> {
 #[test]
 fn an_open_ends_in_the_kernels_own_path_whatever_the_route() {
     let expected = [
-        "open $/target 0o100000",
-        "open $/target 0o100002",
+        "open $/target 0o100000 by link@$",
+        "open $/target 0o100002 by /proc/self/fd/3=>$/target",
         "open $/sub/inner 0o100000",
-        "open $/target 0o104000",
+        "open $/target 0o104000 by ../sub/./../target@$/sub",
         "open $/sub/inner 0o1100000",
         "compat 5/32 = +",
-        "open $/target 0o400000",
+        "open $/target 0o400000 by ../target@$/sub",
         "open $/sub/made 0o101101 created",
         "open $/sub/made 0o101001",
         "memory 319 hidden = +",
-        "open pipe: 0o100000",
+        "open pipe: 0o100000 by /proc/self/fd/0",
         "exit 0x0",
     ];
     let Some(seen) = check("opens", &expected) else { return };
@@ -117,7 +119,7 @@ fn a_name_that_leads_through_a_descriptor_carries_where_that_leads() {
         "chmod /proc/thread-self/fd/3/back=>$/sub 0o600 = 0",
         "open $/target 0o10000000",
         "chmod /proc/self/fd/4=>$/target 0o640 = 0",
-        "open $/#N unlinked 0o20300002",
+        "open $/#N unlinked 0o20300002 by .@$",
         "link /proc/self/fd/5=>$/#N born@$ 0x400 = 0",
         "rename born@$ target@$ 0x2 = 0",
         "exit 0x0",
@@ -132,7 +134,7 @@ fn every_change_of_a_file_is_seen_by_name_and_by_descriptor() {
         "changes",
         &[
             "open $/target 0o100002",
-            "open $/sub/inner 0o100000",
+            "open $/sub/inner 0o100000 by sub/inner@$",
             "truncate 3 link@$ = 0",
             "truncate 2 $/target = 0",
             "chown 1:2 link@$ = 0",
@@ -189,17 +191,15 @@ fn sockets_show_the_kernels_addresses_also_through_32_bit_calls() {
         "send 2.2.17 127.0.0.2:54 = 1",
         "send 2.2.17 127.0.0.3:55 = 2",
         "send 2.2.17 127.0.0.4:56 = 2",
-        "bind 1.1.0 unix:door\\x00 = 0",
-        "listen 1.1.0 unix:door\\x00 = 0",
-        "connect 1.1.0 unix:door\\x00 = 0",
+        "bind 1.1.0 unix:$/door = 0",
+        "listen 1.1.0 unix:$/door = 0",
+        "connect 1.1.0 unix:$/door = 0",
         "connect 2.1.6 127.0.0.1:1 = -111",
         "compat 102/32 = -111",
         "connect 2.1.6 127.0.0.1:2 = -111",
         "exit 0x0",
     ]
     .map(|line| line.replace("PORT", port));
-    // The program passes the whole sockaddr_un, mostly NULs.
-    let lines: Vec<_> = lines.iter().map(|line| line.replace(&"\\x00".repeat(104), "\\x00")).collect();
     assert_eq!(lines, expected);
 }
 
@@ -508,8 +508,10 @@ fn a_file_of_an_overlay_shows_its_side_and_the_path_across_the_mount() {
     let seen = stage.run(watch);
     seen.assert_whole();
     let lines = seen.lines();
-    assert!(lines.contains(&"open $/mnt/inner lower 0o100000".to_owned()), "{lines:#?}");
-    assert!(lines.contains(&"open $/mnt/new upper 0o101101 created".to_owned()), "{lines:#?}");
+    let inner = "open $/mnt/inner lower 0o100000 by mnt/inner@$ in /";
+    let new = "open $/mnt/new upper 0o101101 created by mnt/new@$ in /";
+    assert!(lines.iter().any(|line| line == inner), "{lines:#?}");
+    assert!(lines.iter().any(|line| line == new), "{lines:#?}");
 }
 
 #[test]
@@ -548,7 +550,7 @@ fn what_goes_through_io_uring_is_seen_also_from_a_polling_thread() {
         let is_setup = |line: &String| line.starts_with("kernel 425 ");
         assert!(lines.iter().any(is_setup), "{lines:#?}");
         // Later rings count with the first; when the count leaves is not certain.
-        lines.retain(|line| !is_setup(line));
+        lines.retain(|line| !is_setup(line) && !line.starts_with("flow "));
         let sources = seen.records.iter().filter_map(|record| match &record.body {
             Body::Source { local, .. } => Some(u16::from_be_bytes([local[2], local[3]])),
             _ => None,
@@ -714,6 +716,7 @@ fn what_processes_do_to_each_other_names_the_target() {
             "signal 9 to CHILD = 0",
             &ids[0],
             &ids[1],
+            "incapable 7 in 105",
             &ids[2],
         ],
     );
@@ -767,7 +770,7 @@ fn a_process_that_leaves_the_cgroup_is_seen_leaving_and_afterwards() {
 }
 
 #[test]
-fn a_refusal_for_a_missing_capability_names_it() {
+fn a_missing_capability_is_told_and_named_by_the_refusal_for_it() {
     if !is_live() {
         return;
     }
@@ -775,11 +778,14 @@ fn a_refusal_for_a_missing_capability_names_it() {
     seen.assert_whole();
     // 18 is CAP_SYS_CHROOT, 21 CAP_SYS_ADMIN.
     let expected = [
+        "incapable 21 in 170",
         "kernel 170 x capability 21 = -1",
+        "incapable 18 in 161",
         "kernel 161 / capability 18 = -1",
+        "incapable 21 in 165",
         "kernel 165 mine sub tmpfs capability 21 = -1",
     ];
-    assert_eq!(seen.lines()[1..4], expected);
+    assert_eq!(seen.lines()[1..7], expected);
 }
 
 #[test]
@@ -808,6 +814,13 @@ fn what_another_thread_rewrites_is_told_as_the_kernel_took_it() {
     if !is_live() {
         return;
     }
+    // On a busy machine the two threads seldom run at once.
+    let rewritten = (0..5).any(|_| race() > 0);
+    assert!(rewritten, "no address was rewritten during a connect");
+}
+
+/// What the kernel took must be what was told; how many addresses were rewritten during the call.
+fn race() -> u64 {
     let seen = watch(&["race", "20000"]);
     seen.assert_whole();
     let counts = fs::read_to_string(seen.dir.path().join("counts")).unwrap();
@@ -820,6 +833,7 @@ fn what_another_thread_rewrites_is_told_as_the_kernel_took_it() {
         total(&seen, "connect 2.2.17 127.0.0.1:2 "),
     ];
     assert_eq!(told[..], counts);
+    total(&seen, "mismatch connect 2.2.17 passed 127.0.0.1:")
 }
 
 #[test]

@@ -21,4 +21,7 @@ pub struct Call {
     pub target: Option<Target>,
     /// The capability that it asked for and did not have (`CAP_*` by number), where the kernel tells.
     pub capability: Option<u8>,
+    /// The sandbox's own filter (seccomp) refused it: the kernel was never asked. False where a filter of the
+    /// image's own did.
+    pub filtered: bool,
 }

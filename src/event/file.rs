@@ -139,6 +139,8 @@ pub enum FileChange {
     },
     /// Filled by the kernel from another descriptor (sendfile, splice, copy_file_range).
     Copy,
+    /// Mapped shared and writable (mmap): what is written into the memory is written into it.
+    Map,
 }
 
 /// How a file was opened.

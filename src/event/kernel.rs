@@ -15,6 +15,12 @@ pub enum KernelAct {
         /// From the root of that hierarchy.
         cgroup: Bytes,
     },
+    /// The call asked for a capability and did not have it ([`Call::capability`]); whether it was refused
+    /// for that, its own event tells.
+    Incapable(Call),
+    /// What a call took is not what stood where the program passed it, when the call had returned: another
+    /// thread rewrote it meanwhile.
+    Mismatch(Mismatch),
     /// An operation was handed to io_uring that has no event of its own.
     Ring {
         /// Its name, or `operation_N` where the number has none.
@@ -22,4 +28,15 @@ pub enum KernelAct {
         /// The paths it names.
         paths: Vec<Bytes>,
     },
+}
+
+/// The two sides of an argument that was rewritten during the call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mismatch {
+    /// Name of the call: `open`, `connect`, `bind`.
+    pub call: Bytes,
+    /// What stood in the program's memory: where the path leads, or `address:port`.
+    pub passed: Bytes,
+    /// What the kernel took: the path of its own file, or the address of its own socket.
+    pub taken: Bytes,
 }

@@ -14,6 +14,7 @@ mod file;
 mod kernel;
 mod memory;
 mod net;
+mod option;
 mod process;
 mod provoke;
 mod world;
@@ -23,9 +24,10 @@ use std::time::Duration;
 
 pub use call::Call;
 pub use file::{File, FileAct, FileChange, FileKind, Inode, OpenMode, Origin};
-pub use kernel::KernelAct;
+pub use kernel::{KernelAct, Mismatch};
 pub use memory::{MemoryAct, Region};
 pub use net::{DnsAct, Endpoint, NetAct, NetAction, Protocol, Question};
+pub use option::option_name;
 pub use process::{
     Ancestor, Capabilities, Credentials, DupSource, Executable, Ids, Process, ProcessAct, ProcessCall,
     ProcessKey, Program, ProgramId, Relation, Target,
@@ -130,6 +132,8 @@ pub enum Outcome {
     Done,
     /// The call failed with this errno.
     Failed(i32),
+    /// The call had not returned when its thread, or the run, ended.
+    Unfinished,
 }
 
 impl Outcome {

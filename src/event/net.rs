@@ -26,10 +26,19 @@ pub enum NetAction {
     Socket,
     /// A connection from outside was taken: `remote` is who came.
     Accept,
-    /// A TCP connection ended, after so many bytes each way.
+    /// A TCP connection ended, after so many bytes each way; of what has no connection (UDP, ICMP, raw):
+    /// so much went between the two ends in all, told when the run is over.
     Close {
         sent: u64,
         received: u64,
+    },
+    /// A TCP connect that did not block came to its end.
+    Settle,
+    /// An option was set (setsockopt(2)), by its numbers; `value` are its first bytes.
+    Option {
+        level: u32,
+        number: u32,
+        value: u64,
     },
 }
 
@@ -43,6 +52,8 @@ impl NetAction {
             NetAction::Socket => "socket",
             NetAction::Accept => "accept",
             NetAction::Close { .. } => "close",
+            NetAction::Settle => "settle",
+            NetAction::Option { .. } => "option",
         }
     }
 }

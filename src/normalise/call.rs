@@ -20,10 +20,11 @@ pub(super) fn call(
     lineage: &Lineage,
     task: &Task,
     about: About,
-    seen: record::Call,
+    (seen, filtered): (record::Call, bool),
     outcome: Outcome,
 ) -> Act {
-    let call = described(lineage, task, seen);
+    let mut call = described(lineage, task, seen);
+    call.filtered = filtered && is_refusal(outcome);
     match about {
         About::Compat => Act::Kernel(KernelAct::Compat(call)),
         About::Memory => Act::Memory(memory(call)),
@@ -34,9 +35,29 @@ pub(super) fn call(
 }
 
 /// A refused call that has no record of its own.
-pub(super) fn denied(number: u32, compat: bool, args: [u64; 6], capability: Option<u32>) -> Act {
+pub(super) fn denied(
+    number: u32,
+    compat: bool,
+    args: [u64; 6],
+    capability: Option<u32>,
+    filtered: bool,
+) -> Act {
     let capability = capability.and_then(|number| u8::try_from(number).ok());
-    Act::Denied(Call { call: name(number, compat), number, compat, args, capability, ..Call::default() })
+    let call = name(number, compat);
+    Act::Denied(Call { call, number, compat, args, capability, filtered, ..Call::default() })
+}
+
+/// A capability that was asked for and not there.
+pub(super) fn incapable(capability: u32, number: u32, compat: bool) -> Act {
+    let capability = u8::try_from(capability).ok();
+    let call = Call { call: name(number, compat), number, compat, capability, ..Call::default() };
+    Act::Kernel(KernelAct::Incapable(call))
+}
+
+/// A call that has not returned.
+pub(super) fn standing(number: u32, args: [u64; 6], file: Option<Vec<u8>>) -> Call {
+    let texts = file.into_iter().map(Bytes::from).collect();
+    Call { call: name(number, false), number, args, texts, ..Call::default() }
 }
 
 pub(super) fn ids(
@@ -83,7 +104,7 @@ fn described(lineage: &Lineage, task: &Task, seen: record::Call) -> Call {
         texts.pop();
     }
     let capability = capability.and_then(|number| u8::try_from(number).ok());
-    Call { call, number, compat, args, detail, texts, target, capability }
+    Call { call, number, compat, args, detail, texts, target, capability, filtered: false }
 }
 
 /// The process that a number among the arguments means; ptrace(PTRACE_TRACEME) means its parent.

@@ -20,7 +20,7 @@ impl<P: Provenance> Normaliser<P> {
             Change::Mknod { mode, .. } => Some(origin::kind(mode as u16)),
             _ => None,
         };
-        let changes_content = matches!(change, Change::Truncate { .. } | Change::Copy);
+        let changes_content = matches!(change, Change::Truncate { .. } | Change::Copy | Change::Map);
         if done && changes_content {
             self.wrote(&target, pid);
         }
@@ -75,6 +75,7 @@ fn published(change: Change) -> FileChange {
             append_only: flags & FS_XFLAG_APPEND != 0,
         },
         Change::Copy => FileChange::Copy,
+        Change::Map => FileChange::Map,
     }
 }
 

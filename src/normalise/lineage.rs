@@ -136,6 +136,13 @@ impl Lineage {
         Some(Process { key: key(task), pid: task.inner_pid, ids: self.ids(task), program: program.clone() })
     }
 
+    /// The process of the image that is alive under this pid.
+    pub(super) fn by_pid(&self, task: &Task) -> Option<Process> {
+        let key = *self.kin.by_pid.get(&task.pid)?;
+        let program = self.alive.get(&key).filter(|program| program.id != OWN)?.clone();
+        Some(Process { key, pid: self.kin.inner(key), ids: self.ids(task), program })
+    }
+
     fn take_in(&mut self, task: &Task) -> Arc<Program> {
         let program = if task.pid == self.init_pid {
             self.own.clone()

@@ -13,9 +13,12 @@ mod change;
 pub mod dns;
 mod flows;
 mod lineage;
+mod mismatch;
 mod net;
 mod origin;
+mod pending;
 mod resolve;
+mod standing;
 mod supplied;
 mod syscall;
 #[cfg(test)]
@@ -23,6 +26,7 @@ mod tests;
 mod uring;
 mod world;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +43,9 @@ pub use world::WorldLosses;
 use flows::Flows;
 use lineage::{Lineage, key};
 use origin::Origins;
+use pending::{Pending, is_interrupted};
 use resolve::{Last, Names};
+pub use standing::Standing;
 
 /// What only the unpacked image and the writable layer can tell. The paths are the kernel's own.
 pub trait Provenance {
@@ -109,10 +115,17 @@ pub struct Normaliser<P> {
     flows: Flows,
     world_losses: WorldLosses,
     unresolved: u64,
+    /// Whether the sandbox's own filter refuses a call: number, 32-bit entry, arguments.
+    filter: fn(u32, bool, &[u64; 6]) -> bool,
+    /// The sandbox's own group in each hierarchy.
+    groups: Vec<(u32, Vec<u8>)>,
     zero: Option<u64>,
     phase: Phase,
     last_event: u64,
     unreadable: u64,
+    pending: Pending,
+    /// Events that a record brought beside its own.
+    aside: VecDeque<Event>,
 }
 
 impl<P: Provenance> Normaliser<P> {
@@ -128,11 +141,33 @@ impl<P: Provenance> Normaliser<P> {
             flows: Flows::new(),
             world_losses: WorldLosses::default(),
             unresolved: 0,
+            filter: |_, _, _| false,
+            groups: Vec::new(),
             zero: None,
             phase: Phase::Setup,
             last_event: 0,
             unreadable: 0,
+            pending: Pending::default(),
+            aside: VecDeque::new(),
         }
+    }
+
+    /// Tells calls that the sandbox's own filter refuses from those that the kernel refuses. `filter`: by
+    /// number, 32-bit entry, and arguments. A filter of the image's own cannot be told from the kernel.
+    #[must_use]
+    pub fn with_filter(self, filter: fn(u32, bool, &[u64; 6]) -> bool) -> Normaliser<P> {
+        Normaliser { filter, ..self }
+    }
+
+    /// The sandbox's own cgroups by the number of their hierarchy: a move below one of them leaves nothing.
+    #[must_use]
+    pub fn with_groups(self, groups: Vec<(u32, Vec<u8>)>) -> Normaliser<P> {
+        Normaliser { groups, ..self }
+    }
+
+    fn stays(&self, hierarchy: u32, cgroup: &[u8]) -> bool {
+        let mut own = self.groups.iter().filter(|(number, _)| *number == hierarchy);
+        own.any(|(_, own)| own.len() > 1 && matches!(cgroup.strip_prefix(&own[..]), Some([] | [b'/', ..])))
     }
 
     /// True once a program of the image has run.
@@ -178,12 +213,47 @@ impl<P: Provenance> Normaliser<P> {
         Event { count: count.max(1), ..event }
     }
 
-    /// The event that a record tells of; `None` where it is our own, or only bookkeeping.
+    /// The event that a record tells of; `None` where it is our own, or only bookkeeping, or not decided
+    /// yet. More may stand [aside](Normaliser::take_aside).
     pub fn observe(&mut self, record: Record) -> Option<Event> {
-        let (count, cut) = (record.count, record.cut);
-        let mut event = self.event_of(record)?;
-        (event.count, event.cut) = (count.max(1), cut);
-        Some(event)
+        let (count, cut, tid) = (record.count, record.cut, record.task.tid);
+        let ended = matches!(record.body, Body::Exit { .. }).then_some(record.task.pid);
+        let (time, interrupted) = (record.time, record.body.result().is_some_and(is_interrupted));
+        let event = self.event_of(record);
+        let event = event.map(|event| Event { count: count.max(1), cut, ..event });
+        if let Some(pid) = ended {
+            let unfinished = self.pending.ended(pid);
+            self.put_aside(unfinished, time);
+        }
+        let event = event?;
+        if !interrupted {
+            let before = if self.pending.is_empty() { None } else { self.pending.went_on(tid, &event.act) };
+            self.put_aside(before, time);
+            return Some(event);
+        }
+        let event = Event { outcome: Outcome::Unfinished, ..event };
+        let before = self.pending.keep(tid, event);
+        self.put_aside(before, time);
+        None
+    }
+
+    /// The next event that the last record brought beside its own, in their order.
+    pub fn take_aside(&mut self) -> Option<Event> {
+        self.aside.pop_front()
+    }
+
+    /// Decides what is left when no record can follow: calls that never returned. They stand aside.
+    pub fn finish(&mut self, time: u64) {
+        let unfinished = self.pending.take();
+        self.put_aside(unfinished, time);
+    }
+
+    /// Told now, whenever it was.
+    fn put_aside(&mut self, events: impl IntoIterator<Item = Event>, time: u64) {
+        for event in events {
+            let now = self.event(event.process, time, event.act, event.outcome);
+            self.aside.push_back(Event { count: event.count, cut: event.cut, ..now });
+        }
     }
 
     fn event_of(&mut self, record: Record) -> Option<Event> {
@@ -200,6 +270,7 @@ impl<P: Provenance> Normaliser<P> {
             }
             Body::Fork { child } => self.fork(time, &task, &child),
             Body::Exit { status } => self.exit(time, &task, status),
+            Body::Moved { hierarchy, ref cgroup, .. } if self.stays(hierarchy, cgroup) => None,
             Body::Moved { pid, start, hierarchy, cgroup } => {
                 let moved = Task { pid, start, ..task };
                 let process = self.lineage.process(&moved);
@@ -211,8 +282,25 @@ impl<P: Provenance> Normaliser<P> {
                 let act = self.net(NetAction::Close { sent, received }, &socket, &local, &remote);
                 Some(self.event(Some(process), time, act, Outcome::Done))
             }
+            Body::Settled { socket, local, remote, error } => {
+                let process = self.lineage.remembered(&task)?;
+                let act = self.net(NetAction::Settle, &socket, &local, &remote);
+                let outcome = error.map_or(Outcome::Done, Outcome::Failed);
+                Some(self.event(Some(process), time, act, outcome))
+            }
             Body::Source { .. } => None,
             _ if self.lineage.is_own(&task) => None,
+            Body::Open { ref file, flags, passed: Some(ref passed), .. } => {
+                let mismatch = self.other_file(passed, file, flags, task.inner_pid);
+                let (act, outcome) = self.act(&task, body)?;
+                let process = self.lineage.process(&task);
+                let event = self.event(Some(process.clone()), time, act, outcome);
+                if let Some(act) = mismatch {
+                    let mismatch = self.event(Some(process), time, Act::Kernel(act), Outcome::Done);
+                    self.aside.push_back(mismatch);
+                }
+                Some(event)
+            }
             body => {
                 let (act, outcome) = self.act(&task, body)?;
                 let process = self.lineage.process(&task);
@@ -303,7 +391,7 @@ impl<P: Provenance> Normaliser<P> {
             Body::ExecFailed { asked, result } => {
                 (Act::Exec(Exec { asked: asked.into(), ..Exec::default() }), outcome(result))
             }
-            Body::Open { file, flags, created } => (Act::File(self.open(&file, flags, created)), done),
+            Body::Open { file, flags, created, .. } => (Act::File(self.open(&file, flags, created)), done),
             Body::OpenFailed { path, flags, result } => {
                 let last = if flags & O_NOFOLLOW == 0 { Last::Follow } else { Last::Keep };
                 let file = self.argument(&path, last, pid);
@@ -324,7 +412,22 @@ impl<P: Provenance> Normaliser<P> {
             body @ (Body::Denied { .. } | Body::Call { .. } | Body::Ids { .. } | Body::Signal { .. }) => {
                 self.call(task, body)?
             }
-            Body::Ring { opcode, paths, .. } => (call::ring(opcode, paths), done),
+            Body::Ring { opcode, paths, .. } => {
+                if uring::moves_names(opcode) {
+                    self.names.doubt();
+                }
+                (call::ring(opcode, paths), done)
+            }
+            Body::Mismatch { call, passed, actual, result, .. } => {
+                (Act::Kernel(mismatch::other_address(call, &passed, &actual)), begun(result))
+            }
+            Body::SocketOption { socket, level, name, value, result } => {
+                let action = NetAction::Option { level, number: name, value };
+                (self.net(action, &socket, &[], &[]), outcome(result))
+            }
+            Body::Incapable { capability, number, compat } => {
+                (call::incapable(capability, number, compat), done)
+            }
             Body::Connect { socket, local, remote, result } => {
                 (self.net(NetAction::Connect, &socket, &local, &remote), begun(result))
             }
@@ -356,11 +459,13 @@ impl<P: Provenance> Normaliser<P> {
         let lineage = &self.lineage;
         Some(match body {
             Body::Denied { number, compat, args, result, capability } => {
-                (call::denied(number, compat, args, capability), outcome(result))
+                let filtered = (self.filter)(number, compat, &args);
+                (call::denied(number, compat, args, capability, filtered), outcome(result))
             }
             Body::Call { about, call, result } => {
                 let outcome = outcome(result);
-                (call::call(lineage, task, about, call, outcome), outcome)
+                let filtered = (self.filter)(call.number, call.compat, &call.args);
+                (call::call(lineage, task, about, (call, filtered), outcome), outcome)
             }
             Body::Ids { number, compat, before, after, result } => {
                 (call::ids(lineage, (number, compat), before, after), outcome(result))

@@ -45,6 +45,7 @@ pub(super) struct Names {
     image: HashMap<Vec<u8>, ImageEntry>,
     /// Changes that there was no room for.
     pub forgotten: u64,
+    doubted: bool,
 }
 
 /// What stands at a name, where that is not what the image has there. It holds for everything below
@@ -71,10 +72,21 @@ impl Names {
             (b"/dev/stdout", b"/proc/self/fd/1"),
             (b"/dev/stderr", b"/proc/self/fd/2"),
             (b"/dev/ptmx", b"pts/ptmx"),
+            (b"/dev/core", b"/proc/kcore"),
         ] {
             names.insert(link.to_vec(), Change::Link(target.to_vec()));
         }
         names
+    }
+
+    /// Links were forgotten, or made by a way whose end is not seen: a walk may go astray.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.forgotten > 0 || self.doubted
+    }
+
+    /// Names were handed to io_uring to be made or moved: whether they were is not seen.
+    pub(super) fn doubt(&mut self) {
+        self.doubted = true;
     }
 
     /// Walks to where an argument leads. `pid`: the process's own, as it sees it itself.
@@ -317,11 +329,16 @@ impl Walk<'_> {
 
     /// The string itself names this descriptor, so that the kernel was asked where it leads.
     fn names_descriptor(&self, number: &[u8]) -> bool {
-        let prefixes = [&b"/proc/self/fd/"[..], b"/proc/thread-self/fd/", b"/dev/fd/"];
-        prefixes
-            .iter()
-            .filter_map(|prefix| self.argument.text.strip_prefix(*prefix))
-            .any(|rest| rest.split(|&byte| byte == b'/').next() == Some(number))
+        let own = format!("/proc/{}/fd/", self.pid);
+        let prefixes = [&b"/proc/self/fd/"[..], b"/proc/thread-self/fd/", b"/dev/fd/", own.as_bytes()];
+        let streams = [&b"/dev/stdin"[..], b"/dev/stdout", b"/dev/stderr"];
+        let stream = streams.iter().position(|stream| self.argument.text == *stream);
+        let descriptor = prefixes.iter().find_map(|prefix| self.argument.text.strip_prefix(*prefix));
+        match (stream, descriptor) {
+            (Some(stream), _) => number_of(number).is_some_and(|number| number as usize == stream),
+            (None, Some(rest)) => rest.split(|&byte| byte == b'/').next() == Some(number),
+            (None, None) => false,
+        }
     }
 }
 
@@ -441,10 +458,12 @@ mod tests {
         ] {
             check(names, text, expected);
         }
-        for text in ["/proc/self/fd/5/x", "/dev/fd/5/x", "/proc/thread-self/fd/5/x"] {
+        for text in ["/proc/self/fd/5/x", "/dev/fd/5/x", "/proc/thread-self/fd/5/x", "/proc/7/fd/5/x"] {
             let link = b"/etc/cron.d".to_vec();
             check_of(names, &PathArgument { link, ..argument(text, "") }, Last::Keep, "/etc/cron.d/x");
         }
+        let stream = PathArgument { link: b"/srv/log".to_vec(), ..argument("/dev/stdout", "") };
+        check_of(names, &stream, Last::Follow, "/srv/log");
     }
 
     #[test]

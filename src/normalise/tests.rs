@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::event::ProcessCall;
+use crate::event::{Mismatch, ProcessCall};
 
 /// An image in which the named paths stand in the named layers.
 pub(super) struct Image(HashMap<&'static [u8], u16>);
@@ -69,7 +69,7 @@ pub(super) fn fork_and_exec(normaliser: &mut Normaliser<Image>, pid: u32, file: 
 #[test]
 fn the_first_exec_is_time_zero_and_inits_own_acts_are_silent() {
     let mut normaliser = normaliser();
-    let open = Body::Open { file: overlay_file("/etc/passwd", 5), flags: 0, created: false };
+    let open = Body::Open { file: overlay_file("/etc/passwd", 5), flags: 0, created: false, passed: None };
     assert_eq!(normaliser.observe(record(50, INIT, open)), None);
     let event = fork_and_exec(&mut normaliser, 11, overlay_file("/bin/sh", 3));
     assert_eq!((event.id, event.at), (EventId(1), Duration::ZERO));
@@ -86,7 +86,7 @@ fn a_file_written_and_renamed_into_place_is_written_wherever_it_runs() {
     let mut normaliser = normaliser();
     fork_and_exec(&mut normaliser, 11, overlay_file("/bin/sh", 3));
     let dropped = overlay_file("/tmp/x", 99);
-    let open = Body::Open { file: dropped, flags: 0o1101, created: true };
+    let open = Body::Open { file: dropped, flags: 0o1101, created: true, passed: None };
     normaliser.observe(record(300, task(11), open));
     let rename = Body::Rename {
         from: PathArgument { text: b"/tmp/x".to_vec(), ..PathArgument::default() },
@@ -131,7 +131,7 @@ fn the_origin_follows_the_kernels_facts() {
 fn a_process_that_was_never_introduced_is_kept_and_counted() {
     let mut normaliser = normaliser();
     fork_and_exec(&mut normaliser, 11, overlay_file("/bin/sh", 3));
-    let open = Body::Open { file: overlay_file("/bin/sh", 3), flags: 0, created: false };
+    let open = Body::Open { file: overlay_file("/bin/sh", 3), flags: 0, created: false, passed: None };
     let event = normaliser.observe(record(300, task(500), open)).expect("an event");
     assert!(event.process.expect("a process").program.lineage_cut);
     assert_eq!(normaliser.gaps().strangers, 1);
@@ -286,4 +286,185 @@ fn a_sleep_is_told_by_its_calls_of_either_entry() {
         };
         assert_eq!((call.detail, call.number), (5, number));
     }
+}
+
+/// The event of a record, and those that stood aside.
+fn all_of(normaliser: &mut Normaliser<Image>, record: Record) -> Vec<Event> {
+    let event = normaliser.observe(record);
+    event.into_iter().chain(std::iter::from_fn(|| normaliser.take_aside())).collect()
+}
+
+fn started() -> Normaliser<Image> {
+    let mut normaliser = normaliser();
+    fork_and_exec(&mut normaliser, 11, overlay_file("/bin/sh", 3));
+    normaliser
+}
+
+#[test]
+fn a_string_that_leads_elsewhere_than_the_file_is_a_mismatch() {
+    let check = |text: &str, file: KernelFile, flags: u32, expected: Option<(&str, &str)>| {
+        let mut normaliser = started();
+        let link = |target: &[u8], path: &str| Body::Symlink {
+            target: target.to_vec(),
+            path: PathArgument { text: path.into(), ..PathArgument::default() },
+            result: 0,
+        };
+        normaliser.observe(record(300, task(11), link(b"/etc", "/tmp/e")));
+        let passed =
+            Some(PathArgument { text: text.into(), base: b"/tmp".to_vec(), ..PathArgument::default() });
+        let open = Body::Open { file, flags, created: false, passed };
+        let events = all_of(&mut normaliser, record(400, task(11), open));
+        assert!(matches!(events[0].act, Act::File(FileAct::Open { .. })));
+        let expected = expected.map(|(passed, taken)| {
+            let (call, passed, taken) = (&b"open"[..], passed.as_bytes(), taken.as_bytes());
+            KernelAct::Mismatch(Mismatch { call: call.into(), passed: passed.into(), taken: taken.into() })
+        });
+        let told = events.get(1).map(|event| event.act.clone());
+        assert_eq!(told, expected.map(Act::Kernel), "{text}");
+        assert!(events.len() <= 2 && events.iter().all(|event| event.process.is_some()));
+    };
+    let shadow = || overlay_file("/etc/shadow", 5);
+    check("/tmp/x", shadow(), 0, Some(("/tmp/x", "/etc/shadow")));
+    check("x", shadow(), 0, Some(("/tmp/x", "/etc/shadow")));
+    check("/etc/shadow", shadow(), 0, None);
+    check("../etc/./shadow", shadow(), 0, None);
+    check("e/shadow", shadow(), 0, None);
+    // Where the walk is not sure, or a file has no name: nothing is said.
+    check("/proc/99/cwd/x", shadow(), 0, None);
+    check("x", KernelFile { unlinked: true, ..shadow() }, 0, None);
+    check("x", KernelFile { path: b"memfd:x".to_vec(), ..shadow() }, 0, None);
+    check("/tmp", shadow(), 0o20_200_002, None);
+    let own = KernelFile { path: b"/proc/11/maps".to_vec(), magic: 0x9fa0, ..shadow() };
+    check("/proc/self/maps", own.clone(), 0, None);
+    check("/tmp/x", own, 0, Some(("/tmp/x", "/proc/11/maps")));
+}
+
+#[test]
+fn links_made_through_io_uring_leave_the_walk_in_doubt() {
+    let mut normaliser = started();
+    let ring = |opcode| Body::Ring { opcode, fd: 0, paths: [Vec::new(), Vec::new()] };
+    let open = || Body::Open {
+        file: overlay_file("/etc/shadow", 5),
+        flags: 0,
+        created: false,
+        passed: Some(PathArgument { text: b"/x".to_vec(), ..PathArgument::default() }),
+    };
+    all_of(&mut normaliser, record(300, task(11), ring(9)));
+    assert_eq!(all_of(&mut normaliser, record(400, task(11), open())).len(), 2);
+    all_of(&mut normaliser, record(500, task(11), ring(38)));
+    assert_eq!(all_of(&mut normaliser, record(600, task(11), open())).len(), 1);
+}
+
+#[test]
+fn an_address_that_was_rewritten_shows_both() {
+    let mut normaliser = started();
+    let mismatch = Body::Mismatch {
+        call: record::Addressed::Connect,
+        socket: KernelSocket { family: 2, kind: 1, protocol: 6 },
+        passed: vec![2, 0, 1, 187, 192, 0, 2, 1],
+        actual: vec![2, 0, 0x11, 0x5c, 203, 0, 113, 9],
+        result: -115,
+    };
+    let events = all_of(&mut normaliser, record(300, task(11), mismatch));
+    let [Event { act: Act::Kernel(KernelAct::Mismatch(seen)), outcome: Outcome::Done, .. }] = &events[..]
+    else {
+        panic!("{events:?}")
+    };
+    let texts =
+        [&seen.call, &seen.passed, &seen.taken].map(|text| String::from_utf8_lossy(text).into_owned());
+    assert_eq!(texts, ["connect", "192.0.2.1:443", "203.0.113.9:4444"]);
+}
+
+fn connect(result: i64) -> Body {
+    let socket = KernelSocket { family: 2, kind: 1, protocol: 6 };
+    Body::Connect { socket, local: Vec::new(), remote: vec![2, 0, 1, 187, 192, 0, 2, 1], result }
+}
+
+fn outcomes(events: &[Event]) -> Vec<(bool, Outcome)> {
+    events.iter().map(|event| (matches!(event.act, Act::Net(_)), event.outcome)).collect()
+}
+
+#[test]
+fn an_interrupted_call_is_told_once_by_what_came_of_it() {
+    let exit = || Body::Exit { status: 9 };
+    let other = || Body::ExecFailed { asked: b"/x".to_vec(), result: -2 };
+    let check = |bodies: Vec<Body>, expected: &[(bool, Outcome)]| {
+        let mut normaliser = started();
+        let mut events = Vec::new();
+        for (time, body) in (300..).zip(bodies) {
+            events.extend(all_of(&mut normaliser, record(time, task(11), body)));
+        }
+        normaliser.finish(900);
+        events.extend(std::iter::from_fn(|| normaliser.take_aside()));
+        assert_eq!(outcomes(&events), expected);
+        assert!(events.windows(2).all(|pair| pair[0].id < pair[1].id));
+    };
+    let failed = |errno| Outcome::Failed(errno);
+    // Held and made again.
+    check(vec![connect(-512), connect(0)], &[(true, Outcome::Done)]);
+    check(vec![connect(-512), connect(-512), connect(-111)], &[(true, failed(111))]);
+    // A signal ended it, and the thread did something else.
+    check(vec![connect(-512), other()], &[(false, failed(2)), (true, failed(4))]);
+    // It never returned: the process, or the run, ended.
+    check(vec![connect(-512), exit()], &[(false, Outcome::Done), (true, Outcome::Unfinished)]);
+    check(vec![connect(-512)], &[(true, Outcome::Unfinished)]);
+}
+
+#[test]
+fn a_call_that_a_thread_still_stands_in_is_told_once() {
+    let mut normaliser = started();
+    let standing = |pid, number| Standing {
+        pid,
+        tid: pid,
+        uid: BASE,
+        gid: BASE,
+        euid: BASE,
+        egid: BASE,
+        number,
+        args: [3, 2, 0, 0, 0, 0],
+        file: Some(b"/srv/lock".to_vec()),
+    };
+    // One that nobody knows is not the image's.
+    normaliser.stood(vec![standing(11, 73), standing(12, 73)], 300);
+    let events: Vec<_> = std::iter::from_fn(|| normaliser.take_aside()).collect();
+    let [Event { act: Act::Kernel(KernelAct::Call(call)), outcome: Outcome::Unfinished, process, .. }] =
+        &events[..]
+    else {
+        panic!("{events:?}")
+    };
+    assert_eq!((&*call.call, &*call.texts[0]), (&b"flock"[..], &b"/srv/lock"[..]));
+    assert_eq!(process.as_ref().expect("a process").pid, 2);
+    // The kill reached it after all: not a second time.
+    assert_eq!(all_of(&mut normaliser, record(400, task(11), connect(-512))), []);
+    normaliser.finish(500);
+    assert_eq!(normaliser.take_aside(), None);
+}
+
+#[test]
+fn a_move_below_the_sandboxs_own_group_leaves_nothing() {
+    let mut normaliser = started().with_groups(vec![(0, b"/c-1".to_vec()), (4, b"/".to_vec())]);
+    let mut check = |hierarchy, cgroup: &str, expected: usize| {
+        let moved = Body::Moved { pid: 11, start: 11, hierarchy, cgroup: cgroup.into() };
+        assert_eq!(all_of(&mut normaliser, record(300, task(11), moved)).len(), expected, "{cgroup}");
+    };
+    check(0, "/c-1/inner", 0);
+    check(0, "/c-1", 0);
+    check(0, "/c-10", 1);
+    check(0, "/", 1);
+    check(4, "/c-1/inner", 1);
+}
+
+#[test]
+fn what_the_filter_refuses_is_told_from_what_the_kernel_refuses() {
+    let mut normaliser = started().with_filter(|number, _, args| number == 101 && args[0] == 16);
+    let mut check = |number, first, expected| {
+        let args = [first, 0, 0, 0, 0, 0];
+        let denied = Body::Denied { number, compat: false, args, result: -1, capability: None };
+        let events = all_of(&mut normaliser, record(300, task(11), denied));
+        let [Event { act: Act::Denied(call), .. }] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(call.filtered, expected);
+    };
+    check(101, 16, true);
+    check(101, 17, false);
+    check(170, 16, false);
 }

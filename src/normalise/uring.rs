@@ -5,6 +5,11 @@ pub(super) fn name(opcode: u32) -> Option<&'static str> {
     NAMES.get(usize::try_from(opcode).ok()?).copied()
 }
 
+/// Operations that change where names lead: renameat, unlinkat, symlinkat, linkat.
+pub(super) fn moves_names(opcode: u32) -> bool {
+    matches!(opcode, 35 | 36 | 38 | 39)
+}
+
 #[rustfmt::skip]
 const NAMES: &[&str] = &[
     "nop", "readv", "writev", "fsync", "read_fixed", "write_fixed", "poll_add", "poll_remove",

@@ -10,7 +10,7 @@
 
 mod walk;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -209,7 +209,10 @@ impl Comparison<'_> {
             SFlag::S_IFCHR if entry.stat.st_rdev == 0 => self.ask(entry, "gone", &Found::Gone),
             SFlag::S_IFDIR => self.directory(entry, before, same_kind)?,
             SFlag::S_IFLNK => self.link(entry, same_kind)?,
-            SFlag::S_IFREG => self.regular(entry, same_kind, device)?,
+            SFlag::S_IFREG => {
+                self.regular(entry, same_kind, device)?;
+                self.xattrs(entry)?;
+            }
             _ if same_kind.is_some() => self.ask(entry, "attributes", &Found::Attributes),
             _ => self.node(entry)?,
         }
@@ -314,6 +317,26 @@ impl Comparison<'_> {
         Ok(digest.is_some() && sha256(&mut entry.open()?) == digest.copied())
     }
 
+    /// File capabilities and other extended attributes: where they differ from the image's, that is a change
+    /// of its own.
+    fn xattrs(&mut self, entry: &Entry<'_>) -> io::Result<()> {
+        let now = attributes(&entry.open()?)?;
+        let of_image = |path: &[u8]| match self.rootfs.open_file(path) {
+            Some((_, lower)) => attributes(&lower),
+            None => Ok(BTreeMap::new()),
+        };
+        if now == of_image(entry.path)? {
+            return Ok(());
+        }
+        let explained = match self.ledger.explain(entry.path, &Found::Xattrs) {
+            Answer::Explained => true,
+            Answer::Unexplained => false,
+            Answer::IfFrom(source) => now == of_image(&source)?,
+        };
+        self.count(entry.path, "extended attributes", explained);
+        Ok(())
+    }
+
     /// Whether the file has the bytes of the image's file at `path`, and that one's number; `None` where
     /// the image has no file there.
     fn is_copy(&self, entry: &Entry<'_>, path: &[u8]) -> io::Result<Option<(bool, u64)>> {
@@ -339,6 +362,27 @@ impl Comparison<'_> {
             *omitted += 1;
         }
     }
+}
+
+/// The extended attributes that a program can set; of capabilities those that they permit, whatever the
+/// user namespace they are written for. What the kernel itself or a file system gives (labels, access lists
+/// that a directory hands down, an overlay's own) is left out.
+fn attributes(file: &File) -> io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
+    let mut all = BTreeMap::new();
+    for name in xattr::list(file)? {
+        let text = name.to_bytes();
+        let is_told = text == b"security.capability"
+            || (text.starts_with(b"user.") && !text.starts_with(b"user.overlay."))
+            || (text.starts_with(b"trusted.") && !text.starts_with(b"trusted.overlay."));
+        if is_told && let Some(mut value) = xattr::get(file, &name)? {
+            if text == b"security.capability" {
+                // struct vfs_ns_cap_data: revision and flags, the sets, the root's id.
+                value = value.get(4..20).unwrap_or_default().to_vec();
+            }
+            all.insert(text.to_vec(), value);
+        }
+    }
+    Ok(all)
 }
 
 /// The overlay's mark on a directory that replaces one below it (fs/overlayfs/namei.c,

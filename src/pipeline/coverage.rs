@@ -6,9 +6,6 @@ use crate::event::Family;
 use crate::normalise::WorldLosses;
 use crate::report::document::{Coverage, CoverageState};
 
-/// What the probes of memory leave out: exec maps a program without a call of its own.
-const NOT_BY_EXEC: &str = "what a program's own file asks for (writable code, executable stack) is not told";
-
 /// What was lost or never seen, by cause. Every counter of every stage that can lose ends here.
 #[derive(Clone, Debug, Default)]
 pub struct Losses {
@@ -36,6 +33,8 @@ pub struct Losses {
     pub comparison: String,
     /// Names that could not be walked to the file that they led to.
     pub unresolved: u64,
+    /// Threads that were not asked which call they had not returned from.
+    pub unasked: u64,
     /// Nobody called at the image's ports to the end, though there were some.
     pub unvisited: bool,
     /// What went out through connections that nobody was seen opening.
@@ -71,7 +70,6 @@ impl Losses {
                 let unvisited = "the process that calls at the image's ports ended early";
                 self.unvisited.then(|| unvisited.to_owned()).into_iter().collect()
             }
-            Family::Memory => [self.reasons(family), vec![NOT_BY_EXEC.into()]].concat(),
             Family::Kernel => [self.reasons(family), self.unseen()].concat(),
             _ => self.reasons(family),
         };
@@ -101,6 +99,7 @@ impl Losses {
             Family::Network | Family::Dns | Family::Http | Family::Tls => Some(&self.deaf),
             _ => None,
         };
+        let kernel = |count| if family == Family::Kernel { count } else { 0 };
         let file = |count| if family == Family::File { count } else { 0 };
         let world = |count| if is_of_world(family) { count } else { 0 };
         let dns = |count| if family == Family::Dns { count } else { 0 };
@@ -116,6 +115,7 @@ impl Losses {
             (file(self.cut_paths), "paths cut"),
             (file(self.unexplained), "changes on disk that no event explains"),
             (file(self.unresolved), "names not walked to their end"),
+            (kernel(self.unasked), "threads not asked which call they were in at the end"),
             (network(self.flows), "things said through connections that nobody was seen opening"),
             (dns(self.world.datagrams) + network(self.world.datagrams), "datagrams not taken by the world"),
             (world(self.world.connections), "connections not taken by the world"),
@@ -156,11 +156,11 @@ mod tests {
     #[test]
     fn nothing_lost_is_full_for_what_is_built_and_none_for_what_is_not() {
         let losses = Losses::default();
-        let built = [Family::Process, Family::File, Family::Network, Family::Kernel, Family::Sandbox];
+        let built =
+            [Family::Process, Family::Memory, Family::File, Family::Network, Family::Kernel, Family::Sandbox];
         for family in built {
             assert_eq!(state(&losses, family), (CoverageState::Full, String::new()));
         }
-        assert_eq!(state(&losses, Family::Memory), (CoverageState::Partial, NOT_BY_EXEC.to_owned()));
         for family in [Family::Http, Family::Tls] {
             assert_eq!(state(&losses, family), (CoverageState::None, UNHEARD.into()));
         }

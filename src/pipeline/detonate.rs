@@ -12,7 +12,7 @@ use super::PipelineError;
 use super::bait;
 use super::capture::{self, Capture};
 use super::compare::Before;
-use super::inside::Inside;
+use super::inside::{self, Inside};
 use super::judge::Judge;
 use super::output::Output;
 use super::outside::{Network, Outside};
@@ -288,7 +288,10 @@ fn recorder<'j>(
     let book = capture.as_ref().ok().map(Capture::book);
     let layers = Layers::open(rootfs, &cage.upper, book, cage.supplied.clone())
         .map_err(PipelineError::io("open the run's writable layer"))?;
-    let normaliser = Normaliser::new(layers, cage.id_base, cage.held.target().pid);
+    let init = cage.held.target().pid;
+    let normaliser = Normaliser::new(layers, cage.id_base, init)
+        .with_filter(sandbox::refuses)
+        .with_groups(inside::groups(init));
     let file = job.out.create("events.jsonl.zst")?;
     let frame = log::compress(BufWriter::new(file)).map_err(PipelineError::io("begin the event log"))?;
     let log = log::Writer::with_bound(BufWriter::with_capacity(1 << 18, frame), header, job.log_bound)?;

@@ -53,3 +53,14 @@ pub fn device(file: &File) -> io::Result<u32> {
 pub fn kernel_device(number: u64) -> u32 {
     (major(number) << 20 | minor(number)) as u32
 }
+
+/// The cgroups of a process by the number of their hierarchy (cgroups(7), /proc/PID/cgroup).
+pub fn groups(pid: u32) -> Vec<(u32, Vec<u8>)> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let group = |line: &str| {
+        let mut parts = line.splitn(3, ':');
+        let number = parts.next()?.parse().ok()?;
+        Some((number, parts.nth(1)?.as_bytes().to_vec()))
+    };
+    text.lines().filter_map(group).collect()
+}

@@ -13,6 +13,7 @@ use super::judge::Judge;
 use super::provenance::Layers;
 use super::provoke::Doors;
 use super::skips::Skips;
+use super::standing::Stood;
 use super::{News, PipelineError};
 use crate::event::{
     self, Act, Errand, Event, FileAct, KernelAct, Outcome, Phase, ProcessAct, ProcessKey, Protocol,
@@ -141,7 +142,24 @@ impl<'r> Recorder<'r> {
         self.take_in(records, tell)?;
         self.take_in_heard(u64::MAX, tell)?;
         let rest = self.hearing.rest();
-        self.keep_heard(rest, tell)
+        self.keep_heard(rest, tell)?;
+        self.normaliser.finish(self.time);
+        self.keep_aside(tell)
+    }
+
+    /// Takes in the calls that threads stand in before the kill.
+    pub fn stood(&mut self, stood: Stood, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        self.losses.unasked += stood.omitted;
+        self.normaliser.stood(stood.calls, self.time);
+        self.keep_aside(tell)
+    }
+
+    /// What the last record brought beside its own event.
+    fn keep_aside(&mut self, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        while let Some(event) = self.normaliser.take_aside() {
+            self.keep(&event, tell)?;
+        }
+        Ok(())
     }
 
     pub fn enter(&mut self, phase: Phase, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
@@ -287,9 +305,11 @@ impl<'r> Recorder<'r> {
             self.time = self.time.max(record.time);
             self.take_in_heard(record.time, tell)?;
             let started = self.has_started();
-            let Some(event) = self.normaliser.observe(record) else { continue };
-            self.first.observe(&event);
-            self.keep(&event, tell)?;
+            if let Some(event) = self.normaliser.observe(record) {
+                self.first.observe(&event);
+                self.keep(&event, tell)?;
+            }
+            self.keep_aside(tell)?;
             if !started && self.has_started() {
                 self.enter(Phase::Start, tell)?;
             }

@@ -15,6 +15,7 @@ use super::outside::Outside;
 use super::provoke::{News as Provoked, Provocation};
 use super::recorder::Recorder;
 use super::signals::Signals;
+use super::standing;
 use super::{News, PipelineError};
 use crate::event::{Phase, SandboxAct};
 use crate::report::document::{Coverage, Exit, ExitReason, Run};
@@ -332,6 +333,8 @@ impl<'j, 't> Turning<'j, 't> {
     fn kill(&mut self, reason: ExitReason) -> Result<(), PipelineError> {
         self.reason.get_or_insert(reason);
         self.clock.killed = Some(Instant::now());
+        let stood = standing::look(&self.sandbox.target().cgroup);
+        self.recorder.stood(stood, self.tell)?;
         Ok(self.sandbox.kill()?)
     }
 

@@ -49,6 +49,8 @@ pub enum Found<'a> {
     Content(&'a [Inode]),
     /// A FIFO, socket or device.
     Node,
+    /// Other extended attributes than what stood there before.
+    Xattrs,
 }
 
 /// What the ledger makes of it.
@@ -100,9 +102,10 @@ impl Ledger {
             Found::Directory => node.made,
             Found::Link(text) => node.link.as_deref() == Some(*text),
             Found::Node => node.special,
+            Found::Xattrs => node.xattrs,
             Found::Content(inodes) => (node.written || node.named) && self.is_one_written(node, inodes),
         };
-        let may_be_moved = matches!(found, Found::Link(_) | Found::Node | Found::Content(_)) && node.named;
+        let may_be_moved = !matches!(found, Found::Gone | Found::Attributes | Found::Directory) && node.named;
         match (explained, &node.source) {
             (true, _) => Answer::Explained,
             (false, Some(source)) if may_be_moved => Answer::IfFrom(source.to_vec()),
@@ -162,13 +165,14 @@ impl Ledger {
             FileChange::Mknod { .. } => node.special = true,
             // By name, it needs no open, and no number of the file is known.
             FileChange::Truncate { .. } => (node.written, node.unconfirmed) = (true, true),
-            FileChange::Chown { .. }
-            | FileChange::Times { .. }
-            | FileChange::SetXattr { .. }
-            | FileChange::RemoveXattr { .. }
-            | FileChange::SetFlags { .. } => node.attributes = true,
+            FileChange::SetXattr { .. } | FileChange::RemoveXattr { .. } => {
+                (node.attributes, node.xattrs) = (true, true);
+            }
+            FileChange::Chown { .. } | FileChange::Times { .. } | FileChange::SetFlags { .. } => {
+                node.attributes = true;
+            }
             // Into a descriptor that was opened for writing.
-            FileChange::Copy => {}
+            FileChange::Copy | FileChange::Map => {}
         });
     }
 

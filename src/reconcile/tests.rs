@@ -140,6 +140,19 @@ fn other_changes_explain_what_they_change() {
 }
 
 #[test]
+fn extended_attributes_need_a_change_of_them_and_move_with_their_file() {
+    let xattr = || FileChange::SetXattr {
+        name: Bytes::from(&b"user.x"[..]),
+        value: Bytes::from(&b""[..]),
+        capabilities: 0,
+    };
+    check(&[change("/f", xattr())], "/f", Found::Xattrs, Explained);
+    check(&[change("/f", xattr()), rename("/f", "/g"), link("/g", "/h")], "/h", Found::Xattrs, Explained);
+    check(&[chmod("/f"), write("/f", 7)], "/f", Found::Xattrs, Unexplained);
+    check(&[rename("/f", "/g")], "/g", Found::Xattrs, Answer::IfFrom(b"/f".to_vec()));
+}
+
+#[test]
 fn a_failed_act_explains_nothing() {
     let mut ledger = Ledger::default();
     for act in [write("/a", 7), mkdir("/a"), unlink("/a"), chmod("/a"), rename("/b", "/a")] {

@@ -15,6 +15,8 @@ pub struct Node {
     /// Handed to io_uring for opening: it may have been opened or made.
     pub unconfirmed: bool,
     pub attributes: bool,
+    /// An extended attribute was set or removed.
+    pub xattrs: bool,
     /// It got here by rename or link.
     pub named: bool,
     /// A directory was made.
@@ -34,9 +36,21 @@ pub struct Node {
 impl Node {
     /// The same acts, without what is below.
     fn acts(&self) -> Node {
-        let Node { written, unconfirmed, attributes, named, made, special, removed, .. } = *self;
+        let Node { written, unconfirmed, attributes, xattrs, named, made, special, removed, .. } = *self;
         let (link, source) = (self.link.clone(), self.source.clone());
-        Node { written, unconfirmed, attributes, named, made, special, removed, link, source, children: None }
+        Node {
+            written,
+            unconfirmed,
+            attributes,
+            xattrs,
+            named,
+            made,
+            special,
+            removed,
+            link,
+            source,
+            children: None,
+        }
     }
 
     /// What stands here cannot have come from the image.
@@ -49,6 +63,7 @@ impl Node {
         self.written |= before.written;
         self.unconfirmed |= before.unconfirmed;
         self.attributes |= before.attributes;
+        self.xattrs |= before.xattrs;
         self.made |= before.made;
         self.special |= before.special;
         self.removed |= before.removed;

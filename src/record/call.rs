@@ -1,4 +1,4 @@
-//! memory_call, process_call, kernel_call, compat_call, moved, ring. Written by ebpf/call.h and
+//! memory_call, process_call, kernel_call, compat_call, moved, ring, capability. Written by ebpf/call.h and
 //! ebpf/uring.h.
 
 use super::decode::{Cursor, Reason};
@@ -39,4 +39,10 @@ pub fn ring(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
     let body: wire::UringOperation = cursor.fixed()?;
     let paths = [cursor.text(body.first)?, cursor.text(body.second)?];
     Ok(Body::Ring { opcode: body.opcode, fd: body.fd, paths })
+}
+
+pub fn capability(head: &wire::Head, cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
+    let body: wire::Capability = cursor.fixed()?;
+    let compat = head.flags & wire::COMPAT != 0;
+    Ok(Body::Incapable { capability: body.capability, number: body.number, compat })
 }

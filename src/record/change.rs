@@ -12,6 +12,7 @@ const REMOVE_XATTR: u32 = 5;
 const MKNOD: u32 = 6;
 const SET_FLAGS: u32 = 7;
 const COPY: u32 = 8;
+const MAP: u32 = 9;
 
 pub fn change(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
     let body: wire::Change = cursor.fixed()?;
@@ -39,6 +40,7 @@ fn what(body: &wire::Change, name: Vec<u8>, value: Vec<u8>) -> Option<Change> {
         MKNOD => Change::Mknod { mode: first as u32, device: second },
         SET_FLAGS => Change::SetFlags { flags: first as u32, extended: second != 0 },
         COPY => Change::Copy,
+        MAP => Change::Map,
         _ => return None,
     })
 }

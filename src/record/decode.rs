@@ -82,6 +82,10 @@ fn message(head: Head, cursor: &mut Cursor<'_>) -> Result<Message, Reason> {
         kind::IDS => ids::ids(&head, cursor)?,
         kind::SIGNAL => signal::signal(cursor)?,
         kind::FLOW => socket::flow(cursor)?,
+        kind::MISMATCH => socket::mismatch(cursor)?,
+        kind::STATE => socket::state(cursor)?,
+        kind::OPTION => socket::option(cursor)?,
+        kind::CAPABILITY => call::capability(&head, cursor)?,
         kind::SOURCE => socket::source(cursor)?,
         _ => return Err("unknown kind"),
     };

@@ -130,6 +130,9 @@ pub enum Body {
         file: KernelFile,
         flags: u32,
         created: bool,
+        /// The string as it stood when the call had returned; `None` where it was unreadable, where there
+        /// is none, or where the kernel's own objects show that it leads to the file.
+        passed: Option<PathArgument>,
     },
     /// One that failed; the path is the program's string, unverified. With `-EINPROGRESS` it was
     /// handed to io_uring, and whether it succeeded is not known.
@@ -228,7 +231,8 @@ pub enum Body {
         payload: Vec<u8>,
         result: i64,
     },
-    /// A TCP connection ended. The task is the one that opened or took it, as it was then.
+    /// A TCP connection ended, or (at the end of the run) what went between two ends without one. The task
+    /// is the one that opened or took it, or first sent, as it was then.
     Flow {
         socket: KernelSocket,
         local: Sockaddr,
@@ -236,6 +240,37 @@ pub enum Body {
         /// Bytes, without those that were sent again.
         sent: u64,
         received: u64,
+    },
+    /// The address that a call took is not the one that stood where the program passed it, when the call
+    /// had returned.
+    Mismatch {
+        call: Addressed,
+        socket: KernelSocket,
+        passed: Sockaddr,
+        actual: Sockaddr,
+        result: i64,
+    },
+    /// A connect that did not block came to its end: made, or ended by an errno. The task is the one that
+    /// began it.
+    Settled {
+        socket: KernelSocket,
+        local: Sockaddr,
+        remote: Sockaddr,
+        error: Option<i32>,
+    },
+    /// setsockopt(2) of an option of note, by its numbers. `value`: its first eight bytes, or four.
+    SocketOption {
+        socket: KernelSocket,
+        level: u32,
+        name: u32,
+        value: u64,
+        result: i64,
+    },
+    /// A call asked for a capability (`CAP_*`) that was not there; what came of it is not told.
+    Incapable {
+        capability: u32,
+        number: u32,
+        compat: bool,
     },
     /// A request of io_uring bound a socket to this address: the record of the request itself came before.
     Source {
@@ -245,7 +280,7 @@ pub enum Body {
         remote: Sockaddr,
     },
     /// A descriptor was copied onto 0, 1 or 2 (dup2, dup3, fcntl(F_DUPFD), or dup and open reusing
-    /// the number).
+    /// the number), or a connection got one of these numbers itself.
     Dup {
         onto: u32,
         source: DupSource,
@@ -310,6 +345,44 @@ pub enum Body {
     },
 }
 
+impl Body {
+    /// What the call returned, of those that can fail.
+    pub fn result(&self) -> Option<i64> {
+        match self {
+            Body::ExecFailed { result, .. }
+            | Body::OpenFailed { result, .. }
+            | Body::Rename { result, .. }
+            | Body::Link { result, .. }
+            | Body::Symlink { result, .. }
+            | Body::Unlink { result, .. }
+            | Body::Mkdir { result, .. }
+            | Body::Chmod { result, .. }
+            | Body::FileChmod { result, .. }
+            | Body::Change { result, .. }
+            | Body::Connect { result, .. }
+            | Body::Bind { result, .. }
+            | Body::Listen { result, .. }
+            | Body::Send { result, .. }
+            | Body::Query { result, .. }
+            | Body::Mismatch { result, .. }
+            | Body::SocketOption { result, .. }
+            | Body::Denied { result, .. }
+            | Body::Mapping { result, .. }
+            | Body::Call { result, .. }
+            | Body::Ids { result, .. }
+            | Body::Signal { result, .. } => Some(*result),
+            _ => None,
+        }
+    }
+}
+
+/// A call that takes an address, which the kernel then holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Addressed {
+    Connect,
+    Bind,
+}
+
 /// What a change was asked of.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
@@ -355,6 +428,8 @@ pub enum Change {
     },
     /// Filled from another descriptor.
     Copy,
+    /// Mapped shared and writable: what is written into the memory is written into it.
+    Map,
 }
 
 /// A path argument of a system call: a string of the program's, and what it is relative to.

@@ -37,8 +37,9 @@ impl Display for Body {
             }
             Body::Fork { .. } => write!(f, "fork"),
             Body::Exit { status } => write!(f, "exit {status:#x}"),
-            Body::Open { file, flags, created } => {
-                write!(f, "open {file} {flags:#o}{}", if *created { " created" } else { "" })
+            Body::Open { file, flags, created, passed } => {
+                write!(f, "open {file} {flags:#o}{}", if *created { " created" } else { "" })?;
+                passed.as_ref().map_or(Ok(()), |passed| write!(f, " by {passed}"))
             }
             Body::OpenFailed { path, flags, result } => {
                 write!(f, "open_failed {path} {flags:#o} = {result}")
@@ -80,6 +81,22 @@ impl Display for Body {
             Body::Flow { socket, local, remote, sent, received } => {
                 let (local, remote) = (Address(local), Address(remote));
                 write!(f, "flow {socket} {local} {remote} sent {sent} received {received}")
+            }
+            Body::Mismatch { call, socket, passed, actual, result } => {
+                let (passed, actual) = (Address(passed), Address(actual));
+                let call = format!("{call:?}").to_lowercase();
+                write!(f, "mismatch {call} {socket} passed {passed} took {actual} = {result}")
+            }
+            Body::Settled { socket, local, remote, error } => {
+                let (local, remote) = (Address(local), Address(remote));
+                write!(f, "settled {socket} {local} {remote}")?;
+                error.map_or(Ok(()), |error| write!(f, " error {error}"))
+            }
+            Body::SocketOption { socket, level, name, value, result } => {
+                write!(f, "option {socket} {level}.{name} {value:#x} = {result}")
+            }
+            Body::Incapable { capability, number, compat } => {
+                write!(f, "incapable {capability} in {number}{}", if *compat { "/32" } else { "" })
             }
             Body::Source { socket, local, remote } => {
                 write!(f, "source {socket} {} {}", Address(local), Address(remote))
@@ -175,6 +192,7 @@ impl Display for Change {
                 write!(f, "setflags {flags:#x}{}", if *extended { " extended" } else { "" })
             }
             Change::Copy => write!(f, "copy into"),
+            Change::Map => write!(f, "map for writing"),
         }
     }
 }

@@ -1,7 +1,8 @@
-//! connect, bind, listen, send, socket, accept, query, flow, source. Written by ebpf/socket.h.
+//! connect, bind, listen, send, socket, accept, query, flow, source, state, mismatch, option. Written by ebpf/socket.h,
+//! ebpf/flow.h, ebpf/datagram.h, ebpf/mismatch.h and ebpf/option.h.
 
 use super::decode::{Cursor, Reason, kernel_socket};
-use super::{Body, Sockaddr, wire};
+use super::{Addressed, Body, Sockaddr, wire};
 use wire::kind;
 
 pub fn endpoint(kind: u16, cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
@@ -36,6 +37,49 @@ pub fn flow(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
         remote: sockaddr(&body.remote),
         sent: body.sent,
         received: body.received,
+    })
+}
+
+pub fn mismatch(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
+    let body: wire::Mismatch = cursor.fixed()?;
+    let call = match u16::try_from(body.kind) {
+        Ok(kind::CONNECT) => Addressed::Connect,
+        Ok(kind::BIND) => Addressed::Bind,
+        _ => return Err("a mismatch of an unknown call"),
+    };
+    Ok(Body::Mismatch {
+        call,
+        socket: kernel_socket(&body.socket),
+        passed: body.passed.to_vec(),
+        actual: body.actual.to_vec(),
+        result: body.result,
+    })
+}
+
+pub fn state(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
+    /// include/net/tcp_states.h
+    const ESTABLISHED: u32 = 1;
+    let body: wire::State = cursor.fixed()?;
+    let error = match (body.state, body.error) {
+        (ESTABLISHED, _) => None,
+        (_, error) => Some(i32::try_from(error).map_err(|_| "an errno beyond its range")?),
+    };
+    Ok(Body::Settled {
+        socket: kernel_socket(&body.socket),
+        local: body.local.to_vec(),
+        remote: body.remote.to_vec(),
+        error,
+    })
+}
+
+pub fn option(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
+    let body: wire::SocketOption = cursor.fixed()?;
+    Ok(Body::SocketOption {
+        socket: kernel_socket(&body.socket),
+        level: body.level,
+        name: body.name,
+        value: body.value,
+        result: body.result,
     })
 }
 

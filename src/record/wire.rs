@@ -33,6 +33,10 @@ pub mod kind {
     pub const DENIED: u16 = 19;
     pub const PIECE: u16 = 20;
     pub const FOLD: u16 = 21;
+    pub const MISMATCH: u16 = 22;
+    pub const STATE: u16 = 23;
+    pub const OPTION: u16 = 24;
+    pub const CAPABILITY: u16 = 25;
     pub const MAPPING: u16 = 40;
     pub const MEMORY_CALL: u16 = 41;
     pub const PROCESS_CALL: u16 = 42;
@@ -63,7 +67,7 @@ impl Ring {
     pub fn of(kind: u16) -> Ring {
         match kind {
             ..=kind::EXIT | kind::CONNECT..=kind::DENIED | kind::IDS | kind::MOVED => Ring::Critical,
-            kind::SOCKET..=kind::SOURCE => Ring::Critical,
+            kind::SOCKET..=kind::SOURCE | kind::MISMATCH | kind::STATE => Ring::Critical,
             _ => Ring::Bulk,
         }
     }
@@ -123,7 +127,7 @@ wire! {
         pad: u32,
     }
     Exit = "lz_exit" { status: u32, pad: u32, }
-    Open = "lz_open" { file: File, flags: u32, created: u8, pad: [u8; 3], }
+    Open = "lz_open" { file: File, flags: u32, root: u16, created: u8, pad: u8, path: Argument, }
     OpenFailed = "lz_open_failed" { result: i64, flags: u32, root: u16, pad: u16, path: Argument, }
     Names = "lz_names" {
         result: i64, mode: u32, root: u16, cwd: u16, first: Argument, second: Argument,
@@ -139,6 +143,16 @@ wire! {
     Query = "lz_query" { result: i64, socket: Socket, payload: u16, pad: u16, local: [u8; 28], }
     /// A TCP connection that ended; the head is that of the process that opened or took it.
     Flow = "lz_flow" { sent: u64, received: u64, socket: Socket, local: [u8; 28], remote: [u8; 28], }
+    /// A call that took another address than the one that stands where the program passed it.
+    Mismatch = "lz_mismatch" {
+        result: i64, kind: u32, pad: u32, socket: Socket, passed: [u8; 28], actual: [u8; 28],
+    }
+    /// How a connect that did not block ended.
+    State = "lz_state" {
+        state: u32, error: u32, socket: Socket, local: [u8; 28], remote: [u8; 28],
+    }
+    SocketOption = "lz_option" { result: i64, value: u64, level: u32, name: u32, socket: Socket, }
+    Capability = "lz_capability" { capability: u32, number: u32, }
     Dup = "lz_dup" { onto: u32, is_socket: u32, socket: Socket, file: File, }
     Denied = "lz_denied" { result: i64, args: [u64; 6], number: u32, capability: u32, }
     /// A part of an argument vector or environment; it comes before the exec that names it.

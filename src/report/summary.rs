@@ -130,7 +130,7 @@ impl Summary {
             match event.outcome {
                 Outcome::Done => self.file(file, name, event),
                 Outcome::Failed(EPERM | EACCES | EROFS) => self.file(file, "refused", event),
-                Outcome::Failed(_) => {}
+                Outcome::Failed(_) | Outcome::Unfinished => {}
             }
         }
         if let (FileAct::Open { file, mode }, Outcome::Failed(EPERM | EACCES)) = (act, event.outcome)
@@ -190,7 +190,7 @@ fn changes(act: &FileAct) -> Vec<(&File, &'static str)> {
 
 fn changed(change: &FileChange) -> &'static str {
     match change {
-        FileChange::Truncate { .. } | FileChange::Copy => "write",
+        FileChange::Truncate { .. } | FileChange::Copy | FileChange::Map => "write",
         FileChange::Chown { .. } => "chown",
         FileChange::Times { .. } => "times",
         FileChange::SetXattr { .. } | FileChange::RemoveXattr { .. } | FileChange::SetFlags { .. } => {

@@ -76,6 +76,7 @@ impl Story {
         let end = Some(Endpoint::Inet(address.parse().unwrap()));
         let (local, remote) = match action {
             NetAction::Socket | NetAction::Accept | NetAction::Close { .. } => (None, None),
+            NetAction::Settle | NetAction::Option { .. } => (None, None),
             NetAction::Bind | NetAction::Listen => (end, None),
             NetAction::Connect | NetAction::Send => (None, end),
         };

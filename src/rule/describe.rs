@@ -9,7 +9,7 @@ use super::capability::name as capability_name;
 use crate::event::{
     Act, Bytes, Call, Credentials, DnsAct, DupSource, Endpoint, Errand, Event, File, FileAct, FileChange,
     KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Outcome, Process, ProcessAct, ProcessCall, Protocol,
-    Region, SandboxAct, Target, Visit,
+    Region, SandboxAct, Target, Visit, option_name,
 };
 
 /// The longest name that is shown whole, in bytes.
@@ -23,6 +23,9 @@ pub fn event(event: &Event) -> String {
     text.push_str(&act(&event.act, event.outcome.is_done()));
     if let Outcome::Failed(errno) = event.outcome {
         let _ = write!(text, ", refused with {}", errno_name(errno));
+    }
+    if event.outcome == Outcome::Unfinished {
+        text.push_str(", which had not returned at the end");
     }
     if event.count > 1 {
         let _ = write!(text, " ({} times)", event.count);
@@ -160,6 +163,13 @@ fn kernel_act(act: &KernelAct) -> String {
     match act {
         KernelAct::Call(call) => format!("called {}", called(call)),
         KernelAct::Compat(call) => format!("used the 32-bit entry of the kernel, first for {}", called(call)),
+        KernelAct::Incapable(call) => format!("asked for what it may not do in {}", called(call)),
+        KernelAct::Mismatch(mismatch) => format!(
+            "passed {} to {}, and rewrote it during the call: the kernel took {}",
+            escape(&mismatch.passed),
+            escape(&mismatch.call),
+            escape(&mismatch.taken)
+        ),
         KernelAct::Moved { cgroup, .. } => format!("was moved to the cgroup {}", escape(cgroup)),
         KernelAct::Ring { operation, paths } if paths.is_empty() => {
             format!("handed {} to io_uring", escape(operation))
@@ -250,6 +260,7 @@ fn changed(change: &FileChange, path: &str) -> String {
         FileChange::SetFlags { append_only: true, .. } => format!("made {path} append-only"),
         FileChange::SetFlags { .. } => format!("set flags of {path}"),
         FileChange::Copy => format!("copied into {path}"),
+        FileChange::Map => format!("mapped {path} for writing"),
     }
 }
 
@@ -281,6 +292,12 @@ fn net_act(act: &NetAct) -> String {
             "ended a connection ({protocol}) with {} after {sent} bytes sent and {received} received",
             at(&act.remote)
         ),
+        NetAction::Settle => format!("was connected ({protocol}) to {}", at(&act.remote)),
+        NetAction::Option { level, number, value } => {
+            let name = option_name(level, number)
+                .map_or_else(|| format!("option {level}/{number}"), |name| format!("option {name}"));
+            format!("set {name} of a {protocol} socket to {value}")
+        }
         NetAction::Socket => format!("made a {protocol} socket"),
         NetAction::Accept => format!("took a connection ({protocol}) from {}", at(&act.remote)),
         NetAction::Listen => format!("listened ({protocol}) on {}", at(&act.local)),

@@ -169,6 +169,7 @@ pub const SHIPPED: &[(&str, &str)] = rules! {
     "privilege-escalation/setuid-bit-set.yaml"
     "privilege-escalation/sudoers-changed.yaml"
     "privilege-escalation/user-fault-asked.yaml"
+    "stealth/argument-rewritten.yaml"
     "stealth/debugger-check.yaml"
     "stealth/decoded-text-interpreted.yaml"
     "stealth/dropped-program-removed.yaml"

@@ -76,6 +76,7 @@ pub use message::{Reason, Refusal, Status};
 pub use plan::{Limits, Network, Options, Plan, PlanError, Sleeps};
 pub use plant::{How, Plant, Planted};
 pub use running::{Remains, RunningSandbox};
+pub use seccomp::refuses;
 pub use skip::Skip;
 pub use state::{DISK_FLOOR, LAYER_IDS, RANGE, RunDir, RunId, StateDir};
 pub use survey::{Answer, survey};

@@ -146,6 +146,20 @@ pub fn filter(sleeps: Sleeps) -> Vec<Instruction> {
     program
 }
 
+/// Whether the filter itself refuses this call, by its number, entry and arguments.
+pub fn refuses(number: u32, compat: bool, args: &[u64; 6]) -> bool {
+    let calls = if compat { I386 } else { X86_64 };
+    let first = args[0] as u32;
+    let Some((_, name)) = calls.iter().find(|(known, _)| *known == number) else { return true };
+    match rule(name) {
+        Rule::Always(answer) => answer != ALLOW,
+        Rule::Bits(bits) => first & bits != 0,
+        Rule::Unless(value) => first == value,
+        Rule::OneOf(values) => !values.contains(&first),
+        Rule::EmptyPoll => false,
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rule {
     Always(u32),
@@ -319,6 +333,10 @@ mod tests {
             if let Some(number) = calls.number(name) {
                 let answer = run(sleeps, architecture, number, arguments);
                 assert_eq!(answer, expected, "{name}{arguments:?} of {architecture:x}, {sleeps:?}");
+                let [first, second, third] = arguments.map(u64::from);
+                let refused = refuses(number, architecture == IS_I386, &[first, second, third, 0, 0, 0]);
+                let is_errno = answer & libc::SECCOMP_RET_ACTION_FULL == libc::SECCOMP_RET_ERRNO;
+                assert_eq!(refused, is_errno, "{name} of {architecture:x}");
             }
         }
     }

@@ -8,6 +8,7 @@
 //! Not here: what the bytes mean. See [`crate::record`].
 
 mod btf;
+mod packets;
 mod probes;
 mod survey;
 mod watch;

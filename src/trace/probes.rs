@@ -13,6 +13,7 @@ use aya::maps::{Map, MapData, ProgramArray};
 use aya::programs::{BtfTracePoint, Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfLoader, VerifierLogLevel};
 
+use super::packets::{self, PACKETS};
 use super::watch::Watch;
 use super::{KERNEL_BTF, TraceError};
 use crate::sys::bpf;
@@ -22,10 +23,11 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/la
 
 /// Name of a probe and the tracepoint it hangs on, in the order of attaching: the sieve comes last,
 /// when its handlers are in place.
-const PROBES: [(&str, &str); 7] = [
+const PROBES: [(&str, &str); 8] = [
     ("fork", "sched_process_fork"),
     ("exit", "sched_process_exit"),
     ("exec", "sched_process_exec"),
+    ("startup", "sched_process_exec"),
     ("moved", "cgroup_attach_task"),
     ("signal", "signal_generate"),
     ("flow", "inet_sock_set_state"),
@@ -37,7 +39,7 @@ const OPTIONAL: [(&str, &str); 3] =
     [("uring", "io_uring_submit_req"), ("uring_source", "io_uring_complete"), ("capability", "cap_capable")];
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
-const HANDLERS: [(u32, &str); 16] = [
+const HANDLERS: [(u32, &str); 17] = [
     (0, "denied"),
     (1, "exec_failed"),
     (2, "open"),
@@ -54,6 +56,7 @@ const HANDLERS: [(u32, &str); 16] = [
     (16, "change"),
     (17, "file_change"),
     (18, "query"),
+    (19, "option"),
 ];
 
 /// What takes the verifier longest, in that order; begun first, so that no thread ends up alone with one.
@@ -136,6 +139,7 @@ impl Probes {
                 .attach()
                 .map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
         }
+        packets::attach(&mut self.ebpf, target.cgroup)?;
         Watch::new(self.ebpf, critical, bulk, self.absent)
     }
 
@@ -190,7 +194,8 @@ fn refusal(source: Box<dyn std::error::Error + Send + Sync>) -> TraceError {
 /// Loads every program of the object: a thread for each processor takes the next one from a list.
 fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), TraceError> {
     let handlers = HANDLERS.iter().map(|(_, name)| (*name, "sys_exit"));
-    let mut wanted: HashMap<_, _> = PROBES.into_iter().chain(handlers).collect();
+    let packets = PACKETS.iter().map(|(name, _)| (*name, ""));
+    let mut wanted: HashMap<_, _> = PROBES.into_iter().chain(handlers).chain(packets).collect();
     let mut list = Vec::new();
     for (name, program) in ebpf.programs_mut() {
         let Some((name, tracepoint)) = wanted.remove_entry(name) else { continue };
@@ -224,16 +229,18 @@ fn load_optional(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<&'static str>, TraceE
     Ok(absent)
 }
 
-/// A probe that waits to be loaded: its name and tracepoint.
+/// A probe that waits to be loaded: its name and tracepoint (of those that have one).
 type Waiting<'e> = (&'static str, &'static str, &'e mut Program);
 
 fn load_all(list: &Mutex<Vec<Waiting<'_>>>, btf: &Btf) -> Result<(), TraceError> {
     let next = || list.lock().expect("no thread panics with the list in hand").pop();
     while let Some((name, tracepoint, program)) = next() {
-        let program: &mut BtfTracePoint = program.try_into().map_err(|_| TraceError::Missing { name })?;
-        program
-            .load(tracepoint, btf)
-            .map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
+        let loaded = match program {
+            Program::BtfTracePoint(program) => program.load(tracepoint, btf),
+            Program::CgroupSkb(program) => program.load(),
+            _ => return Err(TraceError::Missing { name }),
+        };
+        loaded.map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
     }
     Ok(())
 }

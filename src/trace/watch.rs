@@ -17,6 +17,7 @@ use aya::maps::{Map, MapData, PerCpuArray};
 use nix::time::{ClockId, clock_gettime};
 
 use super::TraceError;
+use super::packets::Packets;
 use crate::event::Family;
 use crate::sys::ring::{Reached, Ring};
 
@@ -33,6 +34,7 @@ pub struct Watch {
     /// Keeps programs, links and the handlers' array alive.
     _ebpf: Ebpf,
     losses: PerCpuArray<MapData, u64>,
+    packets: Packets,
     critical: Ring,
     bulk: Ring,
     watermark: u64,
@@ -90,7 +92,8 @@ impl Watch {
         };
         let losses = PerCpuArray::try_from(Map::PerCpuArray(data))
             .map_err(|source| TraceError::Load { source: source.into() })?;
-        Ok(Watch { _ebpf: ebpf, losses, critical, bulk, watermark: 0, absent })
+        let packets = Packets::take(&mut ebpf)?;
+        Ok(Watch { _ebpf: ebpf, losses, packets, critical, bulk, watermark: 0, absent })
     }
 
     /// Descriptors that become readable when a ring has much to drain. What is less is for a timer:
@@ -116,11 +119,12 @@ impl Watch {
         Drained { watermark: self.watermark, records }
     }
 
-    /// Drains until the rings are empty, for when no task is left that could fill them.
+    /// Drains until the rings are empty, for when no task is left that could fill them; and hands over what
+    /// was counted of packets.
     ///
     /// Bounded all the same: what is reserved after the call began is for another call.
     pub fn drain_rest(&mut self, sink: &mut dyn FnMut(&[u8])) -> Drained {
-        let mut records = 0;
+        let mut records = self.packets.drain(now(), sink);
         loop {
             let drained = self.drain(sink);
             records += drained.records;

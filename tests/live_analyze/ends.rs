@@ -101,6 +101,55 @@ fn a_killed_runner_leaves_nothing_that_gc_does_not_remove() {
     }
 }
 
+/// The flood fills the rings faster than a runner that stands still can drain them: when it goes on, it holds
+/// the workload, and dies before it lets go.
+#[test]
+fn a_runner_killed_while_it_holds_the_workload_leaves_nothing_that_gc_does_not_remove() {
+    if !live() {
+        return;
+    }
+    // The hold may be over between look and kill: then the run does not count.
+    let killed_in_hold = (0..10).any(|_| {
+        let place = Place::new();
+        let flood = "i=0; while true; do i=$((i + 1)); true < /none$i; done 2> /dev/null";
+        let script = format!("echo up; for n in 1 2 3 4; do ( {flood} ) & done; wait");
+        let reference = place.image(shell(&script));
+        let mut child = start(&place, &reference);
+        await_output(&place);
+        let runner = Pid::from_raw(child.id() as i32);
+        kill(runner, Signal::SIGSTOP).unwrap();
+        std::thread::sleep(Duration::from_secs(4)); // of flood
+        let freeze = freeze_of(&place);
+        kill(runner, Signal::SIGCONT).unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        while !is_frozen(&freeze) && Instant::now() < until {}
+        child.kill().unwrap();
+        let in_hold = is_frozen(&freeze);
+        child.wait().unwrap();
+        let collected = place.call(&["gc"]);
+        assert_eq!(collected.code, 0, "{}", collected.stderr);
+        place.assert_clean();
+        in_hold
+    });
+    assert!(killed_in_hold, "no runner died during a hold");
+}
+
+/// The file that freezes the one run of this place.
+fn freeze_of(place: &Place) -> std::path::PathBuf {
+    let mut runs = std::fs::read_dir(place.path("state/runs")).unwrap().flatten();
+    let id = runs.find(|run| run.path().is_dir()).unwrap().file_name();
+    let roots = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
+    let groups = roots.into_iter().flat_map(|root| std::fs::read_dir(root).into_iter().flatten().flatten());
+    let own = |name: &std::ffi::OsStr| name.to_string_lossy().contains(&*id.to_string_lossy());
+    let mut frozen =
+        groups.filter(|group| own(&group.file_name())).map(|group| group.path().join("cgroup.freeze"));
+    frozen.find(|path| path.exists()).expect("the run's v2 group")
+}
+
+fn is_frozen(freeze: &std::path::Path) -> bool {
+    std::fs::read_to_string(freeze).is_ok_and(|text| text.trim() == "1")
+}
+
 #[test]
 fn the_next_run_removes_what_a_killed_one_left() {
     if !live() {

@@ -12,5 +12,6 @@ mod changes;
 mod ends;
 mod errors;
 mod place;
+mod routes;
 mod said;
 mod verdicts;

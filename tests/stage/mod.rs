@@ -21,22 +21,28 @@ pub fn is_live() -> bool {
     live
 }
 
-/// Built where cargo keeps what tests make, so that nothing stays elsewhere. Another process may build at
-/// the same time: the name appears by rename.
-static ACTS: LazyLock<PathBuf> = LazyLock::new(|| {
+static ACTS: LazyLock<PathBuf> = LazyLock::new(|| build("acts", &[]));
+static ROUTES: LazyLock<PathBuf> = LazyLock::new(|| build("routes", &[]));
+
+/// Builds fixtures/programs/<name>.c, with these arguments of the linker's as well: where cargo keeps what
+/// tests make, so that nothing stays elsewhere. Another process may build at the same time: the name appears
+/// by rename.
+pub fn build(name: &str, link: &[&str]) -> PathBuf {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let (program, draft) = (directory.join("acts"), directory.join(format!("acts-{}", std::process::id())));
+    let stem = format!("{name}{}", link.join(""));
+    let (program, draft) = (directory.join(&stem), directory.join(format!("{stem}-{}", std::process::id())));
     let built = Command::new("cc")
         .args(["-static", "-O1", "-o"])
         .arg(&draft)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/programs/acts.c"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fixtures/programs/{name}.c")))
         .arg("-lpthread")
+        .args(link)
         .status()
         .expect("cc");
     assert!(built.success());
     fs::rename(draft, &program).expect("one file system");
     program
-});
+}
 
 /// A cgroup, a directory and a held child; all gone when dropped.
 pub struct Stage {
@@ -156,7 +162,7 @@ fn take(stream: &mut Stream, bytes: &[u8]) {
 /// With LAZARET_FIXTURES=DIR, the first record of each kind becomes DIR/<stem>.bin, together with
 /// the earlier ones that it refers to (layout: ebpf/wire.h).
 fn keep_fixture(bytes: &[u8]) {
-    const STEMS: [(u8, &str); 36] = [
+    const STEMS: [(u8, &str); 40] = [
         (1, "exec"),
         (2, "exec_failed"),
         (3, "fork"),
@@ -178,6 +184,10 @@ fn keep_fixture(bytes: &[u8]) {
         (19, "denied"),
         (20, "piece"),
         (21, "fold"),
+        (22, "mismatch"),
+        (23, "state"),
+        (24, "option"),
+        (25, "capability"),
         (40, "mapping"),
         (41, "memory_call"),
         (42, "process_call"),
@@ -262,6 +272,19 @@ pub fn watch_with(options: &Options, act: &[&str]) -> Seen {
     stage.run(watch)
 }
 
+/// Watches one route of fixtures/programs/routes.c.
+pub fn watch_route(route: &str) -> Seen {
+    let command = [&[ROUTES.to_str().unwrap()], &route.split(' ').collect::<Vec<_>>()[..]].concat();
+    watch_command(&command)
+}
+
+/// Watches a command, by its absolute path.
+pub fn watch_command(command: &[&str]) -> Seen {
+    let stage = Stage::set(command);
+    let watch = stage.attach(Probes::load().expect("probes"));
+    stage.run(watch)
+}
+
 pub fn acts() -> &'static str {
     ACTS.to_str().unwrap()
 }
@@ -277,7 +300,7 @@ impl Seen {
 
     pub fn opens(&self) -> Vec<(&Record, &KernelFile, u32, bool)> {
         let opens = self.records.iter().filter_map(|record| match &record.body {
-            Body::Open { file, flags, created } => Some((record, file, *flags, *created)),
+            Body::Open { file, flags, created, .. } => Some((record, file, *flags, *created)),
             _ => None,
         });
         opens.collect()

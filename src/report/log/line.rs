@@ -18,8 +18,8 @@ use super::world::{
 use crate::event::{
     Act, BaitAct, Bytes, Call, Capabilities, Carrier, CommandAct, Credentials, DnsAct, DnsAnswer, DupSource,
     Endpoint, Errand, Exec, Executable, Family, File, FileAct, FileChange, FileKind, HttpAct, Ids, Inode,
-    KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin, Phase, ProcessAct, ProcessCall, ProcessKey,
-    Protocol, Question, Region, Relation, SandboxAct, StreamAct, Target, TlsAct, Visit,
+    KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, Phase, ProcessAct, ProcessCall,
+    ProcessKey, Protocol, Question, Region, Relation, SandboxAct, StreamAct, Target, TlsAct, Visit,
 };
 
 /// A line as it is written.
@@ -112,6 +112,8 @@ pub struct EventOut<'a> {
     pub act: &'a Act,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub errno: Option<i32>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub unfinished: bool,
     #[serde(skip_serializing_if = "is_one")]
     pub count: u64,
     #[serde(skip_serializing_if = "is_false")]
@@ -131,6 +133,8 @@ pub struct EventIn {
     pub act: Act,
     #[serde(default)]
     pub errno: Option<i32>,
+    #[serde(default)]
+    pub unfinished: bool,
     #[serde(default = "one")]
     pub count: u64,
     #[serde(default)]
@@ -469,6 +473,8 @@ struct RegionDef {
 enum KernelActDef {
     Call(#[serde(with = "CallDef")] Call),
     Compat(#[serde(with = "CallDef")] Call),
+    Incapable(#[serde(with = "CallDef")] Call),
+    Mismatch(#[serde(with = "MismatchDef")] Mismatch),
     Moved {
         hierarchy: u32,
         #[serde(with = "text")]
@@ -480,6 +486,17 @@ enum KernelActDef {
         #[serde(default, skip_serializing_if = "Vec::is_empty", with = "arguments")]
         paths: Vec<Bytes>,
     },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Mismatch", deny_unknown_fields)]
+struct MismatchDef {
+    #[serde(with = "text")]
+    call: Bytes,
+    #[serde(with = "text")]
+    passed: Bytes,
+    #[serde(with = "text")]
+    taken: Bytes,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -592,6 +609,7 @@ enum FileChangeDef {
         append_only: bool,
     },
     Copy,
+    Map,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -655,6 +673,8 @@ enum NetActionDef {
     Socket,
     Accept,
     Close { sent: u64, received: u64 },
+    Settle,
+    Option { level: u32, number: u32, value: u64 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -696,6 +716,8 @@ struct CallDef {
     target: Option<Target>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     capability: Option<u8>,
+    #[serde(default, skip_serializing_if = "is_false")]
+    filtered: bool,
 }
 
 #[derive(Serialize, Deserialize)]

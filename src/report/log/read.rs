@@ -186,7 +186,12 @@ impl<R: BufRead> Reader<R> {
             phase: line.phase,
             process: line.process.map(|process| self.process(process)).transpose()?,
             act: line.act,
-            outcome: line.errno.map_or(Outcome::Done, Outcome::Failed),
+            outcome: match (line.errno, line.unfinished) {
+                (Some(_), true) => return Err(self.wrong("event.unfinished", "has an errno".into())),
+                (Some(errno), false) => Outcome::Failed(errno),
+                (None, true) => Outcome::Unfinished,
+                (None, false) => Outcome::Done,
+            },
             count: line.count,
             cut: line.cut,
         })

@@ -6,9 +6,9 @@ use super::*;
 use crate::event::{
     Act, BaitAct, Bytes, Call, Capabilities, Carrier, CommandAct, Credentials, DnsAct, DnsAnswer, DupSource,
     Endpoint, Errand, Event, EventId, Exec, Executable, Family, File, FileAct, FileChange, FileKind, Flow,
-    Handshake, HttpAct, Ids, Inode, KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin, Outcome,
-    Phase, Process, ProcessAct, ProcessCall, ProcessKey, Program, ProgramId, Protocol, Purpose, Question,
-    Region, Relation, SandboxAct, StreamAct, Target, TlsAct, Visit,
+    Handshake, HttpAct, Ids, Inode, KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin,
+    Outcome, Phase, Process, ProcessAct, ProcessCall, ProcessKey, Program, ProgramId, Protocol, Purpose,
+    Question, Region, Relation, SandboxAct, StreamAct, Target, TlsAct, Visit,
 };
 use crate::report::document::{CoverageState, Exit, ExitReason, Recording};
 
@@ -85,6 +85,7 @@ fn every_act() -> Vec<Act> {
             texts: vec![bytes(b"user\xff"), bytes(b"")],
             target: Some(target()),
             capability: Some(40),
+            filtered: true,
         }),
         Act::Sandbox(SandboxAct::Phase),
         Act::Sandbox(SandboxAct::Limit { name: "memory".into() }),
@@ -163,6 +164,8 @@ fn kernel_acts() -> Vec<KernelAct> {
     vec![
         KernelAct::Call(Call::default()),
         KernelAct::Compat(Call::default()),
+        KernelAct::Incapable(Call::default()),
+        KernelAct::Mismatch(Mismatch { call: bytes(b"open"), passed: bytes(b"/a\xff"), taken: bytes(b"/b") }),
         KernelAct::Moved { hierarchy: 3, cgroup: bytes(b"/x\xff") },
         KernelAct::Ring { operation: bytes(b"unlinkat"), paths: vec![bytes(b"/etc/x\xff")] },
         KernelAct::Ring { operation: bytes(b"nop"), paths: Vec::new() },
@@ -227,6 +230,7 @@ fn file_changes() -> Vec<FileChange> {
         FileChange::Mknod { device: 0x103 },
         FileChange::SetFlags { immutable: true, append_only: false },
         FileChange::Copy,
+        FileChange::Map,
     ]
 }
 
@@ -244,6 +248,8 @@ fn net_acts() -> Vec<NetAct> {
             inet("192.0.2.1:1"),
             inet("192.0.2.2:2"),
         ),
+        act(NetAction::Settle, Protocol::Tcp, None, inet("192.0.2.1:1")),
+        act(NetAction::Option { level: 1, number: 26, value: u64::MAX }, Protocol::Packet, None, None),
         act(NetAction::Socket, Protocol::Tcp, None, None),
         act(NetAction::Accept, Protocol::Tcp, None, inet("192.0.2.1:1")),
         act(NetAction::Send, Protocol::Raw, None, None),
@@ -325,7 +331,11 @@ fn every_event() -> Vec<Event> {
         phase: Phase::ALL[index % 5],
         process: who[index % 3].clone(),
         act,
-        outcome: if index % 4 == 3 { Outcome::Failed(13) } else { Outcome::Done },
+        outcome: match index % 4 {
+            2 => Outcome::Unfinished,
+            3 => Outcome::Failed(13),
+            _ => Outcome::Done,
+        },
         count: 1 + index as u64 % 2,
         cut: index % 7 == 6,
     };

@@ -198,9 +198,10 @@ fn event_out(event: &Event) -> EventOut<'_> {
         process: event.process.as_ref().map(process_ref),
         act: &event.act,
         errno: match event.outcome {
-            Outcome::Done => None,
+            Outcome::Done | Outcome::Unfinished => None,
             Outcome::Failed(errno) => Some(errno),
         },
+        unfinished: event.outcome == Outcome::Unfinished,
         count: event.count,
         cut: event.cut,
     }

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use super::Visit;
 use crate::event::{
     Act, Bytes, Call, Carrier, Credentials, DupSource, Endpoint, Exec, FileAct, FileChange, FileKind, Inode,
-    KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin, ProcessAct, ProcessCall, Protocol, Region,
-    SandboxAct, Target,
+    KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, ProcessAct, ProcessCall, Protocol,
+    Region, SandboxAct, Target,
 };
 use crate::rule::capability;
 use crate::rule::subject::{Subject, origin_name};
@@ -22,10 +22,18 @@ pub(super) fn layer(origin: Origin) -> Option<u64> {
     }
 }
 
+pub(super) fn outcome(s: Subject<'_>) -> Option<&[u8]> {
+    Some(match s.event.outcome {
+        crate::event::Outcome::Done => b"done",
+        crate::event::Outcome::Failed(_) => b"failed",
+        crate::event::Outcome::Unfinished => b"unfinished",
+    })
+}
+
 pub(super) fn errno(s: Subject<'_>) -> Option<u64> {
     match s.event.outcome {
         crate::event::Outcome::Failed(errno) => u64::try_from(errno).ok(),
-        crate::event::Outcome::Done => None,
+        crate::event::Outcome::Done | crate::event::Outcome::Unfinished => None,
     }
 }
 
@@ -69,6 +77,7 @@ fn change_action(change: &FileChange) -> &'static [u8] {
         FileChange::Mknod { .. } => b"mknod",
         FileChange::SetFlags { .. } => b"setflags",
         FileChange::Copy => b"copy",
+        FileChange::Map => b"map",
     }
 }
 
@@ -299,7 +308,9 @@ pub(super) fn call(s: Subject<'_>) -> Option<&Call> {
         Act::Denied(call)
         | Act::Process(ProcessAct::Call { call, .. })
         | Act::Memory(MemoryAct::Memfd(call) | MemoryAct::SecretMemfd(call) | MemoryAct::UserFault(call))
-        | Act::Kernel(KernelAct::Call(call) | KernelAct::Compat(call)) => Some(call),
+        | Act::Kernel(KernelAct::Call(call) | KernelAct::Compat(call) | KernelAct::Incapable(call)) => {
+            Some(call)
+        }
         _ => None,
     }
 }
@@ -371,9 +382,26 @@ pub(super) fn kernel_action(s: Subject<'_>) -> Option<&[u8]> {
     Some(match kernel_act(s)? {
         KernelAct::Call(_) => b"call",
         KernelAct::Compat(_) => b"compat",
+        KernelAct::Incapable(_) => b"capability",
+        KernelAct::Mismatch(_) => b"argument_mismatch",
         KernelAct::Moved { .. } => b"moved",
         KernelAct::Ring { .. } => b"ring",
     })
+}
+
+pub(super) fn mismatch(s: Subject<'_>) -> Option<&Mismatch> {
+    match kernel_act(s)? {
+        KernelAct::Mismatch(mismatch) => Some(mismatch),
+        _ => None,
+    }
+}
+
+/// Level, name and value of a socket's option.
+pub(super) fn socket_option(s: Subject<'_>) -> Option<(u32, u32, u64)> {
+    match net_act(s)?.action {
+        NetAction::Option { level, number, value } => Some((level, number, value)),
+        _ => None,
+    }
 }
 
 pub(super) fn ring_paths(s: Subject<'_>, visit: Visit<'_>) -> bool {

@@ -3,13 +3,13 @@
 use super::read::{
     arg, asked, call, call_texts, capabilities, changed, dup, env, errno, exe_inodes, exe_written_inodes,
     file_actions, file_capabilities, file_flags, file_inode, file_kind, flow, flow_name, gained, ip,
-    is_local, is_own_exe, kernel_act, kernel_action, layer, memory_action, namespaces, net_act, new_mode,
-    open_mode, origin, owner, process_act, process_action, protocol, protocol_name, public, region,
-    ring_paths, sandbox_action, sleep_milliseconds, suffix_added, symlink_target, target, times, unix_path,
-    visit, xattr, xattr_value,
+    is_local, is_own_exe, kernel_act, kernel_action, layer, memory_action, mismatch, namespaces, net_act,
+    new_mode, open_mode, origin, outcome, owner, process_act, process_action, protocol, protocol_name,
+    public, region, ring_paths, sandbox_action, sleep_milliseconds, socket_option, suffix_added,
+    symlink_target, target, times, unix_path, visit, xattr, xattr_value,
 };
 use super::{Category, Field, Read};
-use crate::event::{Act, DupSource, KernelAct, Origin, Phase, ProcessAct, Protocol, SandboxAct};
+use crate::event::{Act, DupSource, KernelAct, Origin, Phase, ProcessAct, Protocol, SandboxAct, option_name};
 use crate::rule::capability;
 use crate::rule::identity;
 use crate::rule::subject::{directory, extension, hidden, name, proc_pid, stem, temporary, top};
@@ -300,12 +300,12 @@ pub(super) static FIELDS: &[Field] = &[
     )),
     // Every event.
     one_of(
-        &["done", "failed"],
+        &["done", "failed", "unfinished"],
         event(
             &Category::ALL,
             "outcome",
-            Read::Text(|s| Some(if s.event.outcome.is_done() { b"done" } else { b"failed" })),
-            "how the kernel answered: done (or under way), failed",
+            Read::Text(outcome),
+            "how the kernel answered: done (or under way), failed, unfinished (it had not returned at the end)",
         ),
     ),
     event(ACTORS, "errno", Read::Number(errno), "errno of what failed (1 EPERM, 2 ENOENT, 13 EACCES, …)"),
@@ -355,12 +355,13 @@ pub(super) static FIELDS: &[Field] = &[
             "mknod",
             "setflags",
             "copy",
+            "map",
         ],
         event(
             FILE,
             "file.action",
             Read::Texts(file_actions),
-            "what was done; an open is also read, write, create as it was opened; copy is filled by the kernel from another descriptor; a failed one is what was tried",
+            "what was done; an open is also read, write, create as it was opened; copy is filled by the kernel from another descriptor, map is mapped shared and writable; a failed one is what was tried",
         ),
     ),
     event(
@@ -578,12 +579,12 @@ pub(super) static FIELDS: &[Field] = &[
     )),
     // net, and sockets copied onto standard streams
     one_of(
-        &["connect", "bind", "listen", "send", "socket", "accept", "close"],
+        &["connect", "bind", "listen", "send", "socket", "accept", "close", "settle", "option"],
         event(
             NET,
             "net.action",
             Read::Text(|s| Some(net_act(s)?.action.name().as_bytes())),
-            "what was done with the socket; send is a datagram with an address of its own, accept took a connection of dst, close ended one",
+            "what was done with the socket; send is a datagram with an address of its own, accept took a connection of dst, close ended one, settle is the end of a connect that did not block, option set one of the socket",
         ),
     ),
     one_of(
@@ -641,6 +642,21 @@ pub(super) static FIELDS: &[Field] = &[
         "src.port",
         Read::Number(|s| Some(s.near()?.port().into())),
         "local port; of bind and listen, where it listens (0: the kernel chooses)",
+    ),
+    stable(event(
+        NET,
+        "net.option",
+        Read::Text(|s| {
+            let (level, number, _) = socket_option(s)?;
+            Some(option_name(level, number).unwrap_or("other").as_bytes())
+        }),
+        "the option of the socket that was set, by the kernel's name (so_attach_filter)",
+    )),
+    event(
+        NET,
+        "net.option.value",
+        Read::Number(|s| Some(socket_option(s)?.2)),
+        "its value, or the first eight bytes of it",
     ),
     event(
         REMOTE,
@@ -851,13 +867,14 @@ pub(super) static FIELDS: &[Field] = &[
     ),
     // kernel
     one_of(
-        &["call", "compat", "moved", "ring"],
+        &["call", "compat", "moved", "ring", "capability", "argument_mismatch"],
         event(
             KERNEL,
             "kernel.action",
             Read::Text(kernel_action),
             "call: one that was not refused; compat: the process's first 32-bit call; moved: to \
-             another cgroup; ring: handed to io_uring",
+             another cgroup; ring: handed to io_uring; capability: the call asked for one that was not \
+             there; argument_mismatch: an argument was rewritten during the call",
         ),
     ),
     event(
@@ -868,6 +885,24 @@ pub(super) static FIELDS: &[Field] = &[
             _ => None,
         }),
         "the cgroup that a process was moved to, from the root of its hierarchy",
+    ),
+    stable(event(
+        KERNEL,
+        "mismatch.call",
+        Read::Text(|s| Some(&mismatch(s)?.call)),
+        "the call whose argument was rewritten: open, connect, bind",
+    )),
+    event(
+        KERNEL,
+        "mismatch.passed",
+        Read::Text(|s| Some(&mismatch(s)?.passed)),
+        "what stood in the program's memory when the call had returned: a path, or address:port",
+    ),
+    event(
+        KERNEL,
+        "mismatch.taken",
+        Read::Text(|s| Some(&mismatch(s)?.taken)),
+        "what the kernel took instead, by its own file or socket",
     ),
     stable(event(
         KERNEL,
@@ -925,6 +960,12 @@ pub(super) static FIELDS: &[Field] = &[
         "call.capability",
         Read::Text(|s| Some(capability::name(call(s)?.capability?).as_bytes())),
         "the capability that the call asked for and did not have, by name (sys_admin), where the kernel tells",
+    )),
+    stable(event(
+        CALLS,
+        "call.filtered",
+        Read::Flag(|s| Some(call(s)?.filtered)),
+        "the sandbox's own filter refused it, and the kernel was never asked",
     )),
     // sandbox
     one_of(

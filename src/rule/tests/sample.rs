@@ -191,6 +191,13 @@ fn acts() -> Vec<Act> {
     ]);
     acts.push(unix(NetAction::Connect, Protocol::Unix, "/var/run/docker.sock"));
     acts.push(Act::Net(NetAct {
+        action: NetAction::Option { level: 1, number: 26, value: 7 },
+        protocol: Protocol::Packet,
+        local: None,
+        remote: None,
+        name: None,
+    }));
+    acts.push(Act::Net(NetAct {
         action: NetAction::Close { sent: 1, received: 2 },
         protocol: Protocol::Tcp,
         local: None,
@@ -242,12 +249,19 @@ fn acts() -> Vec<Act> {
         texts: vec![bytes("kworker/0:1"), bytes("/mnt")],
         target: Some(target()),
         capability: Some(21),
+        filtered: true,
         ..Call::default()
     };
     acts.extend(
         ["mount", "unshare", "setns", "bpf", "chroot"].map(|it| Act::Kernel(KernelAct::Call(call(it)))),
     );
     acts.push(Act::Kernel(KernelAct::Compat(call("open"))));
+    acts.push(Act::Kernel(KernelAct::Incapable(call("sethostname"))));
+    acts.push(Act::Kernel(KernelAct::Mismatch(Mismatch {
+        call: bytes("open"),
+        passed: bytes("/tmp/x"),
+        taken: bytes("/etc/shadow"),
+    })));
     acts.push(Act::Kernel(KernelAct::Moved { hierarchy: 0, cgroup: bytes("/") }));
     acts.push(Act::Kernel(KernelAct::Ring { operation: bytes("unlinkat"), paths: vec![bytes("/etc/x")] }));
     acts.extend(ProcessCall::ALL.map(|what| Act::Process(ProcessAct::Call { what, call: call("ptrace") })));

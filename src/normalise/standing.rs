@@ -1,0 +1,38 @@
+//! Calls that were still under way when the run was ended, as the runner read them of the waiting threads.
+
+use super::{Normaliser, Provenance, call};
+use crate::event::{Act, KernelAct, Outcome};
+use crate::record::Task;
+
+/// A call that has not returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// In the initial pid namespace.
+    pub pid: u32,
+    pub tid: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub euid: u32,
+    pub egid: u32,
+    /// Of the 64-bit entry.
+    pub number: u32,
+    pub args: [u64; 6],
+    /// What the descriptor in its first argument leads to, as /proc names it.
+    pub file: Option<Vec<u8>>,
+}
+
+impl<P: Provenance> Normaliser<P> {
+    /// Takes in what the threads stood in at this moment; the events stand aside. What such a call
+    /// returns after all, because the kill reaches it, is not told a second time.
+    pub fn stood(&mut self, calls: Vec<Standing>, time: u64) {
+        for standing in calls {
+            let Standing { pid, tid, uid, gid, euid, egid, number, args, file } = standing;
+            let task = Task { pid, tid, uid, gid, euid, egid, ..Task::default() };
+            let Some(process) = self.lineage.by_pid(&task) else { continue };
+            let act = Act::Kernel(KernelAct::Call(call::standing(number, args, file)));
+            let event = self.event(Some(process), time, act, Outcome::Unfinished);
+            self.pending.told(tid);
+            self.aside.push_back(event);
+        }
+    }
+}

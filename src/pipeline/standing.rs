@@ -1,0 +1,136 @@
+//! Calls that have not returned when the run ends, read before the kill.
+//!
+//! The kernel shows of each waiting thread which call it is in, with its arguments (/proc/PID/syscall). What
+//! the kill interrupts returns, and has a record of its own ([`crate::normalise`]); here is the rest: calls
+//! that have none when they fail (accept, locks, syncing), and any call of a thread that no signal reaches.
+//! Waiting for time, data or children is what every server does, and is not told.
+//!
+//! Numbers are taken for those of the 64-bit entry: /proc does not say by which one the thread came.
+//!
+//! Bounded, in threads and in time: the kill must not wait for whoever has many.
+
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::normalise::Standing;
+
+const THREADS_MAX: usize = 4096;
+const TIME: Duration = Duration::from_millis(100);
+
+/// What was read, and how many threads were left out.
+#[derive(Default)]
+pub struct Stood {
+    pub calls: Vec<Standing>,
+    pub omitted: u64,
+}
+
+/// What a call holds on to, by its first argument.
+enum Holds {
+    Descriptor,
+    Nothing,
+}
+
+/// Reads the calls of all threads in a v2 group.
+pub fn look(cgroup: &Path) -> Stood {
+    let (until, mut stood) = (Instant::now() + TIME, Stood::default());
+    let pids = std::fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
+    let mut seen = 0;
+    for pid in pids.lines().filter_map(|line| line.parse().ok()) {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { continue };
+        for thread in threads.filter_map(Result::ok) {
+            let Some(tid) = thread.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+            seen += 1;
+            if seen > THREADS_MAX || Instant::now() > until {
+                stood.omitted += 1;
+            } else if let Some(call) = call_of(pid, tid) {
+                stood.calls.push(call);
+            }
+        }
+    }
+    stood
+}
+
+/// The call of a thread, if it is one to tell of.
+fn call_of(pid: u32, tid: u32) -> Option<Standing> {
+    let directory = format!("/proc/{pid}/task/{tid}");
+    let (number, args) = parse_call(&std::fs::read_to_string(format!("{directory}/syscall")).ok()?)?;
+    let status = std::fs::read_to_string(format!("{directory}/status")).ok()?;
+    let out_of_reach = value(&status, "State:").is_some_and(|state| state.starts_with('D'));
+    let holds = match (of_note(number, args[1]), out_of_reach) {
+        (Some(holds), _) => holds,
+        (None, true) => Holds::Nothing,
+        (None, false) => return None,
+    };
+    let file = match holds {
+        Holds::Descriptor => std::fs::read_link(format!("/proc/{pid}/fd/{}", args[0] as u32)).ok(),
+        Holds::Nothing => None,
+    };
+    let [uid, euid] = ids(&status, "Uid:");
+    let [gid, egid] = ids(&status, "Gid:");
+    let file = file.map(|path| path.into_os_string().into_vec());
+    Some(Standing { pid, tid, uid, gid, euid, egid, number, args, file })
+}
+
+/// By the table of x86-64 (arch/x86/entry/syscalls/syscall_64.tbl).
+fn of_note(number: u32, second: u64) -> Option<Holds> {
+    // include/uapi/asm-generic/fcntl.h, include/uapi/linux/fcntl.h
+    const F_SETLKW: u64 = 7;
+    const F_OFD_SETLKW: u64 = 38;
+    match number {
+        // accept, accept4, flock, fsync, fdatasync, syncfs, sendfile, splice
+        43 | 288 | 73 | 74 | 75 | 306 | 40 | 275 => Some(Holds::Descriptor),
+        72 if second == F_SETLKW || second == F_OFD_SETLKW => Some(Holds::Descriptor),
+        // mount, umount2, sync, reboot, keyctl, request_key, finit_module, init_module
+        165 | 166 | 162 | 169 | 250 | 249 | 313 | 175 => Some(Holds::Nothing),
+        _ => None,
+    }
+}
+
+/// Number, six arguments, stack and instruction pointer; `running`, or -1 outside of any call
+/// (fs/proc/base.c, `proc_pid_syscall`).
+fn parse_call(line: &str) -> Option<(u32, [u64; 6])> {
+    let mut words = line.split_ascii_whitespace();
+    let number = words.next()?.parse().ok()?;
+    let mut args = [0; 6];
+    for arg in &mut args {
+        *arg = u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok()?;
+    }
+    Some((number, args))
+}
+
+fn value<'s>(status: &'s str, name: &str) -> Option<&'s str> {
+    status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
+}
+
+/// Real and effective.
+fn ids(status: &str, name: &str) -> [u32; 2] {
+    let mut words = value(status, name).unwrap_or_default().split_ascii_whitespace();
+    [(); 2].map(|()| words.next().and_then(|word| word.parse().ok()).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_proc_is_a_call_or_none() {
+        let check = |line: &str, expected: Option<(u32, [u64; 6])>| assert_eq!(parse_call(line), expected);
+        check("running\n", None);
+        check("-1 0x7ffd 0x7f00\n", None);
+        check(
+            "73 0x3 0x2 0x0 0x0 0x0 0xffffffffffffffff 0x7ffd 0x7f00\n",
+            Some((73, [3, 2, 0, 0, 0, u64::MAX])),
+        );
+        check("73 0x3 0x2", None);
+        check("", None);
+    }
+
+    #[test]
+    fn what_every_server_waits_for_is_not_told() {
+        // read, poll, nanosleep, wait4, epoll_wait, futex; fcntl that does not wait
+        assert!([0, 7, 35, 61, 232, 202].iter().all(|number| of_note(*number, 0).is_none()));
+        assert!(of_note(72, 6).is_none() && of_note(72, 7).is_some());
+        assert!(of_note(43, 0).is_some());
+    }
+}
