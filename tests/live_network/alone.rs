@@ -170,10 +170,10 @@ fn a_flood_of_connections_and_of_bytes_is_taken_and_bounded() {
         println!("3000 connections in {:?}", begin.elapsed());
         let mut stream = TcpStream::connect_timeout(&"6.6.6.6:6666".parse().unwrap(), PATIENCE).unwrap();
         let begin = Instant::now();
-        for _ in 0..4096 {
+        for _ in 0..512 {
             stream.write_all(&[7; 64 << 10]).unwrap();
         }
-        println!("256 MiB in {:?}", begin.elapsed());
+        println!("32 MiB in {:?}", begin.elapsed());
         stream.shutdown(Shutdown::Write).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.read_to_end(&mut Vec::new()).unwrap();
@@ -183,7 +183,7 @@ fn a_flood_of_connections_and_of_bytes_is_taken_and_bounded() {
         Said::Stream(stream) => Some(stream.sent),
         _ => None,
     });
-    assert_eq!(sent.max(), Some(256 << 20));
+    assert_eq!(sent.max(), Some(32 << 20));
     assert!(summary.captured.truncated && summary.captured.bytes <= 1 << 20, "{summary:?}");
     assert_eq!(fs::metadata(&capture).unwrap().len(), summary.captured.bytes);
 }
