@@ -268,6 +268,7 @@ struct io_cqe {
 };
 struct io_kiocb {
 	__u8 opcode;
+	__u32 flags; /* the low half, where it is wider */
 	struct io_cqe cqe;
 };
 struct io_open {

@@ -44,13 +44,22 @@ INLINE void uring_open(struct io_open *request)
 	send_or_count(s, LZ_OPEN_FAILED);
 }
 
+/* include/linux/io_uring_types.h: the descriptor is a place in the ring's own table */
+enum { REQ_F_FIXED_FILE = 1 };
+
+/* The descriptor of a request; -1 where it is none of the task's. */
+INLINE __s32 descriptor(struct io_kiocb *request)
+{
+	return READ(request, flags) & REQ_F_FIXED_FILE ? -1 : READ(request, cqe.fd);
+}
+
 /* The address is the program's own: what async_data holds at this moment (6.18) is no message. */
 INLINE void uring_connect(struct io_kiocb *request, struct io_connect *connect)
 {
 	struct endpoint endpoint = {
 		.kind = LZ_CONNECT,
 		.result = -EINPROGRESS,
-		.fd = READ(request, cqe.fd),
+		.fd = descriptor(request),
 		.address = (__u64)READ(connect, addr),
 		.length = READ(connect, addr_len),
 	};
@@ -63,7 +72,7 @@ INLINE void uring_sendmsg(struct io_kiocb *request, struct io_sr_msg *message)
 	struct endpoint endpoint = {
 		.kind = LZ_SEND,
 		.result = -EINPROGRESS,
-		.fd = READ(request, cqe.fd),
+		.fd = descriptor(request),
 	};
 
 	read_message(&endpoint, (__u64)READ(message, umsg), 0);
@@ -98,7 +107,7 @@ INLINE void uring_other(struct io_kiocb *request, __u32 opcode)
 	}
 	struct lz_ring *body = &s->record.body.ring;
 	body->opcode = opcode;
-	body->fd = READ(request, cqe.fd);
+	body->fd = descriptor(request);
 	if (first)
 		body->first = add_kernel_text(s, first);
 	if (second)

@@ -63,7 +63,6 @@ const KILLED: &[(&str, libc::c_long, [libc::c_long; 4])] = &[
     ("limits", libc::SYS_prlimit64, [1, 7, 0, 0]),
 ];
 
-/// What the filter lets through, and what must come of it.
 /// A name, what is done, and what must come of it.
 type Attempt = (&'static str, fn() -> String, &'static str);
 

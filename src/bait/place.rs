@@ -22,6 +22,9 @@ pub(super) struct Place {
 pub(super) struct File {
     /// Below the home of the program's user (`~/`), below its working directory (`./`), or absolute.
     pub path: &'static str,
+    /// A program that makes its own file at this place, and the place where it does not: a generator of
+    /// keys would stop and ask.
+    pub yields: Option<(&'static str, &'static str)>,
     pub mode: u32,
     /// False: it belongs to the scenery, and to read it is to read nothing secret.
     pub secret: bool,
@@ -29,11 +32,15 @@ pub(super) struct File {
 }
 
 const fn secret(path: &'static str, mode: u32, content: fn(&Baits) -> Vec<u8>) -> File {
-    File { path, mode, secret: true, content }
+    File { path, yields: None, mode, secret: true, content }
 }
 
 const fn scenery(path: &'static str, mode: u32, content: fn(&Baits) -> Vec<u8>) -> File {
-    File { path, mode, secret: false, content }
+    File { path, yields: None, mode, secret: false, content }
+}
+
+const fn yielding(program: &'static str, elsewhere: &'static str, file: File) -> File {
+    File { yields: Some((program, elsewhere)), ..file }
 }
 
 const fn place(name: &'static str, bait: &'static str, files: &'static [File]) -> Place {
@@ -79,12 +86,14 @@ pub(super) const PLACES: &[Place] = &[
     place("pypi-token", "pypi-token", &[secret("~/.pypirc", 0o600, pypi)]),
     place("registry-login", "registry-login", &[secret("~/.docker/config.json", 0o600, docker)]),
     place("shell-history", "shell-history", &[secret("~/.bash_history", 0o600, history)]),
-    place("solana-wallet", "solana-wallet", &[secret("~/.config/solana/id.json", 0o600, solana)]),
+    place("solana-wallet", "solana-wallet", &[
+        yielding("solana-keygen", "~/.config/solana/old.json", secret("~/.config/solana/id.json", 0o600, solana)),
+    ]),
     place("ssh-key", "ssh-key", &[
-        secret("~/.ssh/id_ed25519", 0o600, |baits| baits.secret("ssh-key", "private_key").into()),
-        secret("~/.ssh/id_rsa", 0o600, |baits| baits.secret("ssh-key", "legacy_key").into()),
-        scenery("~/.ssh/id_ed25519.pub", 0o644, |baits| key::public(baits.secret("ssh-key", "private_key"))),
-        scenery("~/.ssh/id_rsa.pub", 0o644, |baits| key::public(baits.secret("ssh-key", "legacy_key"))),
+        yielding("ssh-keygen", "~/.ssh/deploy", secret("~/.ssh/id_ed25519", 0o600, key)),
+        yielding("ssh-keygen", "~/.ssh/id_legacy", secret("~/.ssh/id_rsa", 0o600, legacy_key)),
+        yielding("ssh-keygen", "~/.ssh/deploy.pub", scenery("~/.ssh/id_ed25519.pub", 0o644, |baits| key::public(&key(baits)))),
+        yielding("ssh-keygen", "~/.ssh/id_legacy.pub", scenery("~/.ssh/id_rsa.pub", 0o644, |baits| key::public(&legacy_key(baits)))),
     ]),
     place("vault-token", "vault-token", &[
         secret("~/.vault-token", 0o600, |baits| baits.secret("vault-token", "token").into()),
@@ -102,6 +111,14 @@ pub(super) const VARIABLES: &[(&str, &str, &str)] = &[
     ("pypi-token", "token", "TWINE_PASSWORD"),
     ("vault-token", "token", "VAULT_TOKEN"),
 ];
+
+fn key(baits: &Baits) -> Vec<u8> {
+    baits.secret("ssh-key", "private_key").into()
+}
+
+fn legacy_key(baits: &Baits) -> Vec<u8> {
+    baits.secret("ssh-key", "legacy_key").into()
+}
 
 /// No profile is called `default`: the SDKs would take that one unasked.
 fn aws_credentials(baits: &Baits) -> Vec<u8> {

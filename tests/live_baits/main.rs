@@ -26,7 +26,7 @@ pub const PLACES: [(&str, &str); 20] = [
     ("/root/.azure/msal_token_cache.json", "azure-credentials"),
     ("/root/backup/wallet.dat", "bitcoin-wallet"),
     ("/var/backups/orders-2024-03-11.sql.gz", "database-dump"),
-    ("/app/.env", "dotenv"),
+    ("/opt/orders/.env", "dotenv"),
     (
         "/root/.ethereum/keystore/UTC--2021-09-14T08-21-37.418290713Z--5a3f1c6e0d9b47a28cfe13b0964d7e2185ab30fd",
         "ethereum-wallet",

@@ -42,6 +42,8 @@ fn what_sleeps_for_an_hour_acts_within_the_run() {
         let skipped = report["run"]["skipped_seconds"].as_f64().unwrap();
         assert!((3590.0..=7200.0).contains(&skipped), "{skipped}");
         assert_eq!(report["run"]["exit"]["reason"], "exited");
+        // What was asked for is in the kernel's record of the call, whoever answered it.
+        assert!(report["findings"].to_string().contains("long-sleep"), "{}", report["findings"]);
         assert!(report["limits"].to_string().contains("Sleeps were skipped"), "{}", report["limits"]);
         place.assert_clean();
     }

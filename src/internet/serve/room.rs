@@ -1,7 +1,8 @@
 //! How much the sandbox may have of this process: connections, and bytes that are kept.
 //!
-//! Memory is at most [`OPEN_MAX`] connections with their fixed buffers (some 100 KiB each at worst), and
-//! [`BYTES_MAX`] of what they sent or are still to be sent. Where a new connection finds all places
+//! Memory is at most [`OPEN_MAX`] connections with their buffers and scanners (some 150 KiB each were
+//! measured, with what is worst for a scanner), [`REQUESTS_MAX`] requests with theirs, and [`BYTES_MAX`] of
+//! what they sent or are still to be sent. Where a new connection finds all places
 //! taken, the one that has been silent for longest goes: a flood ends its own connections.
 
 use std::cell::{Cell, RefCell};

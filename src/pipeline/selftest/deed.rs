@@ -2,7 +2,8 @@
 
 use super::program::{Argument, Program};
 use crate::event::{
-    Act, Event, Family, FileAct, KernelAct, MemoryAct, NetAction, Origin, ProcessAct, ProcessCall, Relation,
+    Act, Event, Family, FileAct, FileChange, KernelAct, MemoryAct, NetAction, Origin, ProcessAct,
+    ProcessCall, Relation,
 };
 
 /// One thing that must be seen.
@@ -20,6 +21,8 @@ const RW: u64 = 3;
 const RWX: u64 = 7;
 const PRIVATE_ANONYMOUS: u64 = 0x22;
 const SIGURG: u64 = 23;
+const O_NONBLOCK: u64 = 0o4000;
+const MSG_FASTOPEN: u64 = 0x2000_0000;
 
 macro_rules! deeds {
     ($($family:ident $route:literal $seen:expr;)*) => {
@@ -59,6 +62,8 @@ pub static DEEDS: &[Deed] = deeds! {
     File "open through /proc/self/fd" |e| is_opened(e, b"/etc/six");
     File "create" |e| matches!(&e.act, Act::File(FileAct::Open { file, mode })
         if *file.path == *b"/etc/made" && mode.created);
+    File "mapped for writing (mmap)" |e| matches!(&e.act, Act::File(FileAct::Change { file, change: FileChange::Map })
+        if *file.path == *b"/etc/made");
     File "rename" |e| matches!(e.act, Act::File(FileAct::Rename { .. }));
     File "link" |e| matches!(e.act, Act::File(FileAct::Link { .. }));
     File "symlink" |e| matches!(e.act, Act::File(FileAct::Symlink { .. }));
@@ -69,6 +74,12 @@ pub static DEEDS: &[Deed] = deeds! {
     Network "listen" |e| is_net(e, NetAction::Listen);
     Network "connect" |e| is_net(e, NetAction::Connect) && is_to_port(e, 1);
     Network "connect by int 0x80" |e| is_net(e, NetAction::Connect) && is_to_port(e, 2);
+    Network "connect that does not block, and its end" |e| is_net(e, NetAction::Settle) && is_to_port(e, 3);
+    Network "connect by a call that sends (MSG_FASTOPEN)" |e| is_net(e, NetAction::Connect) && is_to_port(e, 4);
+    Network "option of a socket (setsockopt)" |e| matches!(&e.act,
+        Act::Net(act) if matches!(act.action, NetAction::Option { level: 6, number: 30, .. }));
+    Network "bytes of datagrams" |e| matches!(&e.act,
+        Act::Net(act) if matches!(act.action, NetAction::Close { sent: 1.., .. }) && is_to_port(e, 53));
     Network "datagram (sendto)" |e| is_net(e, NetAction::Send) && is_to_port(e, 53);
     Network "datagram (sendmmsg)" |e| is_net(e, NetAction::Send) && is_to_port(e, 54);
     Kernel "first call by the 32-bit entry" |e| matches!(e.act, Act::Kernel(KernelAct::Compat(_)));
@@ -151,6 +162,8 @@ fn files(it: &mut Program) {
     let [made, moved, second, points, folder] =
         ["/etc/made", "/etc/moved", "/etc/second", "/etc/points", "/etc/folder"].map(|name| it.text(name));
     it.call(libc::SYS_creat, &[n(made), n(0o600)]);
+    let both = it.call(libc::SYS_open, &[n(made), n(2)]);
+    it.call(libc::SYS_mmap, &[n(0), n(4096), n(RW), n(1), both.into(), n(0)]);
     it.call(libc::SYS_rename, &[n(made), n(moved)]);
     it.call(libc::SYS_link, &[n(moved), n(second)]);
     it.call(libc::SYS_symlink, &[n(one), n(points)]);
@@ -185,6 +198,13 @@ fn sockets(it: &mut Program) {
     let message = it.bytes(&[next, 16, part, 1, 0, 0, 0, 0].map(u64::to_le_bytes).concat());
     it.call(libc::SYS_sendmmsg, &[udp.into(), n(message), n(1), n(0)]);
     it.call(libc::SYS_dup2, &[client.into(), n(0)]);
+    let [later, fast] = [3, 4].map(|port| it.bytes(&loopback(port)));
+    let one = it.bytes(&1u32.to_le_bytes());
+    let waiting = it.call(libc::SYS_socket, &[n(2), n(1 | O_NONBLOCK)]);
+    it.call(libc::SYS_connect, &[waiting.into(), n(later), n(16)]);
+    let sender = it.call(libc::SYS_socket, &[n(2), n(1)]);
+    it.call(libc::SYS_setsockopt, &[sender.into(), n(6), n(30), n(one), n(4)]);
+    it.call(libc::SYS_sendto, &[sender.into(), n(text), n(1), n(MSG_FASTOPEN), n(fast), n(16)]);
 }
 
 fn memory(it: &mut Program) {
