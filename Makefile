@@ -77,9 +77,10 @@ rules: build
 	target/debug/lazaret rules check
 	target/debug/lazaret rules test
 
-# Licences, sources, banned crates. The advisory database is in no package registry: where GitHub can
-# be reached, run `cargo deny check advisories` too. Crates of other systems are looked at as well, so all
-# are fetched first.
+# Licences, sources, banned crates. No package registry has the advisory database: cargo-deny, cargo-audit
+# and the crate rustsec fetch it from GitHub when they run, Debian has neither it nor them, and what npm and
+# PyPI have of OSV downloads it too. Where GitHub can be reached, run `cargo deny check advisories` as well.
+# Crates of other systems are looked at, so all are fetched first.
 deny: $(DENY)
 	cargo fetch --locked
 	$(DENY) --offline check --hide-inclusion-graph bans licenses sources

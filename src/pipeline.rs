@@ -29,7 +29,7 @@ mod inside;
 #[cfg(feature = "live")]
 mod output;
 #[cfg(feature = "live")]
-mod outside;
+pub mod outside;
 #[cfg(feature = "live")]
 mod provenance;
 #[cfg(feature = "live")]

@@ -63,6 +63,12 @@ fn any_reference_is_refused_or_names_a_place() {
     replay("reference", &[], fuzz::reference::check);
 }
 
+#[cfg(feature = "live")]
+#[test]
+fn any_stream_shows_the_same_secrets_however_it_is_cut() {
+    replay("scan", &[], fuzz::scan::check);
+}
+
 #[test]
 fn any_datagram_is_a_whole_question_or_none() {
     replay("dns", &[], fuzz::dns::check);

@@ -63,8 +63,10 @@ const KILLED: &[(&str, libc::c_long, [libc::c_long; 4])] = &[
     ("limits", libc::SYS_prlimit64, [1, 7, 0, 0]),
 ];
 
-/// What the filter lets through, and what must come of it.
-const TRIED: &[(&str, fn() -> String, &str)] = &[
+/// A name, what is done, and what must come of it.
+type Attempt = (&'static str, fn() -> String, &'static str);
+
+const TRIED: &[Attempt] = &[
     // The host's files, by any way that a path or a descriptor could lead.
     ("host-path", || open("/etc/passwd"), "ENOENT"),
     ("climb", || open("../../../../../../etc/passwd"), "ENOENT"),

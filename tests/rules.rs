@@ -74,7 +74,7 @@ fn no_rule_of_level_high_matches_an_ordinary_recording() {
         for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
             let path = file.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if name.starts_with("quiet-") && name.ends_with(".findings") {
+            if name.starts_with("quiet-") && name.ends_with(".findings") && !is_of_decoys(&path) {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let grave = text.lines().find(|line| line.contains(" high ") || line.contains(" critical "));
                 assert_eq!(grave, None, "{path:?}");
@@ -83,6 +83,11 @@ fn no_rule_of_level_high_matches_an_ordinary_recording() {
         }
     }
     assert!(seen > 40, "only {seen} quiet recordings");
+}
+
+/// Near misses with decoys are thefts by another way, and no ordinary image touches one.
+fn is_of_decoys(findings: &Path) -> bool {
+    std::fs::read_to_string(findings.with_extension("jsonl")).unwrap().contains("\"bait\":")
 }
 
 #[test]

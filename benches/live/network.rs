@@ -102,6 +102,7 @@ fn once(capture: &Path) -> Once {
     }
     let (raw, http) = client.join().expect("a client");
     let clock = Instant::now();
+    internet.dismiss();
     internet.stop().1.expect("a summary");
     Once { up, down: clock.elapsed(), raw, http }
 }

@@ -33,6 +33,8 @@ pub mod resolver;
 pub mod rule;
 mod sample;
 #[cfg(feature = "live")]
+pub mod scan;
+#[cfg(feature = "live")]
 pub mod scenario;
 #[cfg(feature = "live")]
 pub mod tar;

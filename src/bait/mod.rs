@@ -58,8 +58,42 @@ pub struct Decoy {
     pub mode: u32,
 }
 
+/// What decides where a decoy harms nobody.
+pub struct Surroundings<'i> {
+    /// Of the image's program.
+    pub working_dir: &'i [u8],
+    /// Whether the image has something at an absolute path.
+    pub has: &'i dyn Fn(&[u8]) -> bool,
+}
+
 /// Directories that programs are run in, and files for them are kept.
 const WORK: [&[u8]; 7] = [b"/app", b"/code", b"/home", b"/opt", b"/srv", b"/usr/src", b"/workspace"];
+/// Where no image has anything.
+const OWN_WORK: &[u8] = b"/opt/orders";
+const PROGRAMS: [&str; 6] =
+    ["/bin/", "/usr/bin/", "/usr/local/bin/", "/sbin/", "/usr/sbin/", "/usr/local/sbin/"];
+
+impl Surroundings<'_> {
+    fn path(&self, file: &place::File) -> Vec<u8> {
+        let has = |program: &str| PROGRAMS.iter().any(|at| (self.has)(format!("{at}{program}").as_bytes()));
+        let path = match file.yields {
+            Some((program, elsewhere)) if has(program) => elsewhere,
+            _ => file.path,
+        };
+        match path.strip_prefix("./") {
+            Some(name) => [self.work(), b"/", name.as_bytes()].concat(),
+            None => path.as_bytes().to_vec(),
+        }
+    }
+
+    /// A directory that the image lacks is not made: whoever makes it at run time wants it empty.
+    fn work(&self) -> &[u8] {
+        let dir = self.working_dir;
+        let below = |root: &&[u8]| dir == *root || dir.starts_with(&[root, &b"/"[..]].concat());
+        let usual = WORK.iter().any(below).then_some(dir).into_iter().chain([&b"/app"[..]]);
+        usual.into_iter().find(|dir| (self.has)(dir)).unwrap_or(OWN_WORK)
+    }
+}
 
 impl Baits {
     /// Makes all that there are; those that no file holds are handed out by look-alikes.
@@ -67,18 +101,12 @@ impl Baits {
         Baits { baits: mint::mint(&seed) }
     }
 
-    /// The files that a profile asks for. `working_dir`: of the image's program.
-    pub fn decoys(&self, profile: &Profile, working_dir: &[u8]) -> Vec<Decoy> {
-        let below =
-            |root: &&[u8]| working_dir == *root || working_dir.starts_with(&[root, &b"/"[..]].concat());
-        let work = if WORK.iter().any(below) { working_dir } else { b"/app" };
+    /// The files that a profile asks for, in an image that these are the surroundings of.
+    pub fn decoys(&self, profile: &Profile, image: &Surroundings<'_>) -> Vec<Decoy> {
         let places = PLACES.iter().filter(|place| profile.places.contains(&place.name));
         let decoy = |bait, file: &place::File| Decoy {
             bait: file.secret.then_some(bait),
-            path: match file.path.strip_prefix("./") {
-                Some(name) => [work, b"/", name.as_bytes()].concat(),
-                None => file.path.as_bytes().to_vec(),
-            },
+            path: image.path(file),
             content: (file.content)(self),
             mode: file.mode,
         };

@@ -22,6 +22,9 @@ pub(super) struct Place {
 pub(super) struct File {
     /// Below the home of the program's user (`~/`), below its working directory (`./`), or absolute.
     pub path: &'static str,
+    /// A program that makes its own file at this place, and the place where it does not: a generator of
+    /// keys would stop and ask.
+    pub yields: Option<(&'static str, &'static str)>,
     pub mode: u32,
     /// False: it belongs to the scenery, and to read it is to read nothing secret.
     pub secret: bool,
@@ -29,11 +32,15 @@ pub(super) struct File {
 }
 
 const fn secret(path: &'static str, mode: u32, content: fn(&Baits) -> Vec<u8>) -> File {
-    File { path, mode, secret: true, content }
+    File { path, yields: None, mode, secret: true, content }
 }
 
 const fn scenery(path: &'static str, mode: u32, content: fn(&Baits) -> Vec<u8>) -> File {
-    File { path, mode, secret: false, content }
+    File { path, yields: None, mode, secret: false, content }
+}
+
+const fn yielding(program: &'static str, elsewhere: &'static str, file: File) -> File {
+    File { yields: Some((program, elsewhere)), ..file }
 }
 
 const fn place(name: &'static str, bait: &'static str, files: &'static [File]) -> Place {
@@ -79,12 +86,14 @@ pub(super) const PLACES: &[Place] = &[
     place("pypi-token", "pypi-token", &[secret("~/.pypirc", 0o600, pypi)]),
     place("registry-login", "registry-login", &[secret("~/.docker/config.json", 0o600, docker)]),
     place("shell-history", "shell-history", &[secret("~/.bash_history", 0o600, history)]),
-    place("solana-wallet", "solana-wallet", &[secret("~/.config/solana/id.json", 0o600, solana)]),
+    place("solana-wallet", "solana-wallet", &[
+        yielding("solana-keygen", "~/.config/solana/old.json", secret("~/.config/solana/id.json", 0o600, solana)),
+    ]),
     place("ssh-key", "ssh-key", &[
-        secret("~/.ssh/id_ed25519", 0o600, |baits| baits.secret("ssh-key", "private_key").into()),
-        secret("~/.ssh/id_rsa", 0o600, |baits| baits.secret("ssh-key", "legacy_key").into()),
-        scenery("~/.ssh/id_ed25519.pub", 0o644, |baits| key::public(baits.secret("ssh-key", "private_key"))),
-        scenery("~/.ssh/id_rsa.pub", 0o644, |baits| key::public(baits.secret("ssh-key", "legacy_key"))),
+        yielding("ssh-keygen", "~/.ssh/deploy", secret("~/.ssh/id_ed25519", 0o600, key)),
+        yielding("ssh-keygen", "~/.ssh/id_legacy", secret("~/.ssh/id_rsa", 0o600, legacy_key)),
+        yielding("ssh-keygen", "~/.ssh/deploy.pub", scenery("~/.ssh/id_ed25519.pub", 0o644, |baits| key::public(&key(baits)))),
+        yielding("ssh-keygen", "~/.ssh/id_legacy.pub", scenery("~/.ssh/id_rsa.pub", 0o644, |baits| key::public(&legacy_key(baits)))),
     ]),
     place("vault-token", "vault-token", &[
         secret("~/.vault-token", 0o600, |baits| baits.secret("vault-token", "token").into()),
@@ -102,6 +111,14 @@ pub(super) const VARIABLES: &[(&str, &str, &str)] = &[
     ("pypi-token", "token", "TWINE_PASSWORD"),
     ("vault-token", "token", "VAULT_TOKEN"),
 ];
+
+fn key(baits: &Baits) -> Vec<u8> {
+    baits.secret("ssh-key", "private_key").into()
+}
+
+fn legacy_key(baits: &Baits) -> Vec<u8> {
+    baits.secret("ssh-key", "legacy_key").into()
+}
 
 /// No profile is called `default`: the SDKs would take that one unasked.
 fn aws_credentials(baits: &Baits) -> Vec<u8> {
@@ -126,17 +143,17 @@ fn azure(baits: &Baits) -> Vec<u8> {
     .into()
 }
 
-/// The first page of a Berkeley DB (magic and version of a btree), and a record of the seed.
+/// The first page of a Berkeley DB (magic and version of a btree), and in it a record of the seed.
 fn bitcoin(baits: &Baits) -> Vec<u8> {
-    let mut page = vec![0; 4096];
-    page[12..16].copy_from_slice(&0x0005_3162u32.to_le_bytes());
-    page[16..20].copy_from_slice(&9u32.to_le_bytes());
-    page[20..24].copy_from_slice(&4096u32.to_le_bytes());
-    page[25] = 9;
-    let record = format!("\x06hdseed\x01\x6f{}\x09hdchain\x02", baits.secret("bitcoin-wallet", "key"));
-    page.extend(record.bytes());
-    page.resize(3 * 4096, 0);
-    page
+    let record = format!("\x06hdseed\x01o{}\x09hdchain\x02", baits.secret("bitcoin-wallet", "key"));
+    let mut file = vec![0; 512];
+    file[12..16].copy_from_slice(&0x0005_3162u32.to_le_bytes());
+    file[16..20].copy_from_slice(&9u32.to_le_bytes());
+    file[20..24].copy_from_slice(&4096u32.to_le_bytes());
+    file[25] = 9;
+    file.extend(record.bytes());
+    file.resize(3 * 4096, 0);
+    file
 }
 
 fn browser(baits: &Baits) -> Vec<u8> {

@@ -5,6 +5,10 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 
 use super::*;
 
+fn image(working_dir: &[u8]) -> Surroundings<'_> {
+    Surroundings { working_dir, has: &|path| [&b"/app"[..], b"/srv", b"/usr/src/app"].contains(&path) }
+}
+
 fn baits() -> Baits {
     Baits::new([7; 32])
 }
@@ -23,7 +27,7 @@ fn secrets_are_unique_to_the_run_and_the_same_for_the_same_seed() {
 #[test]
 fn layout_is_the_same_in_every_run() {
     let layout = |seed| -> Vec<(Vec<u8>, usize, u32)> {
-        let decoys = Baits::new(seed).decoys(&Profile::default(), b"/");
+        let decoys = Baits::new(seed).decoys(&Profile::default(), &image(b"/"));
         decoys.into_iter().map(|decoy| (decoy.path, decoy.content.len(), decoy.mode)).collect()
     };
     let (one, other) = (layout([1; 32]), layout([2; 32]));
@@ -38,7 +42,7 @@ fn layout_is_the_same_in_every_run() {
 #[test]
 fn nothing_gives_the_baits_away() {
     for name in Profile::names() {
-        for decoy in baits().decoys(&Profile::shipped(name).unwrap(), b"/") {
+        for decoy in baits().decoys(&Profile::shipped(name).unwrap(), &image(b"/")) {
             let text = [&decoy.path[..], &decoy.content].concat();
             let text = String::from_utf8_lossy(&text).to_lowercase();
             for word in ["bait", "decoy", "lazaret", "honey", "canary", "fake", "dummy", "example", "sandbox"]
@@ -80,7 +84,7 @@ fn tokens_pass_the_checks_of_their_issuers() {
 #[test]
 fn files_are_what_their_readers_expect() {
     let baits = baits();
-    let decoys = baits.decoys(&Profile::shipped("workstation").unwrap(), b"/");
+    let decoys = baits.decoys(&Profile::shipped("workstation").unwrap(), &image(b"/"));
     for decoy in &decoys {
         let path = String::from_utf8_lossy(&decoy.path).into_owned();
         if path.ends_with(".json") || path.contains("keystore") {
@@ -97,7 +101,7 @@ fn files_are_what_their_readers_expect() {
 #[test]
 fn the_environments_file_lies_where_programs_are_kept() {
     let place = |working_dir: &[u8]| {
-        let decoys = baits().decoys(&Profile::parse("x", b"baits: [dotenv]").unwrap(), working_dir);
+        let decoys = baits().decoys(&Profile::parse("x", b"baits: [dotenv]").unwrap(), &image(working_dir));
         String::from_utf8(decoys[0].path.clone()).unwrap()
     };
     for (working_dir, expected) in [
@@ -107,9 +111,31 @@ fn the_environments_file_lies_where_programs_are_kept() {
         (b"/srv", "/srv/.env"),
         (b"/usr/src/app", "/usr/src/app/.env"),
         (b"/optional", "/app/.env"),
+        (b"/opt/missing", "/app/.env"),
     ] {
         assert_eq!(place(working_dir), expected);
     }
+}
+
+#[test]
+fn decoys_keep_out_of_the_way_of_programs_that_make_their_own() {
+    let paths = |has: &dyn Fn(&[u8]) -> bool| -> Vec<String> {
+        let image = Surroundings { working_dir: b"/", has };
+        let profile = Profile::parse("x", b"baits: [dotenv, ssh-key]").unwrap();
+        let decoys = baits().decoys(&profile, &image);
+        decoys.into_iter().map(|decoy| String::from_utf8(decoy.path).unwrap()).collect()
+    };
+    let bare = [
+        "/opt/orders/.env",
+        "~/.ssh/id_ed25519",
+        "~/.ssh/id_rsa",
+        "~/.ssh/id_ed25519.pub",
+        "~/.ssh/id_rsa.pub",
+    ];
+    assert_eq!(paths(&|_| false), bare);
+    let full =
+        ["/app/.env", "~/.ssh/deploy", "~/.ssh/id_legacy", "~/.ssh/deploy.pub", "~/.ssh/id_legacy.pub"];
+    assert_eq!(paths(&|path| path == b"/app" || path == b"/usr/bin/ssh-keygen"), full);
 }
 
 #[test]
@@ -118,7 +144,7 @@ fn only_profiles_that_say_so_change_the_environment() {
     assert_eq!((variables("default").len(), variables("none").len()), (0, 0));
     let token = baits().secret("github-token", "token").to_owned();
     assert!(variables("ci").contains(&format!("GITHUB_TOKEN={token}")));
-    assert_eq!(baits().decoys(&Profile::shipped("none").unwrap(), b"/"), []);
+    assert_eq!(baits().decoys(&Profile::shipped("none").unwrap(), &image(b"/")), []);
 }
 
 /// Where the machine has it, the reference implementation has the last word.
@@ -133,6 +159,6 @@ fn ssh_takes_the_key() {
             eprintln!("skipped: needs ssh-keygen");
             return;
         };
-        assert_eq!(said.stdout, key::public(baits().secret("ssh-key", field)), "{said:?}");
+        assert_eq!(said.stdout, key::public(baits().secret("ssh-key", field).as_bytes()), "{said:?}");
     }
 }

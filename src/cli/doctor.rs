@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::args::{Doctor, Format};
 use super::failure::{self, Failure, Kind};
-use crate::pipeline::capture;
+use crate::pipeline::{capture, outside};
 use crate::sandbox;
 use crate::trace;
 
@@ -24,6 +24,7 @@ struct Check {
 pub fn run(args: Doctor, state: &Path) -> Result<u8, Failure> {
     let mut checks: Vec<Check> = trace::survey().into_iter().map(of_probe).collect();
     checks.push(captured());
+    checks.push(simulated());
     checks.extend(sandbox::survey(state).into_iter().map(of_cage));
     match args.format {
         Format::Human => checks.iter().for_each(print),
@@ -49,6 +50,18 @@ fn captured() -> Check {
         refused: capture::refused(),
         advice: "run in the initial user namespace with CAP_SYS_ADMIN, on a kernel with \
             CONFIG_FANOTIFY_ACCESS_PERMISSIONS"
+            .into(),
+    }
+}
+
+/// Without it images run with `--network none` only.
+fn simulated() -> Check {
+    Check {
+        what: "a simulated internet".into(),
+        needed: false,
+        refused: outside::refused(),
+        advice: "load the kernel modules veth, nft_tproxy and nf_tables; allow user namespaces; do not \
+            switch IPv6 off; else run with --network none"
             .into(),
     }
 }

@@ -11,7 +11,7 @@ use super::load::{self, Loaded};
 use super::{outdir, show, verdict};
 use crate::pipeline::judge::Judge;
 use crate::report::convert::ConvertError;
-use crate::report::document::Report;
+use crate::report::document::{Inputs, Report};
 use crate::report::log::{self, Ending, LogError, Reader};
 
 pub fn run(args: Replay) -> Result<u8, Failure> {
@@ -47,7 +47,9 @@ fn judge_again(log: &Path, loaded: &Loaded) -> Result<Report, ReplayError> {
     };
     let mut reader = Reader::open(source)?;
     let mut header = reader.header().clone();
-    header.inputs = loaded.inputs.clone();
+    // What the image found is as it was; only what judges it is new.
+    let Inputs { profile, world, .. } = header.inputs;
+    header.inputs = Inputs { profile, world, ..loaded.inputs.clone() };
     let mut judge = Judge::new(&loaded.rules, &header);
     for event in reader.by_ref() {
         judge.observe(&event?, &mut |_| {});

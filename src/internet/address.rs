@@ -16,8 +16,8 @@ use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
-/// So many names are known at one time: some 25 MiB with the longest names.
-pub const NAMES_MAX: usize = 1 << 16;
+/// So many names are known at one time: some 20 MiB with the longest names.
+pub const NAMES_MAX: usize = 1 << 15;
 
 /// First address and prefix length. Addresses that people know by heart (resolvers) lie elsewhere.
 const RANGES: [(Ipv4Addr, u32); 6] = [

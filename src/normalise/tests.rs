@@ -2,6 +2,7 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::event::Mismatch;
+use crate::event::ProcessCall;
 
 /// An image in which the named paths stand in the named layers.
 pub(super) struct Image(HashMap<&'static [u8], u16>);
@@ -432,4 +433,37 @@ fn what_the_filter_refuses_is_told_from_what_the_kernel_refuses() {
     check(101, 16, true);
     check(101, 17, false);
     check(170, 16, false);
+#[test]
+fn an_event_of_the_sandboxs_own_names_whom_it_concerns_alive_or_just_ended() {
+    let mut normaliser = family();
+    let act = SandboxAct::Skipped { time: Duration::from_secs(9) };
+    let mut concerned = |pid: u32| {
+        let task = Task { pid, uid: BASE + 7, ..Task::default() };
+        let event = normaliser.note_of(task, act.clone(), 500, 3);
+        assert_eq!(event.count, 3);
+        event.process.map(|process| (process.pid, process.ids.uid, process.program.exe.file.path.clone()))
+    };
+    assert_eq!(concerned(21), Some((12, 7, b"/bin/sh"[..].into())));
+    assert_eq!(concerned(99), None);
+    // Init is nobody of the image's.
+    assert_eq!(concerned(10), None);
+    normaliser.observe(record(600, task(21), Body::Exit { status: 0 }));
+    let task = Task { pid: 21, uid: BASE, ..Task::default() };
+    let event = normaliser.note_of(task, act, 700, 1);
+    assert_eq!(event.process.map(|process| process.pid), Some(12));
+}
+
+#[test]
+fn a_sleep_is_told_by_its_calls_of_either_entry() {
+    use record::About;
+    let mut normaliser = family();
+    for (number, compat) in [(35, false), (230, false), (162, true), (267, true), (407, true)] {
+        let call = record::Call { number, compat, detail: 5, ..record::Call::default() };
+        let body = Body::Call { about: About::Process, call, result: 0 };
+        let act = normaliser.observe(record(400, task(20), body)).unwrap().act;
+        let Act::Process(ProcessAct::Call { what: ProcessCall::Sleep, call }) = &act else {
+            panic!("{act:?}")
+        };
+        assert_eq!((call.detail, call.number), (5, number));
+    }
 }

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 
 use super::PipelineError;
-use crate::bait::{Baits, Decoy, Profile};
+use crate::bait::{Baits, Decoy, Profile, Surroundings};
 use crate::event::Bytes;
 use crate::normalise::Supplied;
 use crate::sandbox::{How, Plan, Plant, Planted};
@@ -26,10 +26,29 @@ pub fn make() -> Result<Baits, PipelineError> {
     Ok(Baits::new(seed))
 }
 
-/// Adds what the profile asks for to the plan. Call it when nothing else is to be planted.
-pub fn lay(baits: &Baits, profile: &Profile, plan: &mut Plan) -> Laid {
+/// A pod finds the certificate of its cluster beside the token.
+const TOKEN: &[u8] = b"/var/run/secrets/kubernetes.io/serviceaccount/token";
+const CLUSTER: &str = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt";
+
+/// Adds what the profile asks for to the plan. Call it when nothing else is to be planted. `authority`: the
+/// certificate with which the world's servers answer for themselves, in PEM. `has`: whether the
+/// image has something at a path.
+pub fn lay(
+    baits: &Baits,
+    profile: &Profile,
+    authority: Option<&str>,
+    has: &dyn Fn(&[u8]) -> bool,
+    plan: &mut Plan,
+) -> Laid {
     let mut names = vec![None; plan.plants.len()];
-    for Decoy { bait, path, content, mode } in baits.decoys(profile, plan.working_dir.as_bytes()) {
+    let working_dir = plan.working_dir.clone();
+    let image = Surroundings { working_dir: working_dir.as_bytes(), has };
+    for Decoy { bait, path, content, mode } in baits.decoys(profile, &image) {
+        if let (Some(authority), TOKEN) = (authority, path.as_slice()) {
+            names.push(None);
+            let content = authority.as_bytes().to_vec();
+            plan.plants.push(Plant { path: CLUSTER.into(), content, mode: 0o644, how: How::New });
+        }
         names.push(bait);
         plan.plants.push(Plant { path, content, mode, how: How::New });
     }
@@ -72,7 +91,7 @@ mod tests {
         let bundle = |how| Plant { path: b"/etc/x".to_vec(), content: vec![], mode: 0o644, how };
         plan.plants = vec![bundle(How::Append), bundle(How::New)];
         let profile = Profile::parse("x", b"baits: [vault-token]\nenvironment: [github-token]").unwrap();
-        let laid = lay(&Baits::new([1; 32]), &profile, &mut plan);
+        let laid = lay(&Baits::new([1; 32]), &profile, None, &|_| false, &mut plan);
         assert!(plan.env.iter().any(|entry| entry.as_bytes().starts_with(b"GITHUB_TOKEN=ghp_")));
 
         let stands = |plant, path: &str| Planted { plant, path: path.into(), inode: 9, errno: 0 };

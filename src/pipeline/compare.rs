@@ -20,6 +20,7 @@ use std::path::Path;
 use nix::fcntl::readlinkat;
 use nix::sys::stat::{FileStat, SFlag, fstat};
 
+use super::capture::sha256;
 use super::inside::{self, Inside};
 use crate::event::Inode;
 use crate::image::{LAYER_ID_BASE, Rootfs};
@@ -36,6 +37,8 @@ const SHOWN_MAX: usize = 512;
 #[derive(Debug)]
 pub struct Before {
     upper: HashMap<Vec<u8>, Seen>,
+    /// The content of its files, hashed.
+    contents: HashMap<Vec<u8>, [u8; 32]>,
     /// Each tmpfs, kept open: it lives on when the sandbox is gone.
     tmpfs: Vec<Tmpfs>,
     /// The overlay's device, by which the probes know its files.
@@ -85,12 +88,25 @@ impl Before {
             let (prefix, root) = (format!("/{name}"), root.try_clone()?);
             Ok(Tmpfs { entries: entries(&root, &prefix)?, device: inside::device(&root)?, prefix, root })
         });
+        let upper = open::directory(upper)?;
         Ok(Before {
             tmpfs: tmpfs.collect::<io::Result<_>>()?,
-            upper: entries(&open::directory(upper)?, "")?,
+            contents: contents(&upper)?,
+            upper: entries(&upper, "")?,
             overlay: inside::device(&inside.root)?,
             id_base,
         })
+    }
+
+    /// Tells the ledger what stood there, as far as the image does not have it.
+    pub fn introduce(&self, rootfs: &Rootfs, ledger: &mut Ledger) {
+        for (path, seen) in self.upper.iter().filter(|(path, _)| rootfs.entry(path).is_none()) {
+            match seen {
+                Seen::Directory { .. } => ledger.stood_directory(path),
+                Seen::Other { .. } => ledger.stood_file(path),
+                Seen::MountPoint => {}
+            }
+        }
     }
 
     /// Asks the ledger about everything that is different now. No task of the sandbox may be left.
@@ -113,6 +129,20 @@ fn entries(root: &File, prefix: &str) -> io::Result<HashMap<Vec<u8>, Seen>> {
         Ok(())
     })?;
     Ok(entries)
+}
+
+/// Hashes the plain files: those that the sandbox supplies, which are few and small.
+fn contents(root: &File) -> io::Result<HashMap<Vec<u8>, [u8; 32]>> {
+    let mut contents = HashMap::new();
+    walk(root, "", &mut |entry| {
+        if entry.kind() == SFlag::S_IFREG
+            && let Some(digest) = sha256(&mut entry.open()?)
+        {
+            contents.insert(entry.path.to_vec(), digest);
+        }
+        Ok(())
+    })?;
+    Ok(contents)
 }
 
 fn seen(stat: &FileStat) -> Seen {
@@ -153,7 +183,7 @@ impl Comparison<'_> {
             self.entry(entry, before.get(entry.path), device)
         })?;
         for path in before.keys().filter(|path| !left_out.cut && !met.contains(path.as_slice())) {
-            self.count(path, "gone", self.ledger.explain(path, &Found::Gone) == Answer::Explained);
+            self.count(path, "gone", self.is_gone(path));
         }
         for path in &left_out.deep {
             self.count(path, "deeper than is looked at", false);
@@ -162,6 +192,13 @@ impl Comparison<'_> {
             self.count(prefix.as_bytes(), "more entries than are looked at", false);
         }
         Ok(())
+    }
+
+    /// Where a directory was moved or removed, so was what stood in it.
+    fn is_gone(&self, path: &[u8]) -> bool {
+        let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(end, _)| end);
+        let mut names = ends.filter(|end| *end > 0).chain([path.len()]).map(|end| &path[..end]);
+        names.any(|name| self.ledger.explain(name, &Found::Gone) == Answer::Explained)
     }
 
     fn entry(&mut self, entry: &Entry<'_>, before: Option<&Seen>, device: u32) -> io::Result<()> {
@@ -253,18 +290,31 @@ impl Comparison<'_> {
             self.ask(entry, "attributes", &Found::Attributes);
             return Ok(());
         }
+        if self.stood(entry, entry.path, device)? {
+            self.ask(entry, "attributes", &Found::Attributes);
+            return Ok(());
+        }
         let inode = |number| Inode { device, number };
         let mut inodes = vec![inode(entry.stat.st_ino)];
         inodes.extend(lower.map(|(stat, _)| inode(stat.st_ino)));
         let explained = match self.ledger.explain(entry.path, &Found::Content(&inodes)) {
             Answer::Explained => true,
             Answer::Unexplained => false,
+            Answer::IfFrom(source) if self.stood(entry, &source, device)? => true,
             Answer::IfFrom(source) => self
                 .is_copy(entry, &source)?
                 .is_some_and(|(same, number)| same || self.ledger.is_written(inode(number))),
         };
         self.count(entry.path, "content", explained);
         Ok(())
+    }
+
+    /// Whether it is the very file that stood at `path` before the start, with what was in it.
+    fn stood(&self, entry: &Entry<'_>, path: &[u8], device: u32) -> io::Result<bool> {
+        let same = matches!(self.before.upper.get(path), Some(Seen::Other { inode, size, .. })
+            if device == self.before.overlay && *inode == entry.stat.st_ino && *size == entry.stat.st_size);
+        let digest = self.before.contents.get(path).filter(|_| same);
+        Ok(digest.is_some() && sha256(&mut entry.open()?) == digest.copied())
     }
 
     /// File capabilities and other extended attributes: where they differ from the image's, that is a change

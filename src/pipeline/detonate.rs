@@ -231,7 +231,8 @@ fn cage(material: &Material<'_>, outside: &mut Outside) -> Result<Cage, Pipeline
     let mut plan = Plan::new(&image.config, &job.options, &id)?;
     let baits = bait::make()?;
     outside.enter(&mut plan, rootfs, baits.clone())?;
-    let laid = bait::lay(&baits, &job.profile, &mut plan);
+    let has = |path: &[u8]| rootfs.entry(path).is_some();
+    let laid = bait::lay(&baits, &job.profile, outside.authority()?, &has, &mut plan);
     let commands = provoke::commands(&image.config, &job.exec);
     plan.errands = commands.iter().map(provoke::Command::argv).collect();
     let bound = |limit: Option<u64>| limit.unwrap_or(u64::MAX);

@@ -7,7 +7,11 @@
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 
 use super::rundir::RunDir;
 use super::{PipelineError, authority};
@@ -82,18 +86,17 @@ impl Outside {
         let Some(internet) = &mut self.internet else { return Ok(()) };
         authority::trust(internet.authority_pem()?, plan, rootfs);
         plan.network = Some(PlanNetwork { address: CLIENT, resolver: RESOLVER.into() });
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let world = World {
-            hostname: plan.hostname.clone(),
-            client: (CLIENT, local(2)),
-            gateway: (GATEWAY, local(1)),
-            resolver: IpAddr::from(RESOLVER),
-            now,
-            baits,
-            scenario: std::mem::take(&mut self.scenario),
-            capture_max: self.capture_max,
-        };
+        let scenario = std::mem::take(&mut self.scenario);
+        let world = World { baits, scenario, ..world(&plan.hostname, self.capture_max) };
         Ok(internet.enter(&world)?)
+    }
+
+    /// The certificate of the world's authority, in PEM.
+    pub fn authority(&mut self) -> Result<Option<&str>, PipelineError> {
+        match &mut self.internet {
+            Some(internet) => Ok(Some(internet.authority_pem()?)),
+            None => Ok(None),
+        }
     }
 
     /// Makes the wire to a sandbox that is held.
@@ -123,7 +126,14 @@ impl Outside {
         said
     }
 
-    /// Once no task of the sandbox is left. What cannot be had any more is a fault, and no error: the run
+    /// Once no task of the sandbox is left: lets it come to its end meanwhile.
+    pub fn dismiss(&self) {
+        if let Some(internet) = &self.internet {
+            internet.dismiss();
+        }
+    }
+
+    /// After [`Self::dismiss`]. What cannot be had any more is a fault, and no error: the run
     /// has its recording.
     pub fn stop(self) -> Rest {
         let Some(internet) = self.internet else { return Rest::default() };
@@ -135,6 +145,37 @@ impl Outside {
             Err(error) => (Captured::default(), Some(reason(&error))),
         };
         Rest { testimony, captured, fault: self.fault.or(fault).unwrap_or_default() }
+    }
+}
+
+/// Why this host cannot make a simulated internet; `None`: it can. Makes one, with a namespace on its wire.
+pub fn refused() -> Option<String> {
+    let trial = || -> Result<(), InternetError> {
+        let failed = |source| InternetError::Wire { what: "make a namespace", source };
+        let mut internet = Internet::start(Path::new("/proc/self/exe"))?;
+        let capture = memfd_create("capture", MFdFlags::MFD_CLOEXEC);
+        internet.admit(&capture.map_err(std::io::Error::from).map_err(failed)?.into())?;
+        internet.enter(&world("trial", 1 << 16))?;
+        let namespace = std::thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET)?;
+            File::open("/proc/thread-self/ns/net")
+        });
+        let namespace = namespace.join().expect("two system calls do not panic");
+        internet.connect_namespace(namespace.map_err(failed)?.as_fd())
+    };
+    trial().err().map(|error| reason(&error))
+}
+
+fn world(hostname: &str, capture_max: u64) -> World {
+    World {
+        hostname: hostname.to_owned(),
+        client: (CLIENT, local(2)),
+        gateway: (GATEWAY, local(1)),
+        resolver: IpAddr::from(RESOLVER),
+        now: SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+        baits: Baits::default(),
+        scenario: Scenario::default(),
+        capture_max,
     }
 }
 

@@ -78,6 +78,8 @@ impl<'r> Recorder<'r> {
         judge: Judge<'r>,
         before: Before,
     ) -> Recorder<'r> {
+        let mut ledger = Ledger::default();
+        before.introduce(normaliser.provenance().rootfs(), &mut ledger);
         Recorder {
             stream: Stream::new(),
             normaliser,
@@ -95,7 +97,7 @@ impl<'r> Recorder<'r> {
             held: Duration::ZERO,
             hearing: Hearing::default(),
             skips: Skips::default(),
-            ledger: Ledger::default(),
+            ledger,
             before,
         }
     }

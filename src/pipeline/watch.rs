@@ -92,7 +92,8 @@ struct Turning<'j, 't> {
     next_disk: Instant,
 }
 
-/// The times of a run. The time a workload is held does not count against it.
+/// The times of a run. The time a workload is held does not count against it, up to as much again: who
+/// keeps us reading does not stay for ever.
 struct Clock {
     start: Instant,
     held: Duration,
@@ -104,8 +105,8 @@ impl Clock {
     fn deadline(&self, bounds: &Bounds) -> Instant {
         match (self.killed, self.stopping) {
             (Some(killed), _) => killed + KILL_GRACE,
-            (None, Some(stopping)) => stopping + bounds.stop_grace + self.held,
-            (None, None) => self.start + bounds.duration + self.held,
+            (None, Some(stopping)) => stopping + bounds.stop_grace + self.held.min(bounds.stop_grace),
+            (None, None) => self.start + bounds.duration + self.held.min(bounds.duration),
         }
     }
 }
@@ -340,7 +341,11 @@ impl<'j, 't> Turning<'j, 't> {
     fn show(&mut self) {
         let time = self.clock.start.elapsed();
         let events = self.recorder.events;
-        (self.tell)(News::Running { time, of: self.bounds.duration + self.clock.held, events });
+        (self.tell)(News::Running {
+            time,
+            of: self.bounds.duration + self.clock.held.min(self.bounds.duration),
+            events,
+        });
     }
 
     /// After the last task, or after a failure: everything that is left is read, then the cage goes.
@@ -349,6 +354,7 @@ impl<'j, 't> Turning<'j, 't> {
         let skips = self.sandbox.skips();
         let _ = self.sandbox.kill();
         let turned = turned.and_then(|()| self.drain_once().map(drop));
+        self.outside.dismiss();
         let remains = self.sandbox.end();
         if let Some(refusal) = self.refused {
             return Err(failed(PipelineError::Refused(refusal), remains));
@@ -413,5 +419,30 @@ fn failed(first: PipelineError, remains: Result<Remains, SandboxError>) -> Pipel
     match remains.and_then(Remains::remove) {
         Ok(()) => first,
         Err(then) => PipelineError::CleanUp { first: Box::new(first), then },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn held_time_prolongs_a_run_by_as_much_again_at_most() {
+        let start = Instant::now();
+        let second = Duration::from_secs;
+        let bounds =
+            Bounds { duration: second(60), stop_grace: second(10), disk: DiskUse { bytes: 0, entries: 0 } };
+        let check = |held: u64, stopping: Option<u64>, killed: Option<u64>, expected: u64| {
+            let at = |seconds: u64| start + second(seconds);
+            let clock =
+                Clock { start, held: second(held), stopping: stopping.map(at), killed: killed.map(at) };
+            assert_eq!(clock.deadline(&bounds), start + second(expected), "{held} {stopping:?} {killed:?}");
+        };
+        check(0, None, None, 60);
+        check(20, None, None, 80);
+        check(500, None, None, 120);
+        check(4, Some(100), None, 114);
+        check(500, Some(100), None, 120);
+        check(500, Some(100), Some(110), 120);
     }
 }

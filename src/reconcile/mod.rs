@@ -58,12 +58,22 @@ pub enum Found<'a> {
 pub enum Answer {
     Explained,
     Unexplained,
-    /// Explained if it is what the image has at this path, or a file that was opened there for writing:
-    /// from there it was moved or linked.
+    /// Explained if it is what the image has at this path, or what stood there before the first event, or a
+    /// file that was opened there for writing: from there it was moved or linked.
     IfFrom(Vec<u8>),
 }
 
 impl Ledger {
+    /// Tells of a directory that stood there before the first event and is not the image's.
+    pub fn stood_directory(&mut self, path: &[u8]) {
+        self.tree.change(path, |node| node.made = true);
+    }
+
+    /// Tells of a file, likewise: where its bytes are found again, that is where they come from.
+    pub fn stood_file(&mut self, path: &[u8]) {
+        self.tree.change(path, |node| (node.named, node.source) = (true, Some(Box::from(path))));
+    }
+
     /// Takes in one event, in the order of the recording.
     pub fn observe(&mut self, event: &Event) {
         match (&event.act, event.outcome) {

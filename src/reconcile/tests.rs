@@ -261,3 +261,20 @@ fn a_deep_tree_and_a_wide_one_are_bounded_and_counted() {
     assert_eq!(ledger.explain(b"/w/299999", &Found::Content(&[inode(299_999)])), Unexplained);
     assert_eq!(ledger.explain(b"/w/9", &Found::Content(&[inode(9)])), Explained);
 }
+
+#[test]
+fn what_stood_there_before_is_followed_when_it_is_moved() {
+    let mut ledger = Ledger::default();
+    ledger.stood_directory(b"/root/.kube");
+    ledger.stood_file(b"/root/.kube/config");
+    let from = |path: &str| Answer::IfFrom(path.as_bytes().to_vec());
+    let content = Found::Content(&[]);
+    assert_eq!(ledger.explain(b"/root/.kube/config", &content), from("/root/.kube/config"));
+    ledger.tree.rename(b"/root/.kube", b"/tmp/k");
+    assert_eq!(ledger.explain(b"/tmp/k", &Found::Directory), Answer::Explained);
+    assert_eq!(ledger.explain(b"/tmp/k/config", &content), from("/root/.kube/config"));
+    assert_eq!(ledger.explain(b"/root/.kube", &Found::Gone), Answer::Explained);
+    ledger.tree.rename(b"/tmp/k/config", b"/tmp/c");
+    assert_eq!(ledger.explain(b"/tmp/c", &content), from("/root/.kube/config"));
+    assert_eq!(ledger.explain(b"/tmp/other", &content), Answer::Unexplained);
+}

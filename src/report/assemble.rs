@@ -136,6 +136,10 @@ const SKIPPING: &str = "Sleeps were skipped, but no clock was moved: what compar
 waiting. Waiting in select, ppoll, epoll, futex or on timers, and in poll with descriptors, took its time.";
 
 /// What the report does not show, in sentences: first what is so of this run, then what is always so.
+const LOOPBACK: &str =
+    "Of what the image said to itself on its loopback, the connections were seen, not the content.";
+const TRUST: &str = "Java, and programs that bring a trust store of their own, do not trust the simulated services: what they would say in TLS was not read.";
+
 fn limits(run: &Run, coverage: &[Coverage]) -> Vec<String> {
     let mut said = Vec::new();
     for entry in coverage {
@@ -166,6 +170,7 @@ fn limits(run: &Run, coverage: &[Coverage]) -> Vec<String> {
     if coverage.iter().any(heard) {
         let simulated = "Whoever the image spoke to outside was simulated: no address and no answer is the real service's.";
         said.push(simulated.to_owned());
+        said.extend([LOOPBACK, TRUST].map(str::to_owned));
     }
     said.push("What the image would do later, elsewhere or for another input was not seen.".to_owned());
     said.push("Files that were made and removed again during the run show in events only.".to_owned());

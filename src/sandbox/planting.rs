@@ -134,7 +134,7 @@ fn ends_with_newline(file: &mut File, length: u64) -> io::Result<bool> {
 fn make_directories(path: &Path, mode: u32, owner: &User) -> io::Result<(OwnedFd, [TimeSpec; 2])> {
     let mut so_far = PathBuf::from("/");
     let mut directory = open(&so_far, DIRECTORY)?;
-    let mut times = times_of(&directory)?;
+    let mut times = old_times(&directory)?;
     for component in path.components().filter(|component| *component != Component::RootDir) {
         let Component::Normal(name) = component else { return Err(Errno::EINVAL.into()) };
         so_far.push(name);
@@ -179,6 +179,12 @@ fn own(file: impl AsFd, owner: &User, mode: u32) -> io::Result<()> {
 
 fn times_of(file: &OwnedFd) -> io::Result<[TimeSpec; 2]> {
     Ok(times(&File::from(file.try_clone()?).metadata()?))
+}
+
+/// The root itself is as young as the sandbox; what stands in it is not.
+fn old_times(root: &OwnedFd) -> io::Result<[TimeSpec; 2]> {
+    let old = ["/usr", "/bin", "/lib", "/etc"].iter().find_map(|path| open(Path::new(path), DIRECTORY).ok());
+    times_of(old.as_ref().unwrap_or(root))
 }
 
 /// Last access and last change of the content.

@@ -111,8 +111,11 @@ const AUDIT_ARCH: u32 = 0xc000_00b7;
 /// Offsets in `struct seccomp_data`.
 const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
+/// The low half of the first argument.
+const ARGUMENT: u32 = 16;
 
-/// From now on, this process may make only these calls. It can not be taken back.
+/// From now on, this process may make only these calls, and sockets of the internet's families only. It can
+/// not be taken back.
 pub fn only(calls: &[libc::c_long]) -> io::Result<()> {
     nix::sys::prctl::set_no_new_privs()?;
     let mut filter = program(calls);
@@ -131,7 +134,17 @@ fn program(calls: &[libc::c_long]) -> Vec<libc::sock_filter> {
     let mut program =
         vec![load(ARCH), equal(AUDIT_ARCH, 1, 0), answer(libc::SECCOMP_RET_KILL_PROCESS), load(NUMBER)];
     for &call in calls.iter().chain(&RUNTIME) {
-        program.extend([equal(call as u32, 0, 1), answer(libc::SECCOMP_RET_ALLOW)]);
+        match call {
+            libc::SYS_socket => program.extend([
+                equal(call as u32, 0, 5),
+                load(ARGUMENT),
+                equal(libc::AF_INET as u32, 1, 0),
+                equal(libc::AF_INET6 as u32, 0, 1),
+                answer(libc::SECCOMP_RET_ALLOW),
+                answer(libc::SECCOMP_RET_KILL_PROCESS),
+            ]),
+            _ => program.extend([equal(call as u32, 0, 1), answer(libc::SECCOMP_RET_ALLOW)]),
+        }
     }
     program.push(answer(libc::SECCOMP_RET_KILL_PROCESS));
     program

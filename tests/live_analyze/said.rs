@@ -52,3 +52,20 @@ fn what_is_said_outside_is_told_with_its_name_and_its_program_and_replays_alike(
     assert_eq!(replayed["behaviour"], report["behaviour"]);
     place.assert_clean();
 }
+
+#[test]
+fn without_a_world_nobody_claims_to_have_listened() {
+    if !live() {
+        return;
+    }
+    let place = Place::new();
+    let script = "nslookup one.example 127.0.0.9; wget -q -O /tmp/x http://127.0.0.1:81/x; true";
+    let said = place.analyze(&["--policy", "observe", "--network", "none", &place.image(shell(script))]);
+    let report = place.report();
+    assert_eq!(report["run"]["exit"]["code"], 0, "{}", said.stderr);
+    let state = |family: &str| entry(&report["coverage"], "family", family)["state"].clone();
+    assert_eq!(["http", "tls", "dns"].map(state), ["none", "none", "partial"].map(Value::from));
+    let question = entry(&report["behaviour"]["network"]["dns"], "name", "one.example");
+    assert_eq!(question["code"], Value::Null, "nobody answered");
+    place.assert_clean();
+}

@@ -6,7 +6,7 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use crate::attempt::{attempt, attempt_in, image};
+use crate::attempt::{attempt, attempt_in, attempt_of, image};
 use crate::place::Place;
 use crate::support::live;
 
@@ -79,10 +79,33 @@ fn processes_outside_and_the_first_one_are_out_of_reach() {
 }
 
 #[test]
+fn the_first_process_is_out_of_reach_also_where_it_runs_commands() {
+    if !live() {
+        return;
+    }
+    let place = Place::new();
+    let own = std::process::id().to_string();
+    let mut builder = image("escape_files", &["processes", "/etc/hostname-of-the-host", &own]);
+    builder = builder.edit_config(|config| {
+        config["config"]["Healthcheck"] = serde_json::json!({
+            "Test": ["CMD", "/bin/sh", "-c", "ls -l /proc/self/fd > /dev/shm/fds"],
+            "Interval": 1_000_000_000_u64,
+        })
+    });
+    attempt_of(place, builder, "simulated").assert_reported(&["process-tampering-denied"]);
+}
+
+#[test]
 fn nothing_that_listens_on_the_host_is_reached() {
     if !live() {
         return;
     }
+    // Elsewhere than on the host, the simulated network answers for all.
+    reach("simulated", &[]);
+    reach("none", &["10.0.0.1", "169.254.169.254", "1.1.1.1"]);
+}
+
+fn reach(network: &str, addresses: &[&str]) {
     let mut place = Place::new();
     let listener = TcpListener::bind("[::]:0").unwrap();
     listener.set_nonblocking(true).unwrap();
@@ -94,9 +117,8 @@ fn nothing_that_listens_on_the_host_is_reached() {
     let bound = UnixListener::bind(&path).unwrap();
     bound.set_nonblocking(true).unwrap();
     place.look_again();
-    let arguments =
-        ["network", &port, &name, path.to_str().unwrap(), "10.0.0.1", "169.254.169.254", "1.1.1.1"];
-    let answers = attempt_in(place, "escape_files", &arguments);
+    let arguments = [&["network", &port, &name, path.to_str().unwrap()], addresses].concat();
+    let answers = attempt_of(place, image("escape_files", &arguments), network);
     assert!(listener.accept().is_err() && abstract_.accept().is_err() && bound.accept().is_err());
     assert_eq!(answers.answer("loopback of the host"), "ECONNREFUSED");
 }

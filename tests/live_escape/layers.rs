@@ -109,7 +109,7 @@ fn device_nodes_and_set_uid_programs_of_a_layer_are_nothing_on_the_host() {
     let place = Place::new();
     let reference = place.image(run(layer, &["/bin/sh", "-c", script]));
     let mut child = place.command();
-    child.args(["analyze", "--out"]).arg(place.path("out")).arg(&reference);
+    child.args(["analyze", "--no-skip", "--out"]).arg(place.path("out")).arg(&reference);
     child.args(["--", "/bin/sh", "-c", &format!("{script}; sleep 30")]);
     let mut child =
         child.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();

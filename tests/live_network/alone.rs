@@ -15,6 +15,7 @@ use lazaret::bait::Baits;
 use lazaret::internet::process::{Internet, Summary};
 use lazaret::internet::testimony::{Said, Testimony, Transport};
 use lazaret::internet::world::{Scenario, World};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 
 use crate::support::live;
@@ -51,10 +52,13 @@ pub fn connected(capture: &Path, client: impl FnOnce() + Send + 'static) -> (Vec
     go.send(()).unwrap();
     let mut heard = Vec::new();
     while !thread.is_finished() {
+        if let Some(fd) = internet.testimony_fd() {
+            poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::from(20_u8)).unwrap();
+        }
         heard.append(&mut internet.read());
-        std::thread::yield_now();
     }
     thread.join().unwrap();
+    internet.dismiss();
     let (rest, summary) = internet.stop();
     heard.extend(rest);
     (heard, summary.unwrap())

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::place::{Place, shell};
 use crate::support::live;
@@ -55,8 +55,12 @@ fn a_scenario_decides_what_its_names_and_ports_do() {
     let said = place.analyze(&["--duration", "30s", "--scenario", scenario.to_str().unwrap(), &image]);
     let printed = fs::read_to_string(place.path("out/stdout")).unwrap();
     assert_eq!(printed, PRINTED, "{}", said.stderr);
-    let world = &place.report()["inputs"]["world"];
+    let report = place.report();
+    let world = &report["inputs"]["world"];
     assert_eq!(world["name"], json!(scenario.to_str().unwrap()));
     assert!(world["digest"].as_str().unwrap().starts_with("sha256:"));
+    let again = place.call(&["replay", "--format", "json", place.path("out").to_str().unwrap()]);
+    let again: Value = serde_json::from_str(&again.stdout).unwrap();
+    assert_eq!(&again["inputs"]["world"], world, "judged again, it is the same world");
     place.assert_clean();
 }

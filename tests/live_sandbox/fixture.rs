@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use lazaret::image::Config;
 use lazaret::sandbox::{
     HeldSandbox, LAYER_IDS, Layers, Options, Plan, Plant, RunId, RunningSandbox, SandboxError, SealedProgram,
-    StateDir, Status, Target, Watcher, create,
+    Sleeps, StateDir, Status, Target, Watcher, create,
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -68,7 +68,8 @@ impl Fixture {
         fill(&layer);
         let state = StateDir::open(&directory.path().join("state")).unwrap();
         let program = SealedProgram::open(Path::new(env!("CARGO_BIN_EXE_lazaret"))).unwrap();
-        let options = Options { memory: Some(256 << 20), pids: Some(64), ..Options::default() };
+        let sleeps = Sleeps::Slept;
+        let options = Options { memory: Some(256 << 20), pids: Some(64), sleeps, ..Options::default() };
         Fixture { directory, state, program, config: Config::default(), options, plants: Vec::new() }
     }
 

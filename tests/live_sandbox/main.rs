@@ -9,3 +9,4 @@ mod end;
 mod fixture;
 mod plant;
 mod refuse;
+mod skip;

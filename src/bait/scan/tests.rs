@@ -6,7 +6,7 @@ use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 
 use super::*;
-use crate::bait::{Baits, Profile};
+use crate::bait::{Baits, Profile, Surroundings};
 
 fn baits() -> Baits {
     Baits::new([7; 32])
@@ -136,8 +136,9 @@ fn every_secret_is_found_in_every_encoding() {
 fn every_planted_file_gives_its_bait_away_when_it_is_sent() {
     let baits = baits();
     let scanner = Scanner::new(&baits);
+    let image = Surroundings { working_dir: b"/", has: &|_| false };
     for name in Profile::names() {
-        for decoy in baits.decoys(&Profile::shipped(name).unwrap(), b"/srv") {
+        for decoy in baits.decoys(&Profile::shipped(name).unwrap(), &image) {
             let names: HashSet<String> =
                 found(&scanner, &decoy.content).into_iter().map(|(name, ..)| name).collect();
             let expected: HashSet<String> = decoy.bait.map(str::to_owned).into_iter().collect();

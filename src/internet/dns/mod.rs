@@ -21,7 +21,7 @@ use super::address::AddressBook;
 use super::testimony::{Carrier, Dns, Question};
 use super::world::World;
 
-pub use name::text;
+pub use name::{parse, text};
 
 /// A resolver's answer in one datagram is no larger, whatever the client could take (the DNS flag day's
 /// value, which passes every link).

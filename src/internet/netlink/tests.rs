@@ -7,7 +7,7 @@ fn messages_have_the_lengths_and_padding_of_the_protocol() {
         .nest(5, |inner| inner.number(1, 7).network(2, 7))
         .finish(42);
     let expected: &[&[u8]] = &[
-        &52u32.to_ne_bytes(),
+        &48u32.to_ne_bytes(),
         &0x1234u16.to_ne_bytes(),
         &0x605u16.to_ne_bytes(),
         &42u32.to_ne_bytes(),

@@ -182,7 +182,13 @@ impl Internet {
         self.garbled || self.ended
     }
 
-    /// Tells it to end, and hears it out: the rest of its testimony, and the summary, without which
+    /// Tells it to end, once nobody is left who could say something to it; does not wait.
+    pub fn dismiss(&self) {
+        // One that is gone already is found out by `stop`.
+        let _ = socket::send(self.control.as_fd(), STOP, &[]);
+    }
+
+    /// After [`Self::dismiss`], hears it out: the rest of its testimony, and the summary, without which
     /// something may be missing.
     pub fn stop(mut self) -> (Vec<Testimony>, Result<Summary, InternetError>) {
         let mut rest = Vec::new();
@@ -191,11 +197,6 @@ impl Internet {
     }
 
     fn hear_out(&mut self, rest: &mut Vec<Testimony>) -> Result<Summary, InternetError> {
-        let lost = InternetError::Lost { what: "ended before its time" };
-        if self.garbled {
-            return Err(InternetError::Lost { what: "says what cannot be read" });
-        }
-        socket::send(self.control.as_fd(), STOP, &[]).map_err(|_| lost)?;
         let until = Instant::now() + PATIENCE;
         while !self.ended {
             self.wait(self.testimony.as_fd(), until)?;

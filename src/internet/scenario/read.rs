@@ -28,8 +28,8 @@ pub fn scenario(file: &str, bytes: &[u8], payload: Payload<'_>) -> Result<Scenar
             names: each("names")?.iter().map(name).collect::<Result<_, _>>()?,
             http: each("http")?.iter().map(|node| reply(node, &mut bodies)).collect::<Result<_, _>>()?,
             dialogues: each("dialogues")?.iter().map(script).collect::<Result<_, _>>()?,
-            refused_names: refuse.0,
-            refused_ports: refuse.1,
+            refused_names: refuse.names,
+            refused_ports: refuse.ports,
         })
     })
 }
@@ -46,13 +46,20 @@ fn at_most<'a>(most: usize, node: &'a Node, place: &str) -> Result<&'a [Node], L
 }
 
 /// Names that do not exist, ports that are closed.
-#[allow(clippy::type_complexity)] // both lists are taken apart at once
-fn refuse(node: &Node, place: &str) -> Result<(Vec<String>, Vec<(u16, u16)>), Located> {
+#[derive(Default)]
+struct Refused {
+    names: Vec<String>,
+    ports: Vec<(u16, u16)>,
+}
+
+fn refuse(node: &Node, place: &str) -> Result<Refused, Located> {
     let map = Map::new(node, place, &["names", "ports"])?;
     let names = map.read("names", bounded)?.unwrap_or_default();
     let ports = map.read("ports", |node, place| at_most(PORTS_MAX, node, place))?.unwrap_or_default();
-    let names = names.iter().map(|node| domain(node, "names")).collect::<Result<_, _>>()?;
-    Ok((names, ports.iter().map(ports_from).collect::<Result<_, _>>()?))
+    Ok(Refused {
+        names: names.iter().map(|node| domain(node, "names")).collect::<Result<_, _>>()?,
+        ports: ports.iter().map(ports_from).collect::<Result<_, _>>()?,
+    })
 }
 
 /// `4444`, `6000-7000`.

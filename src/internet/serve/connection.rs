@@ -29,7 +29,10 @@ const LAYERS_MAX: usize = 8;
 const PATIENCE: Duration = Duration::from_millis(300);
 /// The same on ports where the server always begins.
 const SHORT_PATIENCE: Duration = Duration::from_millis(20);
-const SERVER_BEGINS: [u16; 12] = [21, 22, 23, 25, 110, 143, 465, 587, 993, 2525, 3306, 5900];
+const SERVER_BEGINS: [u16; 13] = [21, 22, 23, 25, 110, 143, 465, 587, 993, 995, 2525, 3306, 5900];
+/// Where TLS comes before everything else. A client may be held for long between its connect and its hello:
+/// nobody speaks before it here.
+const TLS_FIRST: [u16; 7] = [443, 465, 636, 853, 990, 993, 995];
 /// For a whole handshake.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(20);
 const DNS_PORTS: [u16; 2] = [53, 853];
@@ -135,9 +138,18 @@ impl Connection {
         Ok(())
     }
 
+    /// How long a client may say nothing; `None`: for ever.
+    fn patience(&self, port: u16) -> Option<Duration> {
+        match self.secure.get() {
+            false if TLS_FIRST.contains(&port) => None,
+            _ if SERVER_BEGINS.contains(&port) => Some(SHORT_PATIENCE),
+            _ => Some(PATIENCE),
+        }
+    }
+
     /// Serves one layer; gives the next.
     async fn layer(self: &Rc<Self>, mut layer: Layer) -> io::Result<Option<Layer>> {
-        let begins = first(&mut layer.pipe, Some(patience(layer.port))).await;
+        let begins = first(&mut layer.pipe, self.patience(layer.port)).await;
         if let Some(hello) = &layer.hello {
             // A client may find out only after the handshake that it does not like our certificate.
             let refused = begins.as_ref().err().map(outcome).filter(|it| *it != Handshake::Broken);
@@ -361,10 +373,6 @@ impl Inside {
             Inside::Pipe(pipe, port) => Some(Layer { pipe, port, hello: None }),
         }
     }
-}
-
-fn patience(port: u16) -> Duration {
-    if SERVER_BEGINS.contains(&port) { SHORT_PATIENCE } else { PATIENCE }
 }
 
 fn is_dns(port: u16, hello: Option<&ClientHello>) -> bool {

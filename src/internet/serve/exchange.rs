@@ -14,8 +14,9 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use super::super::service::{self, Answer};
 use super::super::testimony::{BODY_MAX, Carrier, HEADERS_MAX, Http, Said, TEXT_MAX};
 use super::doh;
-use super::http::Session;
+use super::http::{Session, Tunnel};
 use super::room::Lease;
+use super::websocket;
 use crate::bait::Sighting;
 
 /// What is told of a request that broke off before it was whole: it got no answer.
@@ -58,6 +59,7 @@ pub async fn exchange(
     session: Rc<Session>,
     request: Request<Incoming>,
 ) -> Result<Response<Held>, Infallible> {
+    let _place = session.connection.servers.room.request().await;
     let version = version(request.version());
     let (head, body) = request.into_parts();
     let mut asked = Asked { method: head.method.to_string(), ..Asked::default() };
@@ -157,12 +159,24 @@ async fn respond(session: &Session, asked: &Asked, method: &Method) -> (Answer, 
         return (answer, Response::new(Held::default()));
     }
     if *method == Method::CONNECT && session.protocol == "1" {
-        *session.tunnel.borrow_mut() = Some(asked.port.unwrap_or(443));
+        *session.tunnel.borrow_mut() = Some(Tunnel::Port(asked.port.unwrap_or(443)));
         return (plain("proxy", 200), Response::new(Held::default()));
     }
-    let answer = match doh::question(&asked.method, &asked.target, &asked.headers, &asked.body) {
-        Some(question) => resolve(session, &question).await,
-        None => ask(session, asked),
+    if let Some(accept) = websocket::accept(&asked.headers).filter(|_| session.protocol == "1") {
+        *session.tunnel.borrow_mut() = Some(Tunnel::WebSocket);
+        let fixed =
+            [("connection", "Upgrade"), ("upgrade", "websocket")].map(|(name, value)| (name, value.into()));
+        let headers = fixed.into_iter().chain([("sec-websocket-accept", accept)]).collect();
+        let answer = Answer { headers, ..plain("websocket", 101) };
+        let response = written(&answer, method, None);
+        return (answer, response);
+    }
+    let message = doh::question(&asked.method, &asked.target, &asked.headers, &asked.body);
+    let named = doh::named(&asked.host, &asked.target, &asked.headers);
+    let answer = match (message, named) {
+        (Some(message), _) => resolve(session, &message, doh::MESSAGE, Some).await,
+        (None, Some(message)) => resolve(session, &message, doh::JSON, |answer| doh::json(&answer)).await,
+        (None, None) => ask(session, asked),
     };
     let lease = session.connection.servers.room.lease_whole(answer.body.len());
     let Some(lease) = lease else {
@@ -178,12 +192,19 @@ fn plain(service: &'static str, status: u16) -> Answer {
     Answer { service, status, headers: Vec::new(), body: Vec::new(), accepts: &[] }
 }
 
-async fn resolve(session: &Session, question: &[u8]) -> Answer {
+async fn resolve(
+    session: &Session,
+    question: &[u8],
+    kind: &str,
+    write: fn(Vec<u8>) -> Option<Vec<u8>>,
+) -> Answer {
     let connection = &session.connection;
-    let body = connection.servers.resolve(connection.flow, question, Carrier::Https).await;
-    let headers =
-        vec![("content-type", doh::MESSAGE.to_owned()), ("cache-control", "max-age=300".to_owned())];
-    Answer { headers, body, ..plain("dns", 200) }
+    let answer = connection.servers.resolve(connection.flow, question, Carrier::Https).await;
+    let headers = vec![("content-type", kind.to_owned()), ("cache-control", "max-age=300".to_owned())];
+    match write(answer) {
+        Some(body) => Answer { headers, body, ..plain("dns", 200) },
+        None => plain("dns", 400),
+    }
 }
 
 fn ask(session: &Session, asked: &Asked) -> Answer {

@@ -20,13 +20,16 @@ use tokio::task::spawn_local;
 use super::connection::{Connection, Inside};
 use super::exchange::exchange;
 use super::pipe::{Ahead, Ear, Pipe};
+use super::websocket;
 
 /// Request line and headers.
 const HEAD_MAX: usize = 64 << 10;
+/// The same in HTTP/2, where many of them wait at one time.
+const LIST_MAX: u32 = 16 << 10;
 const HEADERS_MAX: usize = 256;
 const HEAD_TIME: Duration = Duration::from_secs(30);
 /// Requests at one time in an HTTP/2 connection, and what they may send before they are read.
-const STREAMS_MAX: u32 = 64;
+const STREAMS_MAX: u32 = 32;
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 256 << 10;
 const SEND_BUFFER: usize = 32 << 10;
@@ -37,8 +40,16 @@ const RESET_MAX: usize = 16;
 pub struct Session {
     pub connection: Rc<Connection>,
     pub protocol: &'static str,
-    /// The port that a tunnel leads to, once a request has opened one.
-    pub tunnel: RefCell<Option<u16>>,
+    /// What goes on once a request has ended the exchange of requests.
+    pub tunnel: RefCell<Option<Tunnel>>,
+}
+
+/// What an HTTP/1 connection can become.
+#[derive(Clone, Copy, Debug)]
+pub enum Tunnel {
+    /// A connection to another host's port.
+    Port(u16),
+    WebSocket,
 }
 
 /// HTTP/1: request after request, until one of them opens a tunnel.
@@ -58,7 +69,14 @@ pub async fn one(connection: &Rc<Connection>, ear: Ear) -> Inside {
     let parts = served.into_parts();
     let mut pipe = parts.io.into_inner();
     match session.tunnel.take() {
-        Some(port) if ended.is_ok() => Inside::Pipe(Ahead::pipe(parts.read_buf.to_vec(), pipe), port),
+        Some(Tunnel::Port(port)) if ended.is_ok() => {
+            Inside::Pipe(Ahead::pipe(parts.read_buf.to_vec(), pipe), port)
+        }
+        Some(Tunnel::WebSocket) if ended.is_ok() => {
+            let pipe = Ahead::pipe(parts.read_buf.to_vec(), pipe);
+            let _ = websocket::serve(connection, pipe).await;
+            Inside::End
+        }
         _ => {
             let _ = pipe.shutdown().await;
             Inside::End
@@ -73,7 +91,7 @@ pub async fn two(connection: &Rc<Connection>, ear: Ear) {
     let mut builder = http2::Builder::new(Here);
     builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
     builder.initial_stream_window_size(STREAM_WINDOW).initial_connection_window_size(CONNECTION_WINDOW);
-    builder.max_send_buf_size(SEND_BUFFER).max_header_list_size(HEAD_MAX as u32);
+    builder.max_send_buf_size(SEND_BUFFER).max_header_list_size(LIST_MAX);
     builder.max_pending_accept_reset_streams(RESET_MAX).max_local_error_reset_streams(RESET_MAX);
     let service = service_fn(move |request: hyper::Request<Incoming>| exchange(Rc::clone(&session), request));
     let _ = builder.serve_connection(TokioIo::new(Box::new(ear) as Pipe), service).await;

@@ -19,6 +19,7 @@ mod socks;
 #[cfg(test)]
 mod tests;
 mod udp;
+mod websocket;
 
 use std::cell::RefCell;
 use std::future::Future;

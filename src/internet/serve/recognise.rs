@@ -113,7 +113,7 @@ fn text(bytes: &[u8]) -> Guess {
         _ => bytes,
     };
     let Some(space) = line.iter().position(|byte| !is_token(*byte)) else {
-        return if line.len() < 32 { Guess::Open } else { Guess::Other };
+        return word(line);
     };
     let (method, rest) = (&line[..space], &line[space..]);
     if method.is_empty() || rest[0] != b' ' {
@@ -125,6 +125,16 @@ fn text(bytes: &[u8]) -> Guess {
     match line.iter().position(|byte| *byte == b'\n') {
         Some(end) if is_request_line(&line[..end]) => Guess::Http1,
         None if line.len() < LINE_MAX => Guess::Open,
+        _ => Guess::Other,
+    }
+}
+
+/// A first word that is not over yet.
+fn word(word: &[u8]) -> Guess {
+    const LENGTH_MAX: usize = 32;
+    match word {
+        _ if !word.is_empty() && METHODS.iter().any(|method| method.starts_with(word)) => Guess::Begun,
+        _ if word.len() < LENGTH_MAX => Guess::Open,
         _ => Guess::Other,
     }
 }
@@ -164,7 +174,9 @@ mod tests {
         check(&[5, 1, 0], Guess::Socks);
         check(&[5, 2, 0], Guess::Open);
         check(&[5, 0, 0], Guess::Other);
-        check(b"GE", Guess::Open);
+        check(b"GE", Guess::Begun);
+        check(b"GEE", Guess::Open);
+        check(b"\r\n", Guess::Open);
         check(b"GET /", Guess::Http1);
         check(b"\r\nGET / HTTP/1.1\r\n", Guess::Http1);
         check(b"GET http://a.example/ HTTP/1.1", Guess::Http1);

@@ -1,7 +1,8 @@
 //! How much the sandbox may have of this process: connections, and bytes that are kept.
 //!
-//! Memory is at most [`OPEN_MAX`] connections with their fixed buffers (some 100 KiB each at worst), and
-//! [`BYTES_MAX`] of what they sent or are still to be sent. Where a new connection finds all places
+//! Memory is at most [`OPEN_MAX`] connections with their buffers and scanners (some 150 KiB each were
+//! measured, with what is worst for a scanner), [`REQUESTS_MAX`] requests with theirs, and [`BYTES_MAX`] of
+//! what they sent or are still to be sent. Where a new connection finds all places
 //! taken, the one that has been silent for longest goes: a flood ends its own connections.
 
 use std::cell::{Cell, RefCell};
@@ -16,6 +17,9 @@ use super::pipe::Pulse;
 
 /// Connections at one time.
 pub const OPEN_MAX: usize = 1024;
+/// Requests that are read and answered at one time, in all connections together: each has scanners of its
+/// own.
+pub const REQUESTS_MAX: usize = 512;
 /// Bytes that all of them keep together: first bytes, bodies, answers on their way.
 pub const BYTES_MAX: usize = 96 << 20;
 /// Every lease has at least this, so that even the last of a flood has its first bytes told.
@@ -32,6 +36,7 @@ pub struct Room {
     next: Cell<u64>,
     left: Notify,
     bytes: Cell<usize>,
+    requests: Cell<usize>,
 }
 
 impl Room {
@@ -47,6 +52,7 @@ impl Room {
             next: Cell::default(),
             left: Notify::new(),
             bytes: Cell::default(),
+            requests: Cell::default(),
         })
     }
 
@@ -61,6 +67,16 @@ impl Room {
         self.next.set(number + 1);
         self.open.borrow_mut().insert(number, pulse);
         Place { room: Rc::clone(self), number }
+    }
+
+    /// A place for a request, in the same way.
+    pub async fn request(self: &Rc<Room>) -> Served {
+        while self.requests.get() >= REQUESTS_MAX {
+            self.end_idlest();
+            let _ = timeout(Duration::from_millis(100), self.left.notified()).await;
+        }
+        self.requests.set(self.requests.get() + 1);
+        Served { room: Rc::clone(self) }
     }
 
     pub fn open(&self) -> usize {
@@ -123,6 +139,19 @@ pub struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.room.open.borrow_mut().remove(&self.number);
+        self.room.left.notify_one();
+    }
+}
+
+/// A request's place; free again when it is dropped.
+#[derive(Debug)]
+pub struct Served {
+    room: Rc<Room>,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.room.requests.set(self.room.requests.get() - 1);
         self.room.left.notify_one();
     }
 }

@@ -1,6 +1,6 @@
 //! Small public services: what is my address, am I connected.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::answer::JSON;
 use super::{Answer, Request};
@@ -74,35 +74,36 @@ fn address(request: &Request<'_>) -> Option<Answer> {
     if !request.is_at_any(&PLAIN) {
         return None;
     }
-    let part = |name: &str| path.trim_end_matches('/').rsplit('/').next() == Some(name);
-    let wants_json = request.is_at_any(&ALWAYS_JSON)
-        || request.parameter("format").is_some_and(|format| format.starts_with("json"))
-        || part("json")
-        || part("all.json")
-        || request.accepts_type(JSON)
-        || (request.is_at("ipinfo.io") && path == "/");
-    let text = match () {
-        () if request.is_at("checkip.dyndns.org") => {
-            let page = format!("<html><body>Current IP Address: {ADDRESS}</body></html>\n");
-            return Some(Answer::with(SERVICE, super::answer::HTML, page));
-        }
-        () if part("country") || part("country_code") => "DE",
-        () if part("city") => "Frankfurt am Main",
-        () if part("org") => "AS16509 Amazon.com, Inc.",
-        () if part("ip") || !wants_json => ADDRESS,
-        () => {
-            return Some(Answer::json(
-                SERVICE,
-                &json!({
-                    "ip": ADDRESS, "query": ADDRESS, "status": "success", "success": true, "country": "DE",
-                    "countryCode": "DE", "region": "Hesse", "city": "Frankfurt am Main", "org": "AS16509 Amazon.com, Inc.",
-                    "isp": "Amazon.com, Inc.", "timezone": "Europe/Berlin",
-                }),
-            ));
-        }
+    if request.is_at("checkip.dyndns.org") {
+        let page = format!("<html><body>Current IP Address: {ADDRESS}</body></html>\n");
+        return Some(Answer::with(SERVICE, super::answer::HTML, page));
+    }
+    let part = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let text = match part {
+        "country" | "country_code" => "DE",
+        "city" => "Frankfurt am Main",
+        "org" => "AS16509 Amazon.com, Inc.",
+        "ip" => ADDRESS,
+        _ if wants_json(request, part) => return Some(Answer::json(SERVICE, &description())),
+        _ => ADDRESS,
     };
     let end = if request.is_at_any(&["api.ipify.org", "ifconfig.me"]) { "" } else { "\n" };
     Some(Answer::text(SERVICE, format!("{text}{end}")))
+}
+
+fn wants_json(request: &Request<'_>, part: &str) -> bool {
+    let asked = request.parameter("format").is_some_and(|format| format.starts_with("json"));
+    let by_path = matches!(part, "json" | "all.json") || (request.is_at("ipinfo.io") && part.is_empty());
+    asked || by_path || request.is_at_any(&ALWAYS_JSON) || request.accepts_type(JSON)
+}
+
+/// Each service has some of these.
+fn description() -> Value {
+    json!({
+        "ip": ADDRESS, "query": ADDRESS, "status": "success", "success": true, "country": "DE",
+        "countryCode": "DE", "region": "Hesse", "city": "Frankfurt am Main", "org": "AS16509 Amazon.com, Inc.",
+        "isp": "Amazon.com, Inc.", "timezone": "Europe/Berlin",
+    })
 }
 
 #[cfg(test)]

@@ -51,3 +51,26 @@ fn consul(request: &Request<'_>) -> Answer {
         _ => ok(&json!(true)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::answer;
+    use super::super::tests::{get, headers, with_headers, world};
+    use super::*;
+
+    #[test]
+    fn stores_of_secrets_are_there_and_closed() {
+        let shown = headers(&[("x-vault-token", "hvs.x")]);
+        let check = |server: &str, target: &str, headers: &[(Vec<u8>, Vec<u8>)], status: u16| {
+            let server = server.parse().unwrap();
+            let request = Request { server, ..with_headers(get("10.0.0.5", target), headers) };
+            assert_eq!(answer(&world(), &request).status, status, "{server}{target}");
+        };
+        check("10.0.0.5:8200", "/v1/sys/health", &[], 200);
+        check("10.0.0.5:8200", "/v1/auth/token/lookup-self", &[], 403);
+        check("10.0.0.5:8200", "/v1/auth/token/lookup-self", &shown, 200);
+        check("10.0.0.5:8200", "/v1/secret/data/app", &shown, 403);
+        check("10.0.0.5:8500", "/v1/agent/self", &[], 200);
+        check("10.0.0.5:8500", "/v1/kv/app", &[], 404);
+    }
+}

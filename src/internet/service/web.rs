@@ -46,7 +46,7 @@ fn read(world: &World, request: &Request<'_>) -> Answer {
 fn page_or_program(request: &Request<'_>) -> (&'static str, Vec<u8>) {
     if is_interface(request) {
         (JSON, b"{\"status\":\"ok\"}\n".to_vec())
-    } else if request.path().ends_with('/') || is_browser(request) {
+    } else if is_browser(request) || (request.path().ends_with('/') && !is_installer(request)) {
         (HTML, page(request.host))
     } else {
         ("application/x-sh", shell())
@@ -57,6 +57,12 @@ fn is_interface(request: &Request<'_>) -> bool {
     const PARTS: [&str; 8] = ["api", "graphql", "v1", "v2", "v3", "rest", "rpc", "json"];
     let by_path = request.segments().iter().any(|part| PARTS.contains(&part.as_str()));
     by_path || request.host.starts_with("api.") || request.accepts_type("json")
+}
+
+/// `get.docker.com`, `sh.rustup.rs`: names under which nothing stands but a script.
+fn is_installer(request: &Request<'_>) -> bool {
+    const NAMES: [&str; 6] = ["bootstrap", "get", "install", "run", "setup", "sh"];
+    request.host.split('.').next().is_some_and(|first| NAMES.contains(&first))
 }
 
 fn is_browser(request: &Request<'_>) -> bool {
@@ -84,6 +90,12 @@ mod tests {
         check("/task", "x", "application/json", "{");
         check("/robots.txt", "x", "*/*", "User-agent");
         check("/a.php?x=1", "x", "*/*", "<?php");
+    }
+
+    #[test]
+    fn a_host_of_installers_has_a_script_at_its_root() {
+        assert!(text(&answer(&world(), &get("get.docker.com", "/"))).starts_with("#!/bin/sh"));
+        assert!(text(&answer(&world(), &get("getaway.example", "/"))).starts_with("<!doctype"));
     }
 
     #[test]

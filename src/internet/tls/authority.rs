@@ -24,6 +24,8 @@ const ROOT_DAYS: (i64, i64) = (1500, 3500);
 const LEAF_DAYS: (i64, i64) = (20, 70);
 /// Of a name in a certificate (RFC 5280, appendix A: `ub-common-name`).
 const COMMON_NAME_MAX: usize = 64;
+/// Of a host (RFC 1035, 2.3.4), as text.
+const NAME_MAX: usize = 253;
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -105,7 +107,7 @@ impl Authority {
 
 fn subject(name: Option<&[u8]>, address: IpAddr) -> Option<(SanType, String)> {
     let Some(name) = name else { return Some((SanType::IpAddress(address), address.to_string())) };
-    let name = std::str::from_utf8(name).ok()?;
+    let name = std::str::from_utf8(name).ok().filter(|name| name.len() <= NAME_MAX)?;
     Some((SanType::DnsName(name.try_into().ok()?), name.to_owned()))
 }
 
@@ -146,6 +148,7 @@ mod tests {
         assert!(authority.made.borrow().len() <= CERTIFICATES_MAX);
         assert!(authority.certify(None, address).is_some());
         assert!(authority.certify(Some(&[0xff]), address).is_none());
+        assert!(authority.certify(Some(&[b'x'; 1000]), address).is_none());
     }
 
     #[test]

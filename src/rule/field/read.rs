@@ -487,3 +487,11 @@ pub(super) fn sleep_milliseconds(s: Subject<'_>) -> Option<u64> {
         _ => None,
     }
 }
+
+/// A request to a port of the image's.
+pub(super) fn visit<'e>(s: Subject<'e>) -> Option<&'e crate::event::Visit> {
+    match &s.event.act {
+        Act::Sandbox(SandboxAct::Visited(visit)) => Some(visit),
+        _ => None,
+    }
+}

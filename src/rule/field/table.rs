@@ -6,7 +6,7 @@ use super::read::{
     is_local, is_own_exe, kernel_act, kernel_action, layer, memory_action, mismatch, namespaces, net_act,
     new_mode, open_mode, origin, outcome, owner, process_act, process_action, protocol, protocol_name,
     public, region, ring_paths, sandbox_action, sleep_milliseconds, socket_option, suffix_added,
-    symlink_target, target, times, unix_path, xattr, xattr_value,
+    symlink_target, target, times, unix_path, visit, xattr, xattr_value,
 };
 use super::{Category, Field, Read};
 use crate::event::{Act, DupSource, KernelAct, Origin, Phase, ProcessAct, Protocol, SandboxAct, option_name};
@@ -218,6 +218,11 @@ pub(super) static FIELDS: &[Field] = &[
         "parent.exe.path",
         Read::Text(|s| Some(&s.parent()?.exe.file.path)),
         "exe.path of the program before this one: the parent's, or this process's own before its exec",
+    ),
+    program(
+        "parent.program",
+        Read::Number(|s| Some(s.parent()?.id.0.into())),
+        "program of the program before this one",
     ),
     program(
         "parent.exe.name",
@@ -975,6 +980,19 @@ pub(super) static FIELDS: &[Field] = &[
             _ => None,
         }),
         "the limit that was reached: memory, pids, stdout, stderr, disk, log",
+    )),
+    event(
+        SANDBOX,
+        "visit.request",
+        Read::Text(|s| Some(visit(s)?.request.as_bytes())),
+        "what a port of the image's was asked: greeting, http_get, http_post, tls_hello, redis_ping, line, datagram",
+    ),
+    event(SANDBOX, "visit.answer", Read::Text(|s| Some(&visit(s)?.answer)), "the first bytes of its answer"),
+    stable(event(
+        SANDBOX,
+        "visit.port",
+        Read::Number(|s| Some(visit(s)?.remote.port().into())),
+        "the port that was called at",
     )),
     stable(event(
         SANDBOX,

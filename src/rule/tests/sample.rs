@@ -296,6 +296,21 @@ pub fn events() -> Vec<Event> {
         SandboxAct::Phase,
         SandboxAct::Limit { name: "pids".into() },
         SandboxAct::Held { time: Duration::from_millis(3) },
+        SandboxAct::Skipped { time: Duration::from_secs(3600) },
+        SandboxAct::Visited(Visit {
+            request: "line".into(),
+            protocol: Protocol::Tcp,
+            remote: "127.0.0.1:4444".parse().unwrap(),
+            answer: bytes("42013"),
+            said: 6,
+        }),
+        SandboxAct::Ran(Errand {
+            purpose: Purpose::Exec,
+            argv: vec![bytes("id")],
+            code: Some(0),
+            signal: None,
+            timed_out: false,
+        }),
         SandboxAct::Lost { family: Family::File, records: 2 },
     ];
     for act in own {

@@ -14,7 +14,7 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, SockaddrStorage, connect, getsockopt, recv, send, socket,
     sockopt,
 };
-use nix::unistd::{Gid, Uid, setgroups, setresgid, setresuid};
+use nix::unistd::{Gid, Uid, chdir, chroot, setgroups, setresgid, setresuid};
 
 use super::{ANSWER_MAX, Ask, Door, MESSAGE_MAX, NAME, Reply, Transport, Visit};
 use crate::sys::process::{self, StandardStream, take_standard};
@@ -65,6 +65,9 @@ fn confine(runner: &OwnedFd) -> io::Result<()> {
     let network = network.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
     setns(&network, CloneFlags::CLONE_NEWNET)?;
     drop(network);
+    // A directory without sockets, devices, and ways out: names lead nowhere from here on.
+    chroot("/proc/self/fdinfo")?;
+    chdir("/")?;
     setgroups(&[])?;
     let (uid, gid) = (Uid::from_raw(id), Gid::from_raw(id));
     setresgid(gid, gid, gid)?;

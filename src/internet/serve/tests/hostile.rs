@@ -3,7 +3,8 @@
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::super::testimony::{Handshake, Said};
-use super::stage::{Stage, play, play_in};
+use super::stage::{Stage, play, play_in, play_with};
+use crate::bait::Baits;
 
 fn survives(attacks: &'static [&'static [u8]]) -> Vec<Said> {
     play(move |stage| async move {
@@ -150,4 +151,36 @@ fn a_flood_of_connections_is_told_to_the_last() {
         stage.still_answers().await;
     });
     assert_eq!(said.iter().filter(|it| matches!(it, Said::Stream(_))).count(), FLOOD + 1);
+}
+
+/// What a connection may cost at worst: what is kept of it, the readers' buffers, and what looks through it.
+const CONNECTION_MAX: usize = 512 << 10;
+
+#[test]
+fn memory_is_bounded_by_the_number_of_connections_whatever_they_send() {
+    const CONNECTIONS: usize = 48;
+    const HEAD: &[u8] = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n";
+    let noise: Vec<u8> = (0..80 << 10).map(|at: u32| (at.wrapping_mul(0x9e37_79b1) >> 13) as u8).collect();
+    play_with(Baits::new([7; 32]), |stage| async move {
+        let mut slow = Vec::new();
+        stage.still_answers().await;
+        let before = resident();
+        for number in 0..CONNECTIONS {
+            let mut stream = stage.connect().await;
+            let begun: &[u8] = if number % 2 == 0 { HEAD } else { b"\0" };
+            stream.write_all(begun).await.unwrap();
+            stream.write_all(&noise).await.unwrap();
+            slow.push(stream);
+        }
+        stage.still_answers().await;
+        let more = resident().saturating_sub(before);
+        eprintln!("MEMORY {} per connection", more / CONNECTIONS);
+        assert!(more < CONNECTIONS * CONNECTION_MAX, "{more} bytes for {CONNECTIONS} connections");
+    });
+}
+
+/// Bytes of this process in memory.
+fn resident() -> usize {
+    let status = std::fs::read_to_string("/proc/self/statm").unwrap();
+    status.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
 }

@@ -199,6 +199,33 @@ fn socks_leads_to_what_is_inside() {
 }
 
 #[test]
+fn a_websocket_is_agreed_to_and_unmasked() {
+    let said = play(|stage| async move {
+        let mut stream = stage.connect().await;
+        let head = b"GET /ws HTTP/1.1\r\nHost: c2.example\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        // "Hello" of RFC 6455, 5.7, sent ahead of the answer; a ping; the end.
+        let frames = [
+            0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58, 0x89, 0x81, 0, 0, 0, 0, b'p',
+            0x88, 0x80, 0, 0, 0, 0,
+        ];
+        stream.write_all(&[&head[..], &frames].concat()).await.unwrap();
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).await.unwrap();
+        assert!(heard.starts_with(b"HTTP/1.1 101 "), "{:?}", String::from_utf8_lossy(&heard));
+        assert!(heard.ends_with(&[0x8a, 1, b'p', 0x88, 0]), "{heard:?}");
+    });
+    let command =
+        said.iter().find_map(|it| if let Said::Command(it) = it { Some(it) } else { None }).unwrap();
+    assert_eq!(
+        (command.service.as_str(), &command.verb[..], &command.text[..]),
+        ("websocket", &b"TEXT"[..], &b"Hello"[..])
+    );
+    assert_eq!(http(&said)[0].status, 101);
+    assert_eq!(stream(&said).service, "websocket");
+}
+
+#[test]
 fn what_is_no_protocol_is_kept_and_counted() {
     let said = play(|stage| async move {
         stage.say(b"\x01\x02\x03 whatever").await;

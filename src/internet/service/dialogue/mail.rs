@@ -46,16 +46,18 @@ impl Dialogue for Pop {
 
 pub struct Imap {
     lines: Lines,
+    /// The tag of a log-in whose secret is the next line (RFC 3501, 6.2.2).
+    login: Option<Vec<u8>>,
 }
 
 impl Imap {
     pub fn new() -> Imap {
-        Imap { lines: Lines::new() }
+        Imap { lines: Lines::new(), login: None }
     }
 }
 
-/// Every command begins with a tag, and its answer too.
-fn imap(line: &Line, turn: &mut Turn) {
+/// Every command begins with a tag, and its answer too. Gives the tag of a log-in that goes on.
+fn imap(line: &Line, turn: &mut Turn) -> Option<Vec<u8>> {
     let (tag, rest) = split(&line.text);
     let (verb, rest) = split(rest);
     let verb = verb.to_ascii_uppercase();
@@ -66,6 +68,11 @@ fn imap(line: &Line, turn: &mut Turn) {
             turn.say("* FLAGS (\\Seen)\r\n* 0 EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY 1]\r\n")
         }
         b"LIST" | b"LSUB" => turn.say("* LIST (\\HasNoChildren) \"/\" INBOX\r\n"),
+        // The secret may stand in the same line (RFC 4959).
+        b"AUTHENTICATE" if split(rest).1.is_empty() => {
+            turn.say("+ \r\n");
+            return Some(tag.to_vec());
+        }
         b"SEARCH" => turn.say("* SEARCH\r\n"),
         b"LOGOUT" => {
             turn.say("* BYE Logging out\r\n");
@@ -73,6 +80,11 @@ fn imap(line: &Line, turn: &mut Turn) {
         }
         _ => {}
     }
+    completed(tag, turn);
+    None
+}
+
+fn completed(tag: &[u8], turn: &mut Turn) {
     turn.say.extend(&tag[..tag.len().min(32)]);
     turn.say(" OK completed.\r\n");
 }
@@ -88,8 +100,15 @@ impl Dialogue for Imap {
 
     fn hear(&mut self, bytes: &[u8], turn: &mut Turn) {
         for line in self.lines.take(bytes) {
-            if !turn.close {
-                imap(&line, turn);
+            if turn.close {
+                return;
+            }
+            match self.login.take() {
+                Some(tag) => {
+                    turn.command(b"AUTHENTICATE", &line.text, line.size);
+                    completed(&tag, turn);
+                }
+                None => self.login = imap(&line, turn),
             }
         }
     }

@@ -182,6 +182,12 @@ fn mailboxes_are_open_and_empty() {
         &[("USER a\r\n", "+OK"), ("PASS b\r\n", "+OK"), ("STAT\r\n", "+OK 0 0")],
         &["USER", "PASS", "STAT"],
     );
+    let login = [
+        ("a1 AUTHENTICATE PLAIN\r\n", "+ "),
+        ("AHUAcA==\r\n", "a1 OK"),
+        ("a2 AUTHENTICATE PLAIN AA==\r\n", "a2 OK"),
+    ];
+    check(143, &login, &["AUTHENTICATE", "AUTHENTICATE", "AUTHENTICATE"]);
     check(143, &[("a1 LOGIN u p\r\n", "a1 OK"), ("a2 LOGOUT\r\n", "* BYE")], &["LOGIN", "LOGOUT"]);
 }
 

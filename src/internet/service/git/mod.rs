@@ -79,10 +79,12 @@ fn writes(request: &Request<'_>, repository: &Repository) -> Answer {
 fn upload_pack(request: &Request<'_>, repository: &Repository) -> Answer {
     let asked = lines(request.body);
     let has = |word: &[u8]| asked.iter().any(|line| line.starts_with(word));
-    let body = match () {
-        () if is_second(request) && has(b"command=ls-refs") => list(repository, &asked),
-        () if is_second(request) => [line("packfile\n"), banded(&repository.pack()), FLUSH.to_vec()].concat(),
-        () => first_version(repository, &asked),
+    let body = if !is_second(request) {
+        first_version(repository, &asked)
+    } else if has(b"command=ls-refs") {
+        list(repository, &asked)
+    } else {
+        [line("packfile\n"), banded(&repository.pack()), FLUSH.to_vec()].concat()
     };
     message("application/x-git-upload-pack-result", body)
 }

@@ -53,3 +53,24 @@ fn etcd(request: &Request<'_>) -> Answer {
         _ => Answer::text(SERVICE, "404 page not found\n").status(404),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::answer;
+    use super::super::super::tests::{get, text, world};
+    use super::*;
+
+    #[test]
+    fn a_node_is_known_by_its_ports() {
+        let check = |method: &str, server: &str, target: &str, service: &str, expected: &str| {
+            let server = server.parse().unwrap();
+            let answer = answer(&world(), &Request { method, server, ..get("10.0.0.5", target) });
+            assert!(text(&answer).contains(expected), "{server}{target}: {}", text(&answer));
+            assert_eq!(answer.service, service, "{server}{target}");
+        };
+        check("GET", "10.0.0.5:10250", "/pods", "kubelet", "PodList");
+        check("POST", "10.0.0.5:10250", "/run/default/web/web?cmd=id", "kubelet", "uid=0");
+        check("GET", "10.0.0.5:2379", "/version", "etcd", "etcdserver");
+        check("GET", "10.0.0.5:2379", "/v2/keys/?recursive=true", "etcd", "\"dir\":true");
+    }
+}
