@@ -87,7 +87,7 @@ fn no_rule_of_level_high_matches_an_ordinary_recording() {
 
 /// Near misses with decoys are thefts by another way, and no ordinary image touches one.
 fn is_of_decoys(findings: &Path) -> bool {
-    std::fs::read_to_string(findings.with_extension("jsonl")).unwrap().contains("\"bait\":")
+    std::fs::read_to_string(findings.with_extension("jsonl")).expect("a recording").contains("\"bait\":")
 }
 
 #[test]

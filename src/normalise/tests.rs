@@ -1,8 +1,7 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::event::Mismatch;
-use crate::event::ProcessCall;
+use crate::event::{Mismatch, ProcessCall};
 
 /// An image in which the named paths stand in the named layers.
 pub(super) struct Image(HashMap<&'static [u8], u16>);
@@ -433,6 +432,8 @@ fn what_the_filter_refuses_is_told_from_what_the_kernel_refuses() {
     check(101, 16, true);
     check(101, 17, false);
     check(170, 16, false);
+}
+
 #[test]
 fn an_event_of_the_sandboxs_own_names_whom_it_concerns_alive_or_just_ended() {
     let mut normaliser = family();
