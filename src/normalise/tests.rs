@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::event::{Mismatch, ProcessCall};
+use crate::event::{FileAct, MemoryAct, Mismatch, Origin, ProcessCall};
+use crate::record::KernelSocket;
 
 /// An image in which the named paths stand in the named layers.
 pub(super) struct Image(HashMap<&'static [u8], u16>);

@@ -30,6 +30,8 @@ const KILL_GRACE: Duration = Duration::from_secs(10);
 /// How often the writable layer is measured, and for how long at once: records come meanwhile.
 const DISK_TURN: Duration = Duration::from_millis(500);
 const DISK_TIME: Duration = Duration::from_millis(20);
+/// For the last look, when no more records come.
+const LAST_DISK_TIME: Duration = Duration::from_millis(500);
 
 /// When a run has to end.
 #[derive(Clone, Copy, Debug)]
@@ -299,6 +301,14 @@ impl<'j, 't> Turning<'j, 't> {
         Ok(())
     }
 
+    /// What was written since the last turn, and by a run that was over before the first.
+    fn fills_the_disk(&mut self) -> Option<&'static str> {
+        let bound = self.bounds.disk;
+        let used = self.sandbox.measure_disk(&mut self.meter, bound, Instant::now() + LAST_DISK_TIME);
+        let over = [(used.bytes > bound.bytes, "disk"), (used.entries > bound.entries, "disk_files")];
+        over.into_iter().find(|(over, _)| *over).map(|(_, name)| name)
+    }
+
     fn limit(&mut self, name: &str) -> Result<(), PipelineError> {
         if self.limits.iter().any(|limit| limit == name) {
             return Ok(());
@@ -351,6 +361,7 @@ impl<'j, 't> Turning<'j, 't> {
     /// After the last task, or after a failure: everything that is left is read, then the cage goes.
     fn end(mut self, turned: Result<(), PipelineError>) -> Result<Watched<'j>, PipelineError> {
         let limits = self.sandbox.limits_hit();
+        let filled = self.fills_the_disk();
         let skips = self.sandbox.skips();
         let _ = self.sandbox.kill();
         let turned = turned.and_then(|()| self.drain_once().map(drop));
@@ -378,7 +389,7 @@ impl<'j, 't> Turning<'j, 't> {
         for output in [&mut self.output.stdout, &mut self.output.stderr] {
             while output.is_open() && output.drain().is_ok_and(|turn| turn == Turn::More) {}
         }
-        let ours = self.recorder.limits_hit().into_iter();
+        let ours = self.recorder.limits_hit().into_iter().chain(filled);
         for name in limits.into_iter().map(|hit| hit.name).chain(ours) {
             if !self.limits.iter().any(|limit| limit == name) {
                 self.limits.push(name.into());
