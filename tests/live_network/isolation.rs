@@ -88,8 +88,9 @@ fn no_packet_of_the_sandbox_reaches_the_host_or_leaves_it() {
         return;
     }
     let marker = format!("marker-{:x}", SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos());
-    let mut ears = Ears::open(&marker);
+    // The place is had by one test at a time, and looks at what is open on the host.
     let place = Place::new();
+    let mut ears = Ears::open(&marker);
     let mut command = vec!["/reach".to_owned(), marker.clone(), marker.clone()];
     for address in addresses() {
         for port in ears.ports() {
@@ -117,5 +118,6 @@ fn no_packet_of_the_sandbox_reaches_the_host_or_leaves_it() {
         assert!(std::time::Instant::now() < until, "{heard:?}");
         heard.extend(ears.heard(marker.as_bytes()));
     }
+    drop(ears);
     place.assert_clean();
 }
