@@ -30,8 +30,6 @@ use crate::sys::packet::PacketRing;
 use crate::sys::process::{self, StandardStream, take_standard};
 use crate::sys::{ready, socket};
 
-/// After the run's last task is gone: for what lies in sockets and in the ring to be read.
-const LAST_WORDS: Duration = Duration::from_millis(10);
 /// For the runner to hear the rest.
 const HEARING: Duration = Duration::from_secs(10);
 
@@ -163,11 +161,8 @@ impl Serving<'_> {
         let mut capture = Capture::new(self.ring, self.capture, world.capture_max)?;
         let writing = runtime.spawn(write(scribe, self.testimony));
         let control = ready::readable(self.control)?;
-        let stop = async {
-            stopped(&control).await;
-            tokio::time::sleep(LAST_WORDS).await;
-        };
-        let serving = serve_until(self.listeners, Rc::new(world), self.authority, tell, stop);
+        // What lies in sockets by then is still heard out.
+        let serving = serve_until(self.listeners, Rc::new(world), self.authority, tell, stopped(&control));
         let failed = runtime.block_on(first(run(&mut capture), serving));
         let captured = capture.finish();
         let written = runtime.block_on(async { tokio::time::timeout(HEARING, writing).await });
