@@ -54,3 +54,5 @@ pub use detonate::{Detonated, Job, News, Timing, detonate};
 pub use error::PipelineError;
 #[cfg(feature = "live")]
 pub use outside::Network;
+#[cfg(feature = "live")]
+pub use provoke::COMMANDS_MAX;

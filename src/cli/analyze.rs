@@ -1,5 +1,6 @@
 //! `lazaret analyze IMAGE`: detonates, judges, reports.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -15,7 +16,7 @@ use crate::bait::Profile;
 use crate::image::{Digest, Reference};
 use crate::internet::world::Scenario;
 use crate::pipeline::rundir::RunDir;
-use crate::pipeline::{Detonated, Job, Network, News, Timing, capture, detonate};
+use crate::pipeline::{COMMANDS_MAX, Detonated, Job, Network, News, Timing, capture, detonate};
 use crate::report::completion::Attempt;
 use crate::report::document::{Inputs, Report, Request};
 use crate::report::escape;
@@ -42,6 +43,7 @@ pub fn run(args: Analyze, state: &Path) -> Result<u8, Failure> {
 struct Prepared {
     loaded: Loaded,
     network: Network,
+    exec: Vec<OsString>,
     profile: Profile,
     reference: Reference,
     expected: Option<Digest>,
@@ -51,9 +53,11 @@ struct Prepared {
 fn prepare(args: &Analyze, state: &Path, ending: &Ending) -> Result<(Prepared, RunDir), Failure> {
     let mut loaded = load::load(&args.judging)?;
     let network = network(args, &mut loaded)?;
+    let exec = commands(args)?;
     let prepared = Prepared {
         loaded,
         network,
+        exec,
         profile: profile::load(&args.profile)?,
         reference: Reference::parse(&args.image)?,
         expected: expected(args)?,
@@ -78,7 +82,7 @@ fn analyze(
     out: &RunDir,
     ending: &mut Ending,
 ) -> Result<Done, Failure> {
-    let Prepared { loaded, network, profile, reference, expected, quarantined } = prepared;
+    let Prepared { loaded, network, exec, profile, reference, expected, quarantined } = prepared;
     let inputs = Inputs { profile: profile.name.clone(), ..loaded.inputs.clone() };
     let job = Job {
         reference,
@@ -86,7 +90,7 @@ fn analyze(
         quarantined,
         options: options(args),
         duration: args.duration,
-        exec: args.exec.clone(),
+        exec,
         probes: probes(args),
         log_bound: args.event_log,
         network,
@@ -167,6 +171,18 @@ fn need_root() -> Result<(), Failure> {
     }
     let failure = Failure::new(Kind::Environment, "cannot run an image: this is not root");
     Err(failure.hint("run as root; lazaret doctor says what else this host needs"))
+}
+
+fn commands(args: &Analyze) -> Result<Vec<OsString>, Failure> {
+    // One place is the image's own health check's.
+    let most = COMMANDS_MAX - 1;
+    if args.exec.len() > most {
+        let what = format!("{} commands were given with --exec", args.exec.len());
+        return Err(
+            Failure::new(Kind::Usage, what).hint(format!("give at most {most}, or put them into one script"))
+        );
+    }
+    Ok(args.exec.clone())
 }
 
 fn expected(args: &Analyze) -> Result<Option<Digest>, Failure> {
