@@ -66,7 +66,7 @@ fn alone(place: &Place) {
         http.push(once.http);
     }
     line("· from the start of its process to a connected namespace", &milliseconds(median(up)), "");
-    line("· from the word to stop to its end", &milliseconds(median(down)), "");
+    line("· from the word to stop to its last word", &milliseconds(median(down)), "");
     line("connections that send a word, by one client", &per_second(median(raw)), "≥ 2000/s");
     line("connections with an HTTP request, by one client", &per_second(median(http)), "≥ 2000/s");
 }
@@ -103,8 +103,11 @@ fn once(capture: &Path) -> Once {
     let (raw, http) = client.join().expect("a client");
     let clock = Instant::now();
     internet.dismiss();
-    internet.stop().1.expect("a summary");
-    Once { up, down: clock.elapsed(), raw, http }
+    let (_, summary, leaving) = internet.stop();
+    let down = clock.elapsed();
+    summary.expect("a summary");
+    drop(leaving);
+    Once { up, down, raw, http }
 }
 
 /// One connection after the other for a second, each to another address.

@@ -131,7 +131,10 @@ pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Deto
     let subject = Subject { unchanged: Some(unchanged), ..subject };
     let trailer = Trailer { run: watched.run, coverage: watched.coverage, subject, ..Trailer::default() };
     let (judge, trailer) = close(watched.recorder, trailer)?;
-    let clean_up = steps.take("clean up", |_| Ok(watched.remains.and_then(Remains::remove)))?;
+    let clean_up = steps.take("clean up", |_| {
+        drop(watched.leaving);
+        Ok(watched.remains.and_then(Remains::remove))
+    })?;
     Ok(Detonated { header, trailer, judge, timings: steps.done, clean_up })
 }
 

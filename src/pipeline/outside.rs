@@ -18,7 +18,7 @@ use super::{PipelineError, authority};
 use crate::bait::Baits;
 use crate::image::Rootfs;
 use crate::internet::capture::Captured;
-use crate::internet::process::{Internet, InternetError};
+use crate::internet::process::{Internet, InternetError, Leaving};
 use crate::internet::testimony::Testimony;
 use crate::internet::world::{Scenario, World};
 use crate::sandbox::{Network as PlanNetwork, Plan, SealedProgram, Target};
@@ -60,6 +60,8 @@ pub struct Rest {
     pub captured: Captured,
     /// Why something may be missing; empty where nothing is.
     pub fault: String,
+    /// Gone once it is dropped.
+    pub leaving: Option<Leaving>,
 }
 
 impl Outside {
@@ -137,14 +139,15 @@ impl Outside {
     /// has its recording.
     pub fn stop(self) -> Rest {
         let Some(internet) = self.internet else { return Rest::default() };
-        let (testimony, summary) = internet.stop();
+        let (testimony, summary, leaving) = internet.stop();
         let (captured, fault) = match summary {
             Ok(summary) if !summary.capture_failed => (summary.captured, None),
             // The file is a second look for people; no family hangs on it.
             Ok(summary) => (Captured { truncated: true, ..summary.captured }, None),
             Err(error) => (Captured::default(), Some(reason(&error))),
         };
-        Rest { testimony, captured, fault: self.fault.or(fault).unwrap_or_default() }
+        let fault = self.fault.or(fault).unwrap_or_default();
+        Rest { testimony, captured, fault, leaving: Some(leaving) }
     }
 }
 

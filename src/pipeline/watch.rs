@@ -18,6 +18,7 @@ use super::signals::Signals;
 use super::standing;
 use super::{News, PipelineError};
 use crate::event::{Phase, SandboxAct};
+use crate::internet::process::Leaving;
 use crate::report::document::{Coverage, Exit, ExitReason, Run};
 use crate::sandbox::visit::Visitor;
 use crate::sandbox::{DISK_FLOOR, DiskMeter, DiskUse, Remains, RunningSandbox, SandboxError, Status};
@@ -54,6 +55,8 @@ pub struct Watched<'j> {
     pub run: Run,
     pub coverage: Vec<Coverage>,
     pub remains: Result<Remains, SandboxError>,
+    /// The internet, which need not be waited for before the last step.
+    pub leaving: Option<Leaving>,
 }
 
 /// Watches a started sandbox to its end.
@@ -412,7 +415,7 @@ impl<'j, 't> Turning<'j, 't> {
             self.recorder.compare(&remains.upper(), &mut run);
         }
         let coverage = self.recorder.losses.coverage();
-        Ok(Watched { recorder: self.recorder, run, coverage, remains })
+        Ok(Watched { recorder: self.recorder, run, coverage, remains, leaving: rest.leaving })
     }
 }
 

@@ -59,7 +59,7 @@ pub fn connected(capture: &Path, client: impl FnOnce() + Send + 'static) -> (Vec
     }
     thread.join().unwrap();
     internet.dismiss();
-    let (rest, summary) = internet.stop();
+    let (rest, summary, _) = internet.stop();
     heard.extend(rest);
     (heard, summary.unwrap())
 }

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use super::capture::Captured;
 
 pub use run::{internet_main, is_internet};
-pub use start::{Internet, InternetError};
+pub use start::{Internet, InternetError, Leaving};
 
 /// `argv[0]` of the process.
 const NAME: &str = "lazaret-internet";

@@ -189,11 +189,14 @@ impl Internet {
     }
 
     /// After [`Self::dismiss`], hears it out: the rest of its testimony, and the summary, without which
-    /// something may be missing.
-    pub fn stop(mut self) -> (Vec<Testimony>, Result<Summary, InternetError>) {
+    /// something may be missing. The kernel needs a while to take its namespace apart; nobody has to wait for
+    /// that who has other things to do.
+    pub fn stop(mut self) -> (Vec<Testimony>, Result<Summary, InternetError>, Leaving) {
         let mut rest = Vec::new();
         let summary = self.hear_out(&mut rest);
-        (rest, summary)
+        // It has said all, or is not worth waiting for.
+        let _ = self.guard.0.kill();
+        (rest, summary, Leaving { _guard: self.guard })
     }
 
     fn hear_out(&mut self, rest: &mut Vec<Testimony>) -> Result<Summary, InternetError> {
@@ -299,6 +302,12 @@ fn ends(world: &World) -> Ends {
         End { v4, v6, mac: [0x02, 0x42, a, b, c, d] }
     };
     Ends { sandbox: end(world.client), world: end(world.gateway) }
+}
+
+/// An internet on its way out: gone once this is dropped.
+#[derive(Debug)]
+pub struct Leaving {
+    _guard: Guard,
 }
 
 /// The process that the runner started; never left behind.

@@ -44,6 +44,8 @@ use udp::Datagrams;
 
 /// How long connections may take to say their last when the run ends.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// The shortest time that the runtime waits.
+const MOMENT: Duration = Duration::from_millis(1);
 /// How often what is overdue is looked for, and what UDP flows sent is told.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -151,7 +153,7 @@ impl Servers {
             connection::drain(self, listener).await;
         }
         // What has come is known to the runtime only once it has waited for it.
-        breathe().await;
+        sleep(MOMENT).await;
         self.room.end_all();
         self.room.empty().await;
     }
