@@ -134,6 +134,8 @@ impl Servers {
         }
         tasks.push(spawn_local(Rc::clone(&self).tick(Rc::clone(&datagrams))));
         stop.await;
+        // For what is on the wire: a first packet to an address waits for its neighbour.
+        breathe().await;
         tasks.iter().for_each(|task| task.abort());
         let _ = timeout(LAST_WORDS, self.finish(&listeners.tcp, &udp, &datagrams)).await;
         udp::flush(&self, &datagrams).await;
