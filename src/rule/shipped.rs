@@ -123,6 +123,7 @@ pub const SHIPPED: &[(&str, &str)] = rules! {
     "impact/data-renamed-after-rewriting.yaml"
     "impact/data-replaced-by-copies.yaml"
     "impact/data-replaced-under-one-suffix.yaml"
+    "impact/data-rewritten-in-place.yaml"
     "impact/files-renamed-to-one-suffix.yaml"
     "impact/flood-sent.yaml"
     "impact/miner-arguments.yaml"
