@@ -72,7 +72,7 @@ impl Capture {
     }
 
     /// Reads what is ready, and ends the file.
-    pub fn finish(mut self) -> io::Result<Captured> {
+    pub fn finish(&mut self) -> io::Result<Captured> {
         self.drain()?;
         self.captured.dropped += self.count_dropped();
         self.file.end(&self.captured)?;

@@ -140,8 +140,7 @@ fn internet(control: BorrowedFd<'_>, testimony: OwnedFd, capture: File) -> Step<
     confine(world.capture_max)?;
     say(control, &Message::Serving).map_err(step("tell that all is set"))?;
     let serving = Serving { control, testimony, capture, ring, listeners, authority };
-    let summary = serving.serve(&runtime, world).map_err(step("serve"))?;
-    say(control, &Message::Ended(summary)).map_err(step("tell of the end"))
+    serving.serve(&runtime, world).map_err(step("serve"))
 }
 
 struct Serving<'s> {
@@ -154,8 +153,8 @@ struct Serving<'s> {
 }
 
 impl Serving<'_> {
-    /// Until the runner says stop, or is gone.
-    fn serve(self, runtime: &Runtime, world: World) -> io::Result<Summary> {
+    /// Until the runner says stop, or is gone; then tells of the end.
+    fn serve(self, runtime: &Runtime, world: World) -> io::Result<()> {
         let (tell, scribe) = tell::channel();
         let _inside = runtime.enter();
         let mut capture = Capture::new(self.ring, self.capture, world.capture_max)?;
@@ -168,7 +167,9 @@ impl Serving<'_> {
         let written = runtime.block_on(async { tokio::time::timeout(HEARING, writing).await });
         written.map_err(io::Error::other)?.map_err(io::Error::other)??;
         let capture_failed = failed.is_some() || captured.is_err();
-        Ok(Summary { captured: captured.unwrap_or_default(), capture_failed })
+        // The packet ring is still open: the kernel closes one no faster than every processor has looked up
+        // (packet_release, synchronize_net), and nobody shall wait for that.
+        say(self.control, &Message::Ended(Summary { captured: captured.unwrap_or_default(), capture_failed }))
     }
 }
 
