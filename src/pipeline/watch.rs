@@ -305,11 +305,11 @@ impl<'j, 't> Turning<'j, 't> {
     }
 
     /// What was written since the last turn, and by a run that was over before the first.
-    fn fills_the_disk(&mut self) -> Option<&'static str> {
+    fn fills_the_disk(&mut self) -> Vec<&'static str> {
         let bound = self.bounds.disk;
         let used = self.sandbox.measure_disk(&mut self.meter, bound, Instant::now() + LAST_DISK_TIME);
         let over = [(used.bytes > bound.bytes, "disk"), (used.entries > bound.entries, "disk_files")];
-        over.into_iter().find(|(over, _)| *over).map(|(_, name)| name)
+        over.into_iter().filter(|(over, _)| *over).map(|(_, name)| name).collect()
     }
 
     fn limit(&mut self, name: &str) -> Result<(), PipelineError> {
@@ -379,9 +379,7 @@ impl<'j, 't> Turning<'j, 't> {
         let rest = self.outside.stop();
         self.recorder.hear(rest.testimony);
         self.recorder.losses.deaf = rest.fault;
-        if rest.captured.truncated || rest.captured.dropped > 0 {
-            self.limits.push("capture".into());
-        }
+        let captured = (rest.captured.truncated || rest.captured.dropped > 0).then_some("capture");
         let drained = {
             let recorder = &mut self.recorder;
             self.watch.drain_rest(&mut |bytes| recorder.push(bytes))
@@ -392,7 +390,7 @@ impl<'j, 't> Turning<'j, 't> {
         for output in [&mut self.output.stdout, &mut self.output.stderr] {
             while output.is_open() && output.drain().is_ok_and(|turn| turn == Turn::More) {}
         }
-        let ours = self.recorder.limits_hit().into_iter().chain(filled);
+        let ours = self.recorder.limits_hit().into_iter().chain(filled).chain(captured);
         for name in limits.into_iter().map(|hit| hit.name).chain(ours) {
             if !self.limits.iter().any(|limit| limit == name) {
                 self.limits.push(name.into());
