@@ -65,13 +65,15 @@ lint:
 core:
 	@fixtures/setup build probes
 	@mkdir -p target/log
-	cargo test --locked --no-default-features 2>&1 | tee target/log/core
+	cargo test --locked --no-default-features --no-fail-fast 2>&1 | tee target/log/core
 
-# Also compiles the probes and compares them with the committed object, byte by byte.
+# Also compiles the probes and compares them with the committed object, byte by byte. The live tests wait
+# more than they compute: cargo-deny is built beside them, once.
 unit:
 	@fixtures/setup build probes images
 	@mkdir -p target/log
-	cargo test --locked 2>&1 | tee target/log/unit
+	cargo test --locked --no-run
+	@$(MAKE) $(DENY) >target/log/deny 2>&1 & cargo test --locked --no-fail-fast 2>&1 | tee target/log/unit
 
 rules: build
 	target/debug/lazaret rules check

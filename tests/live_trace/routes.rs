@@ -198,7 +198,7 @@ fn content_that_comes_without_a_write_is_told() {
             "copy into $/sub/inner = 0",
             "open $ 0o300000 by .@$",
             "open $/target 0o100001",
-            "kernel 304 $/target = 11",
+            "kernel 304 $/target = 10",
         ],
     );
 }
