@@ -73,7 +73,7 @@ unit:
 	@fixtures/setup build probes images
 	@mkdir -p target/log
 	cargo test --locked --no-run
-	@$(MAKE) $(DENY) >target/log/deny 2>&1 & cargo test --locked --no-fail-fast 2>&1 | tee target/log/unit
+	@nice -n 19 $(MAKE) $(DENY) >target/log/deny 2>&1 & cargo test --locked --no-fail-fast 2>&1 | tee target/log/unit
 
 rules: build
 	target/debug/lazaret rules check
