@@ -37,42 +37,45 @@ INLINE __u64 detail_of(const struct call *call, __u32 shape)
 }
 
 /* The process that a pidfd leads to, by the kernel's own struct pid. */
-INLINE void fill_target(struct lz_call *body, __u32 fd)
+SHARED __u32 target_of(__u32 fd)
 {
 	struct file *file = file_of(fd);
 	struct upid upid = {};
 
 	if (!file)
-		return;
+		return 0;
 	struct inode *inode = READ(file, f_inode);
 	struct super_block *sb = READ(inode, i_sb);
 	if (READ(sb, s_magic) != PIDFS_MAGIC)
-		return;
+		return 0;
 	struct pid *pid = READ(file, private_data);
 	if (!pid) /* 6.9 and later keep it in the inode. */
 		pid = (struct pid *)READ(inode, i_private);
 	if (!pid)
-		return;
+		return 0;
 	bpf_probe_read_kernel(&upid.nr, sizeof(upid.nr),
 			      (void *)((__u64)pid + OFFSET(struct pid, numbers)));
-	body->target_pid = upid.nr;
+	return upid.nr;
 }
 
-INLINE void add_file_path(struct scratch *s, struct lz_call *body, __u32 fd)
+SHARED int add_file_path(struct scratch *s, __u32 fd)
 {
+	if (!s)
+		return 0;
 	struct file *file = file_of(fd);
 
 	if (file)
-		body->texts[0] = add_path(s, (__u64)READ(file, f_path.dentry),
-					  (__u64)READ(file, f_path.mnt));
+		s->record.body.call.texts[0] = add_path(s, (__u64)READ(file, f_path.dentry),
+							(__u64)READ(file, f_path.mnt));
+	return 0;
 }
 
-CALLED int add_call_text(struct scratch *s, __u32 index, __u64 from)
+SHARED int add_call_text(struct scratch *s, __u32 index, __u64 from)
 {
+	if (!s || !from)
+		return 0;
 	struct lz_call *body = &s->record.body.call;
 
-	if (!from)
-		return 0;
 	__u32 length = add_user_text(s, from, &body->unreadable);
 	if (index == 0)
 		body->texts[0] = length;
@@ -110,8 +113,10 @@ INLINE __u32 kind_of_call(__u16 act)
 	return LZ_KERNEL_CALL;
 }
 
-CALLED int send_call(const struct call *call, __u64 detail, __u32 missing, __u32 kind)
+SHARED int send_call(const struct call *call, __u64 detail, __u32 missing, __u32 kind)
 {
+	if (!call)
+		return 0;
 	struct scratch *s = begin(sizeof(struct lz_call), family_of(kind));
 	__u32 shape = call->act & 15;
 
@@ -128,11 +133,11 @@ CALLED int send_call(const struct call *call, __u64 detail, __u32 missing, __u32
 		s->flags |= LZ_COMPAT;
 	__u32 fixed = s->at;
 	if (shape == OF_PIDFD)
-		fill_target(body, call->args[0]);
+		body->target_pid = target_of(call->args[0]);
 	if ((call->number == PIDFD_GETFD || shape == OF_OPENED) && call->result >= 0)
-		add_file_path(s, body, call->result);
+		add_file_path(s, call->result);
 	if (shape == OF_FILE)
-		add_file_path(s, body, call->args[0]);
+		add_file_path(s, call->args[0]);
 	add_texts(s, call, shape);
 	if (s->at != fixed)
 		return send_or_count(s, kind);

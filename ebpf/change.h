@@ -117,7 +117,7 @@ INLINE void add_xattr(struct scratch *s, struct lz_change *body, __u64 name, __u
 INLINE void add_named_xattr(struct scratch *s, struct lz_change *body, const struct call *call,
 			    const struct change_shape *shape)
 {
-	__u64 name = argument(call, shape->first), value = argument(call, shape->second);
+	__u64 name = argument(s, shape->first), value = argument(s, shape->second);
 	__u64 size = call->args[3];
 
 	if (call->act == ACT_SETXATTRAT) {
@@ -127,11 +127,11 @@ INLINE void add_named_xattr(struct scratch *s, struct lz_change *body, const str
 	add_xattr(s, body, name, value, size);
 }
 
-INLINE void fill_numbers(struct lz_change *body, const struct call *call,
+INLINE void fill_numbers(struct scratch *s, struct lz_change *body, const struct call *call,
 			 const struct change_shape *shape)
 {
-	body->numbers[0] = argument(call, shape->first);
-	body->numbers[1] = argument(call, shape->second);
+	body->numbers[0] = argument(s, shape->first);
+	body->numbers[1] = argument(s, shape->second);
 	if (body->what == LZ_CHOWN) {
 		body->numbers[0] = (__u32)body->numbers[0];
 		body->numbers[1] = (__u32)body->numbers[1];
@@ -157,23 +157,24 @@ int change(__u64 *ctx)
 	s = begin(sizeof(struct lz_change), LZ_FILE);
 	if (!s)
 		return 0;
+	keep_arguments(s, &call);
 	struct lz_change *body = &s->record.body.change;
-	__u64 text = argument(&call, shape->text);
+	__u64 text = argument(s, shape->text);
 
 	body->result = call.result;
 	body->what = shape->what;
 	body->keep = shape->keep;
-	if (shape->flags != NONE && argument(&call, shape->flags) & AT_SYMLINK_NOFOLLOW)
+	if (shape->flags != NONE && argument(s, shape->flags) & AT_SYMLINK_NOFOLLOW)
 		body->keep = 1;
-	fill_numbers(body, &call, shape);
+	fill_numbers(s, body, &call, shape);
 	/* The order of the texts: path, root, cwd, name, value. */
-	struct file *file = text ? 0 : file_of(directory(&call, shape->dir));
+	struct file *file = text ? 0 : file_of(directory(s, shape->dir));
 	if (file) {
 		/* utimensat(2) without a name means the descriptor itself. */
 		fill_file(s, &body->file, file);
 	} else {
 		body->by_name = 1;
-		add_argument(s, &body->path, text, directory(&call, shape->dir));
+		add_argument(s, &body->path, text, directory(s, shape->dir));
 		body->root = add_root(s);
 		if (call.result >= 0)
 			body->cwd = add_cwd(s);

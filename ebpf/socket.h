@@ -61,8 +61,11 @@ INLINE void fill_local(__u8 *to, struct sock *sk, __u32 family)
 
 /* Appends the address that a unix socket is bound to: of one with a path the path of the kernel's own
  * file, whatever the program called it; else (abstract) as the kernel holds it. */
-CALLED int add_unix_address(struct scratch *s, struct unix_sock *sk)
+SHARED int add_unix_address(struct scratch *s, __u64 sock)
 {
+	if (!s)
+		return 0;
+	struct unix_sock *sk = (struct unix_sock *)sock;
 	struct unix_address *address = READ(sk, addr);
 	__u64 dentry = (__u64)READ(sk, path.dentry), mount = (__u64)READ(sk, path.mnt);
 	__u32 at = s->at;
@@ -86,8 +89,11 @@ CALLED int add_unix_address(struct scratch *s, struct unix_sock *sk)
 }
 
 /* Appends an address of the socket in the form of a sockaddr: its peer's, or its own. */
-CALLED int add_sock_address(struct scratch *s, struct sock *sk, __u32 family, __u32 remote)
+SHARED int add_sock_address(struct scratch *s, __u64 sock, __u32 family, __u32 remote)
 {
+	if (!s)
+		return 0;
+	struct sock *sk = (struct sock *)sock;
 	__u32 at = s->at;
 	__u8 *to;
 
@@ -96,7 +102,7 @@ CALLED int add_sock_address(struct scratch *s, struct sock *sk, __u32 family, __
 
 		if (remote)
 			unix = (struct unix_sock *)READ(unix, peer);
-		return unix ? add_unix_address(s, unix) : 0;
+		return unix ? add_unix_address(s, (__u64)unix) : 0;
 	}
 	if (at > TEXT_LIMIT)
 		return 0;
@@ -178,10 +184,10 @@ SHARED int send_state(const struct owner *owner, __u32 state)
 
 /* Remembers whose a connection is. One that was decided before the call returned, as over the loopback,
  * is told at once. */
-INLINE void own_flow(struct sock *sk, __s64 result)
+SHARED int own_flow(__u64 key, __s64 result)
 {
+	struct sock *sk = (struct sock *)key;
 	struct owner owner = {};
-	__u64 key = (__u64)sk;
 	__u8 state = READ(sk, __sk_common.skc_state);
 
 	fill_head(&owner.head);
@@ -191,11 +197,12 @@ INLINE void own_flow(struct sock *sk, __s64 result)
 		send_state(&owner, state == TCP_CLOSE ? TCP_CLOSE : TCP_ESTABLISHED);
 	}
 	if (state == TCP_CLOSE)
-		return;
+		return 0;
 	owner.port = READ(sk, __sk_common.skc_num);
 	owner.net = (__u64)READ(sk, __sk_common.skc_net.net);
 	if (bpf_map_update_elem(&flows, &key, &owner, 0))
 		lose(LZ_NETWORK, 1);
+	return 0;
 }
 
 /* One record about a socket and an address. */
@@ -232,7 +239,7 @@ SHARED int send_endpoint(const struct endpoint *endpoint)
 	int is_ip = family == AF_INET || family == AF_INET6;
 	struct lz_socket socket = body->socket;
 	if (sk && endpoint->kernel && (is_ip || family == AF_UNIX || endpoint->kernel == 1))
-		length = add_sock_address(s, sk, family, endpoint->kernel == 2);
+		length = add_sock_address(s, (__u64)sk, family, endpoint->kernel == 2);
 	if (!length)
 		length = add_user_address(s, endpoint->address, endpoint->length);
 	body->socket.address = length;
@@ -242,7 +249,7 @@ SHARED int send_endpoint(const struct endpoint *endpoint)
 	if (!sk || !is_ip || !endpoint->kernel)
 		return 0;
 	if (socket.kind == SOCK_STREAM && endpoint->kernel == 2)
-		own_flow(sk, endpoint->result);
+		own_flow((__u64)sk, endpoint->result);
 	struct passed_address passed = { .address = endpoint->address, .length = endpoint->length,
 					 .result = endpoint->result, .kind = endpoint->kind,
 					 .remote = endpoint->kernel == 2 };
@@ -266,7 +273,7 @@ SHARED int send_dup(__u32 onto)
 	struct sock *sk = sock_of(file, &body->socket);
 	if (sk) {
 		body->is_socket = 1;
-		body->socket.address = add_sock_address(s, sk, body->socket.family, 1);
+		body->socket.address = add_sock_address(s, (__u64)sk, body->socket.family, 1);
 	} else {
 		fill_file(s, &body->file, file);
 	}
@@ -352,7 +359,7 @@ SHARED int send_query(const struct query *query)
 	body->socket = socket;
 	fill_local(body->local, sk, socket.family);
 	body->socket.address = query->address ? add_user_address(s, query->address, query->length) :
-						add_sock_address(s, sk, socket.family, 1);
+						add_sock_address(s, (__u64)sk, socket.family, 1);
 	body->payload = add_parts(s, query);
 	send_or_count(s, LZ_QUERY);
 	return 0;

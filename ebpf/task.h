@@ -110,6 +110,8 @@ struct scratch {
 	__u32 one, other, left; /* a comparison of two texts (passed.h) */
 	__u8 differ, slash;
 	__u8 pad[2];
+	__u32 pad2;
+	__u64 args[8]; /* of the call, where a table says which one it is (names.h) */
 	struct record record;
 	__u8 path[PATH_ROOM + 256];
 };
