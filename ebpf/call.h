@@ -86,8 +86,20 @@ SHARED int add_call_text(struct scratch *s, __u32 index, __u64 from)
 	return 0;
 }
 
-INLINE void add_texts(struct scratch *s, const struct call *call, __u32 shape)
+/* What stands behind the registers of a call of this shape. */
+SHARED int add_details(struct scratch *s, const struct call *call)
 {
+	if (!s || !call)
+		return 0;
+	struct lz_call *body = &s->record.body.call;
+	__u32 shape = call->act & 15;
+
+	if (shape == OF_PIDFD)
+		body->target_pid = target_of(call->args[0]);
+	if ((call->number == PIDFD_GETFD || shape == OF_OPENED) && call->result >= 0)
+		add_file_path(s, call->result);
+	if (shape == OF_FILE)
+		add_file_path(s, call->args[0]);
 	if (shape == OF_TEXT || shape == OF_TWO_TEXTS || shape == OF_THREE_TEXTS)
 		add_call_text(s, 0, call->args[0]);
 	if (shape == OF_TWO_TEXTS || shape == OF_THREE_TEXTS)
@@ -100,6 +112,7 @@ INLINE void add_texts(struct scratch *s, const struct call *call, __u32 shape)
 	}
 	if (shape == OF_OPEN_TREE || (shape == OF_PRCTL && call->args[0] == PR_SET_NAME))
 		add_call_text(s, 0, call->args[1]);
+	return 0;
 }
 
 INLINE __u32 kind_of_call(__u16 act)
@@ -118,7 +131,6 @@ SHARED int send_call(const struct call *call, __u64 detail, __u32 missing, __u32
 	if (!call)
 		return 0;
 	struct scratch *s = begin(sizeof(struct lz_call), family_of(kind));
-	__u32 shape = call->act & 15;
 
 	if (!s)
 		return 0;
@@ -132,13 +144,7 @@ SHARED int send_call(const struct call *call, __u64 detail, __u32 missing, __u32
 	if (call->compat)
 		s->flags |= LZ_COMPAT;
 	__u32 fixed = s->at;
-	if (shape == OF_PIDFD)
-		body->target_pid = target_of(call->args[0]);
-	if ((call->number == PIDFD_GETFD || shape == OF_OPENED) && call->result >= 0)
-		add_file_path(s, call->result);
-	if (shape == OF_FILE)
-		add_file_path(s, call->args[0]);
-	add_texts(s, call, shape);
+	add_details(s, call);
 	if (s->at != fixed)
 		return send_or_count(s, kind);
 	/* Alike if the first two arguments are: other registers may hold anything. */
@@ -163,30 +169,29 @@ INLINE void send_handle(const struct call *call)
 	send_open(file, &opening, 0, LZ_NO_SLOT, &time);
 }
 
-SEC("tp_btf/sys_exit")
-int call(__u64 *ctx)
+SHARED int on_call(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	__u32 shape;
 	__u64 detail;
 
-	read_call(&call, ctx);
-	shape = call.act & 15;
-	detail = detail_of(&call, shape);
+	shape = call->act & 15;
+	detail = detail_of(call, shape);
 	if (is_sleep(shape)) {
-		detail = sleep_time(&call, shape);
-		if (is_dull_sleep(&call, shape, detail))
+		detail = sleep_time(call, shape);
+		if (is_dull_sleep(call, shape, detail))
 			return 0;
 	}
 	if ((shape == OF_CLONE || shape == OF_CLONE3) &&
-	    (!(detail & CLONE_NEW_ANY) || !call.result)) /* the child returns from it as well */
+	    (!(detail & CLONE_NEW_ANY) || !call->result)) /* the child returns from it as well */
 		return 0;
 	if (shape == OF_UNSHARE && !(detail & CLONE_NEW_ANY))
 		return 0;
-	if (shape == OF_OPENED && call.result >= 0)
-		send_handle(&call);
-	send_call(&call, detail, missing_capability((struct pt_regs *)ctx[0]),
-		  kind_of_call(call.act));
+	if (shape == OF_OPENED && call->result >= 0)
+		send_handle(call);
+	send_call(call, detail, missing_capability(call),
+		  kind_of_call(call->act));
 	return 0;
 }
 

@@ -145,28 +145,27 @@ INLINE void fill_numbers(struct scratch *s, struct lz_change *body, const struct
 		body->numbers[0] = body->numbers[1] = 0;
 }
 
-SEC("tp_btf/sys_exit")
-int change(__u64 *ctx)
+SHARED int on_change(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct scratch *s;
 	const struct change_shape *shape;
 
-	read_call(&call, ctx);
-	shape = &change_shapes[call.act & 15];
+	shape = &change_shapes[call->act & 15];
 	s = begin(sizeof(struct lz_change), LZ_FILE);
 	if (!s)
 		return 0;
-	keep_arguments(s, &call);
+	keep_arguments(s, call);
 	struct lz_change *body = &s->record.body.change;
 	__u64 text = argument(s, shape->text);
 
-	body->result = call.result;
+	body->result = call->result;
 	body->what = shape->what;
 	body->keep = shape->keep;
 	if (shape->flags != NONE && argument(s, shape->flags) & AT_SYMLINK_NOFOLLOW)
 		body->keep = 1;
-	fill_numbers(s, body, &call, shape);
+	fill_numbers(s, body, call, shape);
 	/* The order of the texts: path, root, cwd, name, value. */
 	struct file *file = text ? 0 : file_of(directory(s, shape->dir));
 	if (file) {
@@ -176,11 +175,11 @@ int change(__u64 *ctx)
 		body->by_name = 1;
 		add_argument(s, &body->path, text, directory(s, shape->dir));
 		body->root = add_root(s);
-		if (call.result >= 0)
+		if (call->result >= 0)
 			body->cwd = add_cwd(s);
 	}
 	if (body->what == LZ_SET_XATTR || body->what == LZ_REMOVE_XATTR)
-		add_named_xattr(s, body, &call, shape);
+		add_named_xattr(s, body, call, shape);
 	send_or_count(s, LZ_CHANGE);
 	return 0;
 }
@@ -237,28 +236,27 @@ INLINE __u16 mode_of(struct file *file)
 	return READ(inode, i_mode);
 }
 
-SEC("tp_btf/sys_exit")
-int file_change(__u64 *ctx)
+SHARED int on_file_change(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct scratch *s;
 	struct file *file;
 	__u32 fd;
 
-	read_call(&call, ctx);
 	/* The sieve sends no other mmap here. */
-	if (HANDLER(call.act) == ON_MAPPING)
-		call.act = ACT_SHARED_MAP;
+	if (HANDLER(call->act) == ON_MAPPING)
+		call->act = ACT_SHARED_MAP;
 	s = begin(sizeof(struct lz_change), LZ_FILE);
 	if (!s)
 		return 0;
 	struct lz_change *body = &s->record.body.change;
-	body->result = call.result;
-	fd = describe_change(body, &call);
+	body->result = call->result;
+	fd = describe_change(body, call);
 	file = file_of(fd);
 	/* Of copies only those into files: into a socket or a pipe they change nothing that stays. */
 	int is_content = body->what == LZ_COPY || body->what == LZ_MAP;
-	if (!file || (is_content && (is_error(call.result) || !call.result ||
+	if (!file || (is_content && (is_error(call->result) || !call->result ||
 				     (mode_of(file) & S_IFMT) != S_IFREG))) {
 		s->busy = 0;
 		return 0;
@@ -267,7 +265,7 @@ int file_change(__u64 *ctx)
 		body->result = 0;
 	fill_file(s, &body->file, file);
 	if (body->what == LZ_SET_XATTR || body->what == LZ_REMOVE_XATTR)
-		add_xattr(s, body, call.args[1], call.args[2], call.args[3]);
+		add_xattr(s, body, call->args[1], call->args[2], call->args[3]);
 	send_or_count(s, LZ_CHANGE);
 	return 0;
 }

@@ -56,22 +56,21 @@ INLINE __s32 directory(const struct scratch *s, __u8 index)
 	return index == NONE ? AT_FDCWD : (__s32)argument(s, index);
 }
 
-SEC("tp_btf/sys_exit")
-int names(__u64 *ctx)
+SHARED int on_names(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct scratch *s;
 	const struct shape *shape;
 
-	read_call(&call, ctx);
-	shape = &shapes[call.act & 15];
+	shape = &shapes[call->act & 15];
 	s = begin(sizeof(struct lz_names), LZ_FILE);
 	if (!s)
 		return 0;
 	struct lz_names *body = &s->record.body.names;
-	keep_arguments(s, &call);
-	body->result = call.result;
-	body->mode = call.act == ACT_RMDIR ? AT_REMOVEDIR : argument(s, shape->mode);
+	keep_arguments(s, call);
+	body->result = call->result;
+	body->mode = call->act == ACT_RMDIR ? AT_REMOVEDIR : argument(s, shape->mode);
 	if (shape->kind == LZ_SYMLINK)
 		body->first.text = add_user_text(s, argument(s, shape->text1),
 						 &body->first.unreadable);
@@ -82,7 +81,7 @@ int names(__u64 *ctx)
 		add_argument(s, &body->second, argument(s, shape->text2),
 			     directory(s, shape->dir2));
 	body->root = add_root(s);
-	if (call.result < 0) {
+	if (call->result < 0) {
 		send_or_count(s, shape->kind);
 		return 0;
 	}
@@ -91,23 +90,22 @@ int names(__u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int file_chmod(__u64 *ctx)
+SHARED int on_file_chmod(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct scratch *s;
 	struct file *file;
 
-	read_call(&call, ctx);
-	file = file_of(call.args[0]);
+	file = file_of(call->args[0]);
 	if (!file)
 		return 0;
 	s = begin(sizeof(struct lz_file_chmod), LZ_FILE);
 	if (!s)
 		return 0;
 	struct lz_file_chmod *body = &s->record.body.file_chmod;
-	body->result = call.result;
-	body->mode = call.args[1];
+	body->result = call->result;
+	body->mode = call->args[1];
 	fill_file(s, &body->file, file);
 	send_or_count(s, LZ_FILE_CHMOD);
 	return 0;

@@ -306,8 +306,10 @@ INLINE __u16 asked_port(const struct query *query, struct sock *sk)
 }
 
 /* Appends bytes of the program's, as many as a question may have altogether. */
-INLINE __u32 add_payload(struct scratch *s, __u64 from, __u64 size, __u32 before)
+SHARED int add_payload(struct scratch *s, __u64 from, __u64 size, __u32 before)
 {
+	if (!s)
+		return 0;
 	__u32 at = s->at, n = size;
 
 	if (before >= LZ_QUERY_MAX || at > TEXT_LIMIT || !size)
@@ -321,8 +323,10 @@ INLINE __u32 add_payload(struct scratch *s, __u64 from, __u64 size, __u32 before
 }
 
 /* A datagram may be put together from parts. */
-INLINE __u32 add_parts(struct scratch *s, const struct query *query)
+SHARED int add_parts(struct scratch *s, const struct query *query)
 {
+	if (!s || !query)
+		return 0;
 	__u32 word = query->compat ? 4 : 8, length = 0;
 
 	if (!query->parts)
@@ -423,8 +427,10 @@ INLINE void send_messages(const struct endpoint *endpoint, const struct call *ca
 }
 
 /* socketcall(2): the call and its arguments are in memory. Turns it into the call it stands for. */
-INLINE void unpack_socketcall(struct call *call)
+SHARED int unpack_socketcall(struct call *call)
 {
+	if (!call)
+		return 0;
 	__u32 args[6] = {};
 
 	bpf_probe_read_user(args, sizeof(args), (void *)call->args[1]);
@@ -459,83 +465,83 @@ INLINE void unpack_socketcall(struct call *call)
 		call->act = ACT_SENDMMSG;
 		break;
 	default:
-		return;
+		return 0;
 	}
 	for (int i = 0; i < 6; i++)
 		call->args[i] = args[i];
+	return 0;
 }
 
 /* A socket was made: what was asked for is what it is. */
-INLINE void send_socket(const struct call *call)
+SHARED int send_socket(const struct call *call)
 {
 	struct scratch *s;
 
-	if (call->result < 0)
-		return;
+	if (!call || call->result < 0)
+		return 0;
 	s = begin(sizeof(struct lz_endpoint), LZ_NETWORK);
 	if (!s)
-		return;
+		return 0;
 	struct lz_endpoint *body = &s->record.body.endpoint;
 	body->socket.family = call->args[0];
 	body->socket.kind = call->args[1] & 15;
 	body->socket.protocol = call->args[2];
 	send_or_count(s, LZ_SOCKET);
+	return 0;
 }
 
 /* A datagram of write(2) on a connected socket, as Go's resolver sends it. */
-SEC("tp_btf/sys_exit")
-int query(__u64 *ctx)
+SHARED int on_query(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct query query = {};
 
-	read_call(&call, ctx);
-	query.fd = call.args[0];
-	query.result = call.result;
-	query.compat = call.compat;
-	if (call.act == ACT_WRITEV) {
-		query.parts = call.args[1];
-		query.count = call.args[2];
+	query.fd = call->args[0];
+	query.result = call->result;
+	query.compat = call->compat;
+	if (call->act == ACT_WRITEV) {
+		query.parts = call->args[1];
+		query.count = call->args[2];
 	} else {
-		query.bytes = call.args[1];
-		query.size = call.args[2];
+		query.bytes = call->args[1];
+		query.size = call->args[2];
 	}
 	send_query(&query);
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int socket(__u64 *ctx)
+SHARED int on_socket(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct endpoint endpoint = {};
 	__u16 act;
 
-	read_call(&call, ctx);
-	if (call.act == ACT_SOCKETCALL)
-		unpack_socketcall(&call);
-	act = call.act;
+	if (call->act == ACT_SOCKETCALL)
+		unpack_socketcall(call);
+	act = call->act;
 	if (act == ACT_SOCKET) {
-		send_socket(&call);
+		send_socket(call);
 		return 0;
 	}
-	endpoint.result = call.result;
-	endpoint.fd = call.args[0];
-	endpoint.address = call.args[1];
-	endpoint.length = call.args[2];
+	endpoint.result = call->result;
+	endpoint.fd = call->args[0];
+	endpoint.address = call->args[1];
+	endpoint.length = call->args[2];
 	if (act == ACT_CONNECT) {
 		endpoint.kind = LZ_CONNECT;
-		endpoint.kernel = call.result == 0 || call.result == -EINPROGRESS ? 2 : 0;
+		endpoint.kernel = call->result == 0 || call->result == -EINPROGRESS ? 2 : 0;
 		/* A refused one has none: repeats of it are alike. */
 		endpoint.local = endpoint.kernel;
 	} else if (act == ACT_BIND) {
 		endpoint.kind = LZ_BIND;
-		endpoint.kernel = call.result == 0;
+		endpoint.kernel = call->result == 0;
 	} else if (act == ACT_ACCEPT) {
-		if (call.result < 0)
+		if (call->result < 0)
 			return 0;
 		endpoint.kind = LZ_ACCEPT;
-		endpoint.fd = call.result;
+		endpoint.fd = call->result;
 		endpoint.kernel = 2;
 		endpoint.local = 1;
 		endpoint.address = 0;
@@ -545,27 +551,27 @@ int socket(__u64 *ctx)
 		endpoint.address = 0;
 	} else {
 		/* MSG_FASTOPEN: the data goes out with the connect that it makes. */
-		int opens = call.args[act == ACT_SENDMSG ? 2 : 3] & MSG_FASTOPEN;
+		int opens = call->args[act == ACT_SENDMSG ? 2 : 3] & MSG_FASTOPEN;
 
 		endpoint.kind = opens ? LZ_CONNECT : LZ_SEND;
-		endpoint.kernel = opens && (call.result >= 0 || call.result == -EINPROGRESS) ? 2 : 0;
+		endpoint.kernel = opens && (call->result >= 0 || call->result == -EINPROGRESS) ? 2 : 0;
 		endpoint.local = 1;
-		endpoint.address = call.args[4];
-		endpoint.length = call.args[5];
+		endpoint.address = call->args[4];
+		endpoint.length = call->args[5];
 		if (act == ACT_SENDMMSG) {
-			send_messages(&endpoint, &call);
+			send_messages(&endpoint, call);
 			return 0;
 		}
-		struct query query = { .result = call.result, .fd = call.args[0],
-				       .compat = call.compat };
+		struct query query = { .result = call->result, .fd = call->args[0],
+				       .compat = call->compat };
 		if (act == ACT_SENDMSG) {
-			read_message(&endpoint, call.args[1], call.compat);
-			query_of_message(&query, &endpoint, call.args[1]);
+			read_message(&endpoint, call->args[1], call->compat);
+			query_of_message(&query, &endpoint, call->args[1]);
 		} else if (act == ACT_SENDTO) {
-			query.address = call.args[4];
-			query.length = call.args[5];
-			query.bytes = call.args[1];
-			query.size = call.args[2];
+			query.address = call->args[4];
+			query.length = call->args[5];
+			query.bytes = call->args[1];
+			query.size = call->args[2];
 		} else {
 			return 0;
 		}
