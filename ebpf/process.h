@@ -5,6 +5,7 @@
 #include "file.h"
 #include "fold.h"
 #include "ids.h"
+#include "entered.h"
 #include "socket.h"
 #include "startup.h"
 
@@ -133,6 +134,7 @@ INLINE void learn_root(struct task_struct *task)
 		return;
 	struct fs_struct *fs = READ(task, fs);
 
+	cage_of_calls.filters = READ(task, seccomp.filter_count.counter) + 1;
 	root.mount = (__u64)READ(fs, root.mnt) - OFFSET(struct mount, mnt);
 	root.dentry = (__u64)READ(fs, root.dentry);
 }

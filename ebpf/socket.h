@@ -9,6 +9,7 @@
 #include "file.h"
 #include "fold.h"
 #include "mismatch.h"
+#include "bound.h"
 
 /* The socket behind a file, and what it is; 0 if the file is none. */
 INLINE struct sock *sock_of(struct file *file, struct lz_socket *out)
@@ -163,10 +164,10 @@ SHARED int send_state(const struct owner *owner, __u32 state)
 	struct sock *sk = (struct sock *)owner->sock;
 	record.head = owner->head;
 	/* Before each: an access to `record` inside READ would be relocated. */
-	__u32 family = READ(sk, __sk_common.skc_family), error = READ(sk, sk_err);
+	__u32 family = READ(sk, __sk_common.skc_family), known = owner->error, error = READ(sk, sk_err);
 	__u16 port = swap16(owner->port), far_port = READ(sk, __sk_common.skc_dport);
 	record.state.state = state;
-	record.state.error = state == TCP_CLOSE ? error : 0;
+	record.state.error = state != TCP_CLOSE ? 0 : known ? known : error;
 	record.state.socket.family = family;
 	record.state.socket.kind = SOCK_STREAM;
 	record.state.socket.protocol = READ(sk, sk_protocol);
@@ -210,11 +211,13 @@ struct endpoint {
 	__u64 address; /* of user memory */
 	__u64 length;
 	__s64 result;
+	__u64 file; /* struct file, where it is known otherwise than by its descriptor */
 	__u32 fd;
 	__u32 kind;
 	__u8 kernel; /* take the address from the socket: 1 its own, 2 its peer's */
 	__u8 local;  /* tell the socket's own address as well */
 	__u8 cut;
+	__u8 alone; /* of a send: one datagram, and all of it */
 };
 
 SHARED int send_endpoint(const struct endpoint *endpoint)
@@ -232,7 +235,7 @@ SHARED int send_endpoint(const struct endpoint *endpoint)
 	body->result = endpoint->result;
 	if (endpoint->cut)
 		s->flags |= LZ_CUT;
-	file = file_of(endpoint->fd);
+	file = endpoint->file ? (struct file *)endpoint->file : file_of(endpoint->fd);
 	if (file)
 		sk = sock_of(file, &body->socket);
 	__u16 family = body->socket.family;
@@ -246,13 +249,19 @@ SHARED int send_endpoint(const struct endpoint *endpoint)
 	if (sk && endpoint->local)
 		fill_local(body->local, sk, family);
 	send_or_count(s, endpoint->kind);
-	if (!sk || !is_ip || !endpoint->kernel)
+	if (!sk || !is_ip)
 		return 0;
-	if (socket.kind == SOCK_STREAM && endpoint->kernel == 2)
-		own_flow((__u64)sk, endpoint->result);
 	struct passed_address passed = { .address = endpoint->address, .length = endpoint->length,
 					 .result = endpoint->result, .kind = endpoint->kind,
 					 .remote = endpoint->kernel == 2 };
+	if (endpoint->kind == LZ_SEND && endpoint->alone)
+		note_misdirected(&passed, &socket);
+	if (!endpoint->kernel)
+		return 0;
+	if (socket.kind == SOCK_DGRAM && endpoint->kind != LZ_LISTEN)
+		own_datagrams((__u64)sk, &socket);
+	if (socket.kind == SOCK_STREAM && endpoint->kernel == 2)
+		own_flow((__u64)sk, endpoint->result);
 	note_mismatch(&passed, (__u64)sk, &socket);
 	return 0;
 }
@@ -551,9 +560,11 @@ SHARED int on_socket(struct call *call)
 		endpoint.address = 0;
 	} else {
 		/* MSG_FASTOPEN: the data goes out with the connect that it makes. */
-		int opens = call->args[act == ACT_SENDMSG ? 2 : 3] & MSG_FASTOPEN;
+		__u64 flags = call->args[act == ACT_SENDMSG ? 2 : 3];
+		int opens = flags & MSG_FASTOPEN;
 
 		endpoint.kind = opens ? LZ_CONNECT : LZ_SEND;
+		endpoint.alone = act != ACT_SENDMMSG && !(flags & MSG_MORE);
 		endpoint.kernel = opens && (call->result >= 0 || call->result == -EINPROGRESS) ? 2 : 0;
 		endpoint.local = 1;
 		endpoint.address = call->args[4];

@@ -80,7 +80,7 @@ struct owner {
 	__u64 sock; /* the key again: a number, as the verifier sees it, and not a pointer */
 	__u64 net; /* struct net: another connection's sock may later lie at the same place */
 	__u32 port; /* its own: given back before the state is told (inet_put_port) */
-	__u32 pad;
+	__u32 error; /* that the connect ended in, where sk_err does not tell any more */
 };
 
 struct {
@@ -282,7 +282,7 @@ INLINE __u32 family_of(__u32 kind)
 		return LZ_MEMORY;
 	if ((kind >= LZ_KERNEL_CALL && kind <= LZ_RING) || kind == LZ_CAPABILITY)
 		return LZ_KERNEL;
-	if (kind <= LZ_FILE_CHMOD || kind == LZ_CHANGE)
+	if (kind <= LZ_FILE_CHMOD || kind == LZ_CHANGE || kind == LZ_REWRITTEN)
 		return LZ_FILE;
 	return kind == LZ_DENIED ? LZ_KERNEL : LZ_NETWORK;
 }

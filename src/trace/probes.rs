@@ -23,19 +23,24 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/la
 
 /// Name of a probe and the tracepoint it hangs on, in the order of attaching: the sieve comes last,
 /// when its handlers are in place.
-const PROBES: [(&str, &str); 7] = [
+const PROBES: [(&str, &str); 8] = [
     ("fork", "sched_process_fork"),
     ("exit", "sched_process_exit"),
     ("exec", "sched_process_exec"),
     ("moved", "cgroup_attach_task"),
     ("signal", "signal_generate"),
     ("flow", "inet_sock_set_state"),
+    ("entered", "sys_enter"),
     ("sys_exit", "sys_exit"),
 ];
 
 /// Probes on what not every supported kernel has; a watch without them says so.
-const OPTIONAL: [(&str, &str); 3] =
-    [("uring", "io_uring_submit_req"), ("uring_source", "io_uring_complete"), ("capability", "cap_capable")];
+const OPTIONAL: [(&str, &str); 4] = [
+    ("uring", "io_uring_submit_req"),
+    ("uring_source", "io_uring_complete"),
+    ("uring_end", "io_uring_complete"),
+    ("capability", "cap_capable"),
+];
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
 const HANDLERS: [(u32, &str); 17] = [
