@@ -85,19 +85,12 @@ CALLED int add_unix_address(struct scratch *s, struct unix_sock *sk)
 	return length;
 }
 
-/* Appends an address of the socket in the form of a sockaddr: its peer's, or its own. */
-CALLED int add_sock_address(struct scratch *s, struct sock *sk, __u32 family, __u32 remote)
+/* Appends an address of an IP socket in the form of a sockaddr: its peer's, or its own. */
+CALLED int add_ip_address(struct scratch *s, struct sock *sk, __u32 family, __u32 remote)
 {
 	__u32 at = s->at;
 	__u8 *to;
 
-	if (family == AF_UNIX) {
-		struct unix_sock *unix = (struct unix_sock *)sk;
-
-		if (remote)
-			unix = (struct unix_sock *)READ(unix, peer);
-		return unix ? add_unix_address(s, unix) : 0;
-	}
 	if (at > TEXT_LIMIT)
 		return 0;
 	to = (__u8 *)&s->record + at;
@@ -119,6 +112,17 @@ CALLED int add_sock_address(struct scratch *s, struct sock *sk, __u32 family, __
 		return 28;
 	}
 	return 0;
+}
+
+/* The same of any socket. */
+INLINE int add_sock_address(struct scratch *s, struct sock *sk, __u32 family, __u32 remote)
+{
+	if (family != AF_UNIX)
+		return add_ip_address(s, sk, family, remote);
+	struct unix_sock *unix = (struct unix_sock *)sk;
+	if (remote)
+		unix = (struct unix_sock *)READ(unix, peer);
+	return unix ? add_unix_address(s, unix) : 0;
 }
 
 /* Appends the bytes that the program passed. */
@@ -144,41 +148,48 @@ SHARED int add_user_address(struct scratch *s, __u64 from, __u64 length)
 	return n;
 }
 
-/* A connect that did not block is decided. Built on the stack, as a flow (flow.h). */
+struct state_record {
+	struct lz_head head;
+	struct lz_state state;
+};
+
+/* A connect that did not block is decided. Built in the ring: as of a flow (flow.h), the scratch area may be
+ * in use. */
 SHARED int send_state(const struct owner *owner, __u32 state)
 {
-	struct {
-		struct lz_head head;
-		struct lz_state state;
-	} record = {};
-
 	if (!owner)
 		return 0;
 	struct sock *sk = (struct sock *)owner->sock;
-	record.head = owner->head;
-	/* Before each: an access to `record` inside READ would be relocated. */
+	/* Before: an access to `record` inside READ would be relocated. */
 	__u32 family = READ(sk, __sk_common.skc_family), error = READ(sk, sk_err);
 	__u16 port = swap16(owner->port), far_port = READ(sk, __sk_common.skc_dport);
-	record.state.state = state;
-	record.state.error = state == TCP_CLOSE ? error : 0;
-	record.state.socket.family = family;
-	record.state.socket.kind = SOCK_STREAM;
-	record.state.socket.protocol = READ(sk, sk_protocol);
-	fill_address(record.state.local, sk, family, port, 0);
-	fill_address(record.state.remote, sk, family, far_port, 1);
-	record.head.size = sizeof(record);
-	record.head.kind = LZ_STATE;
-	record.head.slot = LZ_NO_SLOT;
-	record.head.cpu = bpf_get_smp_processor_id();
-	record.head.time = bpf_ktime_get_boot_ns();
-	if (bpf_ringbuf_output(&critical, &record, sizeof(record), wake_flag(&critical)))
+	struct state_record *record = bpf_ringbuf_reserve(&critical, sizeof(*record), 0);
+
+	if (!record) {
 		lose(LZ_NETWORK, 1);
+		return 0;
+	}
+	__builtin_memset(record, 0, sizeof(*record));
+	record->head = owner->head;
+	record->state.state = state;
+	record->state.error = state == TCP_CLOSE ? error : 0;
+	record->state.socket.family = family;
+	record->state.socket.kind = SOCK_STREAM;
+	record->state.socket.protocol = READ(sk, sk_protocol);
+	fill_address(record->state.local, sk, family, port, 0);
+	fill_address(record->state.remote, sk, family, far_port, 1);
+	record->head.size = sizeof(*record);
+	record->head.kind = LZ_STATE;
+	record->head.slot = LZ_NO_SLOT;
+	record->head.cpu = bpf_get_smp_processor_id();
+	record->head.time = bpf_ktime_get_boot_ns();
+	bpf_ringbuf_submit(record, wake_flag(&critical));
 	return 0;
 }
 
 /* Remembers whose a connection is. One that was decided before the call returned, as over the loopback,
  * is told at once. */
-INLINE void own_flow(struct sock *sk, __s64 result)
+CALLED int own_flow(struct sock *sk, __s64 result)
 {
 	struct owner owner = {};
 	__u64 key = (__u64)sk;
@@ -191,11 +202,12 @@ INLINE void own_flow(struct sock *sk, __s64 result)
 		send_state(&owner, state == TCP_CLOSE ? TCP_CLOSE : TCP_ESTABLISHED);
 	}
 	if (state == TCP_CLOSE)
-		return;
+		return 0;
 	owner.port = READ(sk, __sk_common.skc_num);
 	owner.net = (__u64)READ(sk, __sk_common.skc_net.net);
 	if (bpf_map_update_elem(&flows, &key, &owner, 0))
 		lose(LZ_NETWORK, 1);
+	return 0;
 }
 
 /* One record about a socket and an address. */
@@ -230,7 +242,6 @@ SHARED int send_endpoint(const struct endpoint *endpoint)
 		sk = sock_of(file, &body->socket);
 	__u16 family = body->socket.family;
 	int is_ip = family == AF_INET || family == AF_INET6;
-	struct lz_socket socket = body->socket;
 	if (sk && endpoint->kernel && (is_ip || family == AF_UNIX || endpoint->kernel == 1))
 		length = add_sock_address(s, sk, family, endpoint->kernel == 2);
 	if (!length)
@@ -239,7 +250,21 @@ SHARED int send_endpoint(const struct endpoint *endpoint)
 	if (sk && endpoint->local)
 		fill_local(body->local, sk, family);
 	send_or_count(s, endpoint->kind);
-	if (!sk || !is_ip || !endpoint->kernel)
+	return 0;
+}
+
+/* What the kernel made of the address, once the record is sent: the connection, and where it differs. Not
+ * below the sending, where the stack has no room for it. */
+SHARED int follow_endpoint(const struct endpoint *endpoint)
+{
+	struct lz_socket socket = {};
+
+	if (!endpoint || !endpoint->kernel)
+		return 0;
+	struct file *file = file_of(endpoint->fd);
+	struct sock *sk = file ? sock_of(file, &socket) : 0;
+
+	if (!sk || (socket.family != AF_INET && socket.family != AF_INET6))
 		return 0;
 	if (socket.kind == SOCK_STREAM && endpoint->kernel == 2)
 		own_flow(sk, endpoint->result);
@@ -314,7 +339,7 @@ INLINE __u32 add_payload(struct scratch *s, __u64 from, __u64 size, __u32 before
 }
 
 /* A datagram may be put together from parts. */
-INLINE __u32 add_parts(struct scratch *s, const struct query *query)
+CALLED __u32 add_parts(struct scratch *s, const struct query *query)
 {
 	__u32 word = query->compat ? 4 : 8, length = 0;
 
@@ -330,19 +355,28 @@ INLINE __u32 add_parts(struct scratch *s, const struct query *query)
 	return length;
 }
 
-/* Sends the beginning of a datagram that goes to port 53. */
+/* The socket of a datagram that goes to port 53; 0 of any other. */
+CALLED __u64 asking_sock(const struct query *query, struct lz_socket *socket)
+{
+	struct file *file = file_of(query->fd);
+	struct sock *sk = file ? sock_of(file, socket) : 0;
+
+	if (!sk || socket->kind != SOCK_DGRAM ||
+	    (socket->family != AF_INET && socket->family != AF_INET6) ||
+	    asked_port(query, sk) != swap16(53))
+		return 0;
+	return (__u64)sk;
+}
+
+/* Sends the beginning of it. */
 SHARED int send_query(const struct query *query)
 {
 	struct lz_socket socket = {};
 
 	if (!query)
 		return 0;
-	struct file *file = file_of(query->fd);
-	struct sock *sk = file ? sock_of(file, &socket) : 0;
-
-	if (!sk || socket.kind != SOCK_DGRAM ||
-	    (socket.family != AF_INET && socket.family != AF_INET6) ||
-	    asked_port(query, sk) != swap16(53))
+	struct sock *sk = (struct sock *)asking_sock(query, &socket);
+	if (!sk)
 		return 0;
 	struct scratch *s = begin(sizeof(struct lz_query), LZ_NETWORK);
 	if (!s)
@@ -352,7 +386,7 @@ SHARED int send_query(const struct query *query)
 	body->socket = socket;
 	fill_local(body->local, sk, socket.family);
 	body->socket.address = query->address ? add_user_address(s, query->address, query->length) :
-						add_sock_address(s, sk, socket.family, 1);
+						add_ip_address(s, sk, socket.family, 1);
 	body->payload = add_parts(s, query);
 	send_or_count(s, LZ_QUERY);
 	return 0;
@@ -404,15 +438,18 @@ static long next_message(__u32 index, struct messages *messages)
 	return 0;
 }
 
-INLINE void send_messages(const struct endpoint *endpoint, const struct call *call)
+INLINE void send_messages(struct messages *messages, const struct call *call)
 {
-	struct messages messages = { .endpoint = *endpoint };
-
-	messages.at = call->args[1];
-	messages.compat = call->compat;
+	messages->at = call->args[1];
+	messages->compat = call->compat;
 	/* A refused call still shows what its first message was for. */
-	messages.left = call->result < 0 ? call->args[2] != 0 : call->result;
-	bpf_loop(LZ_MESSAGES_MAX, next_message, &messages, 0);
+	messages->left = call->result < 0 ? call->args[2] != 0 : call->result;
+	bpf_loop(LZ_MESSAGES_MAX, next_message, messages, 0);
+	/* The first is the one that connects. */
+	if (messages->endpoint.kernel) {
+		read_message(&messages->endpoint, call->args[1], call->compat);
+		follow_endpoint(&messages->endpoint);
+	}
 }
 
 /* socketcall(2): the call and its arguments are in memory. Turns it into the call it stands for. */
@@ -501,7 +538,8 @@ SEC("tp_btf/sys_exit")
 int socket(__u64 *ctx)
 {
 	struct call call;
-	struct endpoint endpoint = {};
+	struct messages messages = {};
+	struct endpoint *endpoint = &messages.endpoint;
 	__u16 act;
 
 	read_call(&call, ctx);
@@ -512,48 +550,48 @@ int socket(__u64 *ctx)
 		send_socket(&call);
 		return 0;
 	}
-	endpoint.result = call.result;
-	endpoint.fd = call.args[0];
-	endpoint.address = call.args[1];
-	endpoint.length = call.args[2];
+	endpoint->result = call.result;
+	endpoint->fd = call.args[0];
+	endpoint->address = call.args[1];
+	endpoint->length = call.args[2];
 	if (act == ACT_CONNECT) {
-		endpoint.kind = LZ_CONNECT;
-		endpoint.kernel = call.result == 0 || call.result == -EINPROGRESS ? 2 : 0;
+		endpoint->kind = LZ_CONNECT;
+		endpoint->kernel = call.result == 0 || call.result == -EINPROGRESS ? 2 : 0;
 		/* A refused one has none: repeats of it are alike. */
-		endpoint.local = endpoint.kernel;
+		endpoint->local = endpoint->kernel;
 	} else if (act == ACT_BIND) {
-		endpoint.kind = LZ_BIND;
-		endpoint.kernel = call.result == 0;
+		endpoint->kind = LZ_BIND;
+		endpoint->kernel = call.result == 0;
 	} else if (act == ACT_ACCEPT) {
 		if (call.result < 0)
 			return 0;
-		endpoint.kind = LZ_ACCEPT;
-		endpoint.fd = call.result;
-		endpoint.kernel = 2;
-		endpoint.local = 1;
-		endpoint.address = 0;
+		endpoint->kind = LZ_ACCEPT;
+		endpoint->fd = call.result;
+		endpoint->kernel = 2;
+		endpoint->local = 1;
+		endpoint->address = 0;
 	} else if (act == ACT_LISTEN) {
-		endpoint.kind = LZ_LISTEN;
-		endpoint.kernel = 1;
-		endpoint.address = 0;
+		endpoint->kind = LZ_LISTEN;
+		endpoint->kernel = 1;
+		endpoint->address = 0;
 	} else {
 		/* MSG_FASTOPEN: the data goes out with the connect that it makes. */
 		int opens = call.args[act == ACT_SENDMSG ? 2 : 3] & MSG_FASTOPEN;
 
-		endpoint.kind = opens ? LZ_CONNECT : LZ_SEND;
-		endpoint.kernel = opens && (call.result >= 0 || call.result == -EINPROGRESS) ? 2 : 0;
-		endpoint.local = 1;
-		endpoint.address = call.args[4];
-		endpoint.length = call.args[5];
+		endpoint->kind = opens ? LZ_CONNECT : LZ_SEND;
+		endpoint->kernel = opens && (call.result >= 0 || call.result == -EINPROGRESS) ? 2 : 0;
+		endpoint->local = 1;
+		endpoint->address = call.args[4];
+		endpoint->length = call.args[5];
 		if (act == ACT_SENDMMSG) {
-			send_messages(&endpoint, &call);
+			send_messages(&messages, &call);
 			return 0;
 		}
 		struct query query = { .result = call.result, .fd = call.args[0],
 				       .compat = call.compat };
 		if (act == ACT_SENDMSG) {
-			read_message(&endpoint, call.args[1], call.compat);
-			query_of_message(&query, &endpoint, call.args[1]);
+			read_message(endpoint, call.args[1], call.compat);
+			query_of_message(&query, endpoint, call.args[1]);
 		} else if (act == ACT_SENDTO) {
 			query.address = call.args[4];
 			query.length = call.args[5];
@@ -563,13 +601,14 @@ int socket(__u64 *ctx)
 			return 0;
 		}
 		send_query(&query);
-		if (!endpoint.address)
+		if (!endpoint->address)
 			return 0;
 	}
-	send_endpoint(&endpoint);
+	send_endpoint(endpoint);
+	follow_endpoint(endpoint);
 	/* A program that closed its standard streams first needs no dup(2). */
-	if (endpoint.kernel == 2 && endpoint.fd <= 2)
-		send_dup(endpoint.fd);
+	if (endpoint->kernel == 2 && endpoint->fd <= 2)
+		send_dup(endpoint->fd);
 	return 0;
 }
 

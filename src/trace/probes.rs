@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::error::Error;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::num::NonZero;
@@ -34,9 +35,13 @@ const PROBES: [(&str, &str); 8] = [
     ("sys_exit", "sys_exit"),
 ];
 
-/// Probes on what not every supported kernel has; a watch without them says so.
-const OPTIONAL: [(&str, &str); 3] =
-    [("uring", "io_uring_submit_req"), ("uring_source", "io_uring_complete"), ("capability", "cap_capable")];
+/// Probes on what not every supported kernel has, with the tracepoint's names, newest first; a watch without
+/// them says so.
+const OPTIONAL: [(&str, &[&str]); 3] = [
+    ("uring", &["io_uring_submit_req", "io_uring_submit_sqe"]), // renamed in 6.3
+    ("uring_source", &["io_uring_complete"]),
+    ("capability", &["cap_capable"]), // since 6.14
+];
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
 const HANDLERS: [(u32, &str); 17] = [
@@ -133,11 +138,9 @@ impl Probes {
         mark(&mut self.ebpf, target)?;
         let critical = self.ring("critical", self.sizes.0)?;
         let bulk = self.ring("bulk", self.sizes.1)?;
-        let present = OPTIONAL.iter().filter(|(name, _)| !self.absent.contains(name));
-        for (name, _) in present.chain(&PROBES) {
-            probe(&mut self.ebpf, name)?
-                .attach()
-                .map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
+        let present = OPTIONAL.iter().map(|(name, _)| name).filter(|name| !self.absent.contains(name));
+        for name in present.chain(PROBES.iter().map(|(name, _)| name)) {
+            probe(&mut self.ebpf, name)?.attach().map_err(refused(name))?;
         }
         packets::attach(&mut self.ebpf, target.cgroup)?;
         Watch::new(self.ebpf, critical, bulk, self.absent)
@@ -168,7 +171,8 @@ fn load_object<'a>(
     loader
         .btf(Some(btf))
         .allow_unsupported_maps() // task storage
-        .verifier_log_level(VerifierLogLevel::DISABLE)
+        // Of a program that is refused, the reason alone; one that is accepted is verified without.
+        .verifier_log_level(VerifierLogLevel::STATS)
         .map_max_entries("critical", options.critical)
         .map_max_entries("bulk", options.bulk)
         .override_global("secret", secret, true)
@@ -177,8 +181,8 @@ fn load_object<'a>(
 }
 
 /// EPERM has one cause and one cure; everything else is the kernel's own reason.
-fn refusal(source: Box<dyn std::error::Error + Send + Sync>) -> TraceError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*source);
+fn refusal(source: Box<dyn Error + Send + Sync>) -> TraceError {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&*source);
     while let Some(error) = cause {
         let denied = error
             .downcast_ref::<io::Error>()
@@ -189,6 +193,10 @@ fn refusal(source: Box<dyn std::error::Error + Send + Sync>) -> TraceError {
         cause = error.source();
     }
     TraceError::Load { source }
+}
+
+fn refused<E: Into<Box<dyn Error + Send + Sync>>>(probe: &'static str) -> impl FnOnce(E) -> TraceError {
+    move |source| TraceError::Refused { probe, source: source.into() }
 }
 
 /// Loads every program of the object: a thread for each processor takes the next one from a list.
@@ -219,14 +227,23 @@ fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), TraceError> {
 /// Loads what the kernel has a place for; the names of the rest.
 fn load_optional(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<&'static str>, TraceError> {
     let mut absent = Vec::new();
-    for (name, tracepoint) in OPTIONAL {
-        match probe(ebpf, name)?.load(tracepoint, btf) {
-            Ok(()) => {}
-            Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) => absent.push(name),
-            Err(source) => return Err(TraceError::Refused { probe: name, source: source.into() }),
+    for (name, tracepoints) in OPTIONAL {
+        if !load_first(probe(ebpf, name)?, tracepoints, btf).map_err(refused(name))? {
+            absent.push(name);
         }
     }
     Ok(absent)
+}
+
+/// Loads it for the first of the tracepoints that the kernel has; false if it has none.
+fn load_first(probe: &mut BtfTracePoint, tracepoints: &[&str], btf: &Btf) -> Result<bool, ProgramError> {
+    for tracepoint in tracepoints {
+        match probe.load(tracepoint, btf) {
+            Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) => {}
+            result => return result.map(|()| true),
+        }
+    }
+    Ok(false)
 }
 
 /// A probe that waits to be loaded: its name and tracepoint (of those that have one).
@@ -240,7 +257,7 @@ fn load_all(list: &Mutex<Vec<Waiting<'_>>>, btf: &Btf) -> Result<(), TraceError>
             Program::CgroupSkb(program) => program.load(),
             _ => return Err(TraceError::Missing { name }),
         };
-        loaded.map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
+        loaded.map_err(refused(name))?;
     }
     Ok(())
 }
@@ -253,19 +270,13 @@ fn fill_handlers(ebpf: &mut Ebpf) -> Result<(), TraceError> {
     let mut fds = Vec::with_capacity(HANDLERS.len());
     for (index, name) in HANDLERS {
         let fd = probe(ebpf, name)?.fd().and_then(|fd| Ok(fd.try_clone()?));
-        fds.push((
-            index,
-            name,
-            fd.map_err(|source| TraceError::Refused { probe: name, source: source.into() })?,
-        ));
+        fds.push((index, name, fd.map_err(refused(name))?));
     }
     let map = ebpf.map_mut("handlers").ok_or(TraceError::Missing { name: "handlers" })?;
     let mut handlers =
         ProgramArray::try_from(map).map_err(|source| TraceError::Load { source: source.into() })?;
     for (index, name, fd) in &fds {
-        handlers
-            .set(*index, fd, 0)
-            .map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
+        handlers.set(*index, fd, 0).map_err(refused(name))?;
     }
     Ok(())
 }
