@@ -135,8 +135,8 @@ impl Code {
         let mut at = 0;
         while at < body.len() {
             let (code, to, from) = (body[at], body[at + 1] & 15, body[at + 1] >> 4);
-            let offset = i16::from_le_bytes([body[at + 2], body[at + 3]]);
-            let value = i32::from_le_bytes(body[at + 4..at + 8].try_into().unwrap());
+            let offset = number(body, at + 2, 2) as u16 as i16;
+            let value = number(body, at + 4, 4) as u32 as i32;
             let target = targets.get(&(section, start + at));
             let reaches = match code & 7 {
                 1 if from == 10 => -i32::from(offset),
