@@ -81,7 +81,7 @@ pub fn dialogue(world: &World, port: u16, first: &[u8]) -> Box<dyn Dialogue> {
     if let Some(script) = world.scenario.script(port) {
         return Box::new(Scripted::new(script));
     }
-    let known = by_first(world, first).or_else(|| by_port(world, port));
+    let known = by_first(world, first).or_else(|| by_port(world, port, first));
     known.unwrap_or_else(|| Box::new(stranger::Stranger::new()))
 }
 
@@ -100,7 +100,7 @@ fn by_first(world: &World, first: &[u8]) -> Option<Box<dyn Dialogue>> {
     })
 }
 
-fn by_port(world: &World, port: u16) -> Option<Box<dyn Dialogue>> {
+fn by_port(world: &World, port: u16, first: &[u8]) -> Option<Box<dyn Dialogue>> {
     Some(match port {
         21 | 990 | 2121 => Box::new(ftp::Ftp::new(world)),
         ftp::DATA => Box::new(ftp::Listing),
@@ -113,7 +113,10 @@ fn by_port(world: &World, port: u16) -> Option<Box<dyn Dialogue>> {
         3306 => Box::new(mysql::MySql::new()),
         5432 => Box::new(postgres::Postgres::new()),
         6379 | 6380 => Box::new(redis::Redis::new()),
-        6660..=6669 | 6697 => Box::new(irc::Irc::new(world)),
+        // Whoever speaks IRC and begins is known by that, but for the password.
+        6660..=6669 | 6697 if first.is_empty() || first.starts_with(b"PASS ") => {
+            Box::new(irc::Irc::new(world))
+        }
         11211 => Box::new(memcached::Memcached::new()),
         _ => return None,
     })
