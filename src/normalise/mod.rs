@@ -213,6 +213,11 @@ impl<P: Provenance> Normaliser<P> {
     /// The same, about the process that is, or was last, known by the pid of `task`.
     pub fn note_of(&mut self, task: Task, act: SandboxAct, time: u64, count: u64) -> Event {
         let process = self.lineage.under(task);
+        if let (SandboxAct::Skipped { time: slept }, Some(process)) = (&act, &process) {
+            // Sleeps to a point in time do not tell how long they are; what was skipped of them does.
+            let (parent, slept) = (self.lineage.parent(process.key), slept.as_nanos());
+            self.pace.slept(process.key, parent, u64::try_from(slept).unwrap_or(u64::MAX), time);
+        }
         let event = self.event(process, time, Act::Sandbox(act), Outcome::Done);
         Event { count: count.max(1), ..event }
     }
