@@ -80,7 +80,7 @@ struct owner {
 	__u64 sock; /* the key again: a number, as the verifier sees it, and not a pointer */
 	__u64 net; /* struct net: another connection's sock may later lie at the same place */
 	__u32 port; /* its own: given back before the state is told (inet_put_port) */
-	__u32 pad;
+	__u32 error; /* that the connect ended in, where sk_err does not tell any more */
 };
 
 struct {
@@ -110,6 +110,8 @@ struct scratch {
 	__u32 one, other, left; /* a comparison of two texts (passed.h) */
 	__u8 differ, slash;
 	__u8 pad[2];
+	__u32 pad2;
+	__u64 args[8]; /* of the call, where a table says which one it is (names.h) */
 	struct record record;
 	__u8 path[PATH_ROOM + 256];
 };
@@ -227,11 +229,11 @@ SHARED int fill_head(struct lz_head *head)
 
 /* The missing capability that this very call asked for, plus one. The task's own storage: cheap, and
  * no other task writes it. */
-INLINE __u32 missing_capability(const struct pt_regs *regs)
+INLINE __u32 missing_capability(const struct call *call)
 {
 	struct ours *ours = find_ours(bpf_get_current_task_btf());
 
-	if (!ours || ours->asking_at != regs->ip || ours->asking_call != regs->orig_ax)
+	if (!ours || ours->asking_at != call->ip || (__u32)ours->asking_call != call->number)
 		return 0;
 	return ours->missing;
 }
@@ -280,7 +282,7 @@ INLINE __u32 family_of(__u32 kind)
 		return LZ_MEMORY;
 	if ((kind >= LZ_KERNEL_CALL && kind <= LZ_RING) || kind == LZ_CAPABILITY)
 		return LZ_KERNEL;
-	if (kind <= LZ_FILE_CHMOD || kind == LZ_CHANGE)
+	if (kind <= LZ_FILE_CHMOD || kind == LZ_CHANGE || kind == LZ_REWRITTEN)
 		return LZ_FILE;
 	return kind == LZ_DENIED ? LZ_KERNEL : LZ_NETWORK;
 }
