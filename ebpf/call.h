@@ -105,15 +105,22 @@ INLINE __u32 kind_of_call(__u16 act)
 	case ON_MEMORY_CALL:
 		return LZ_MEMORY_CALL;
 	case ON_PROCESS_CALL:
+	case ON_WAIT:
 		return LZ_PROCESS_CALL;
 	}
 	return LZ_KERNEL_CALL;
 }
 
+/* What the arguments hold beside numbers. */
+INLINE __u32 shape_of(const struct call *call)
+{
+	return HANDLER(call->act) == ON_WAIT ? OF_NOTHING : call->act & 15;
+}
+
 CALLED int send_call(const struct call *call, __u64 detail, __u32 missing, __u32 kind)
 {
 	struct scratch *s = begin(sizeof(struct lz_call), family_of(kind));
-	__u32 shape = call->act & 15;
+	__u32 shape = shape_of(call);
 
 	if (!s)
 		return 0;
@@ -158,6 +165,19 @@ INLINE void send_handle(const struct call *call)
 	send_open(file, &opening, 0, LZ_NO_SLOT, &time);
 }
 
+CALLED int wait(const struct call *call)
+{
+	__u32 shape = call->act & 15;
+	__u64 time = wait_time(call, shape);
+
+	if (is_dull_wait(shape, time))
+		return 0;
+	if (is_absolute_timer(call, shape))
+		time = 0;
+	send_call(call, time, 0, LZ_PROCESS_CALL);
+	return 0;
+}
+
 SEC("tp_btf/sys_exit")
 int call(__u64 *ctx)
 {
@@ -166,7 +186,9 @@ int call(__u64 *ctx)
 	__u64 detail;
 
 	read_call(&call, ctx);
-	shape = call.act & 15;
+	if (HANDLER(call.act) == ON_WAIT)
+		return wait(&call);
+	shape = shape_of(&call);
 	detail = detail_of(&call, shape);
 	if (is_sleep(shape)) {
 		detail = sleep_time(&call, shape);

@@ -45,7 +45,7 @@ use lineage::{Lineage, key};
 use origin::Origins;
 use pending::{Pending, is_interrupted};
 use resolve::{Last, Names};
-pub use standing::Standing;
+pub use standing::{Standing, Waiting};
 
 /// What only the unpacked image and the writable layer can tell. The paths are the kernel's own.
 pub trait Provenance {

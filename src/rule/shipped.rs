@@ -77,6 +77,8 @@ pub const SHIPPED: &[(&str, &str)] = rules! {
     "discovery/cluster-api-spoken-to.yaml"
     "discovery/delay-loop.yaml"
     "discovery/discovery-burst.yaml"
+    "discovery/dormant-until-alarm.yaml"
+    "discovery/dormant-until-later.yaml"
     "discovery/hosts-probed.yaml"
     "discovery/long-sleep.yaml"
     "discovery/own-address-asked-for.yaml"

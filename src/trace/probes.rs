@@ -39,7 +39,7 @@ const OPTIONAL: [(&str, &str); 3] =
     [("uring", "io_uring_submit_req"), ("uring_source", "io_uring_complete"), ("capability", "cap_capable")];
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
-const HANDLERS: [(u32, &str); 17] = [
+const HANDLERS: [(u32, &str); 18] = [
     (0, "denied"),
     (1, "exec_failed"),
     (2, "open"),
@@ -53,6 +53,7 @@ const HANDLERS: [(u32, &str); 17] = [
     (10, "call"),
     (11, "ids"),
     (12, "signal_call"),
+    (13, "call"),
     (16, "change"),
     (17, "file_change"),
     (18, "query"),

@@ -401,6 +401,9 @@ enum ProcessCallDef {
     Groups,
     Name,
     Sleep,
+    Timer,
+    Wait,
+    Busy,
     Control,
 }
 
