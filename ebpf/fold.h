@@ -47,13 +47,16 @@ SHARED int send_count(struct slot *slot, __u32 index)
 }
 
 /* Sends all counts that are still held for the current thread, and forgets what they stood for. */
-INLINE void flush(struct ours *ours)
+SHARED int flush(struct ours *ours)
 {
+	if (!ours)
+		return 0;
 	for (__u32 i = 0; i < SLOTS; i++) {
 		if (ours->slots[i].count)
 			send_count(&ours->slots[i], i);
 		ours->slots[i].first = 0;
 	}
+	return 0;
 }
 
 INLINE __u32 slot_index(const __u64 *key)

@@ -81,21 +81,20 @@ INLINE void open_key(__u64 *key, struct inode *inode, struct dentry *dentry, con
 	key[5] = acting_ids();
 }
 
-SEC("tp_btf/sys_exit")
-int open(__u64 *ctx)
+SHARED int on_open(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct opening opening = {};
 	struct ours *ours;
 	struct slot *slot;
 	__u64 key[KEY_WORDS], time;
 	__u32 index;
 
-	read_call(&call, ctx);
-	read_opening(&opening, &call);
-	if (call.result < 0)
-		return open_failed(&call, &opening);
-	struct file *file = file_of(call.result);
+	read_opening(&opening, call);
+	if (call->result < 0)
+		return open_failed(call, &opening);
+	struct file *file = file_of(call->result);
 	if (!file) {
 		/* Another thread closed it before the call returned. */
 		lose(LZ_FILE, 1);

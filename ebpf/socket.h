@@ -61,8 +61,11 @@ INLINE void fill_local(__u8 *to, struct sock *sk, __u32 family)
 
 /* Appends the address that a unix socket is bound to: of one with a path the path of the kernel's own
  * file, whatever the program called it; else (abstract) as the kernel holds it. */
-CALLED int add_unix_address(struct scratch *s, struct unix_sock *sk)
+SHARED int add_unix_address(struct scratch *s, __u64 sock)
 {
+	if (!s)
+		return 0;
+	struct unix_sock *sk = (struct unix_sock *)sock;
 	struct unix_address *address = READ(sk, addr);
 	__u64 dentry = (__u64)READ(sk, path.dentry), mount = (__u64)READ(sk, path.mnt);
 	__u32 at = s->at;
@@ -86,8 +89,11 @@ CALLED int add_unix_address(struct scratch *s, struct unix_sock *sk)
 }
 
 /* Appends an address of the socket in the form of a sockaddr: its peer's, or its own. */
-CALLED int add_sock_address(struct scratch *s, struct sock *sk, __u32 family, __u32 remote)
+SHARED int add_sock_address(struct scratch *s, __u64 sock, __u32 family, __u32 remote)
 {
+	if (!s)
+		return 0;
+	struct sock *sk = (struct sock *)sock;
 	__u32 at = s->at;
 	__u8 *to;
 
@@ -96,7 +102,7 @@ CALLED int add_sock_address(struct scratch *s, struct sock *sk, __u32 family, __
 
 		if (remote)
 			unix = (struct unix_sock *)READ(unix, peer);
-		return unix ? add_unix_address(s, unix) : 0;
+		return unix ? add_unix_address(s, (__u64)unix) : 0;
 	}
 	if (at > TEXT_LIMIT)
 		return 0;
@@ -178,10 +184,10 @@ SHARED int send_state(const struct owner *owner, __u32 state)
 
 /* Remembers whose a connection is. One that was decided before the call returned, as over the loopback,
  * is told at once. */
-INLINE void own_flow(struct sock *sk, __s64 result)
+SHARED int own_flow(__u64 key, __s64 result)
 {
+	struct sock *sk = (struct sock *)key;
 	struct owner owner = {};
-	__u64 key = (__u64)sk;
 	__u8 state = READ(sk, __sk_common.skc_state);
 
 	fill_head(&owner.head);
@@ -191,11 +197,12 @@ INLINE void own_flow(struct sock *sk, __s64 result)
 		send_state(&owner, state == TCP_CLOSE ? TCP_CLOSE : TCP_ESTABLISHED);
 	}
 	if (state == TCP_CLOSE)
-		return;
+		return 0;
 	owner.port = READ(sk, __sk_common.skc_num);
 	owner.net = (__u64)READ(sk, __sk_common.skc_net.net);
 	if (bpf_map_update_elem(&flows, &key, &owner, 0))
 		lose(LZ_NETWORK, 1);
+	return 0;
 }
 
 /* One record about a socket and an address. */
@@ -232,7 +239,7 @@ SHARED int send_endpoint(const struct endpoint *endpoint)
 	int is_ip = family == AF_INET || family == AF_INET6;
 	struct lz_socket socket = body->socket;
 	if (sk && endpoint->kernel && (is_ip || family == AF_UNIX || endpoint->kernel == 1))
-		length = add_sock_address(s, sk, family, endpoint->kernel == 2);
+		length = add_sock_address(s, (__u64)sk, family, endpoint->kernel == 2);
 	if (!length)
 		length = add_user_address(s, endpoint->address, endpoint->length);
 	body->socket.address = length;
@@ -242,7 +249,7 @@ SHARED int send_endpoint(const struct endpoint *endpoint)
 	if (!sk || !is_ip || !endpoint->kernel)
 		return 0;
 	if (socket.kind == SOCK_STREAM && endpoint->kernel == 2)
-		own_flow(sk, endpoint->result);
+		own_flow((__u64)sk, endpoint->result);
 	struct passed_address passed = { .address = endpoint->address, .length = endpoint->length,
 					 .result = endpoint->result, .kind = endpoint->kind,
 					 .remote = endpoint->kernel == 2 };
@@ -266,7 +273,7 @@ SHARED int send_dup(__u32 onto)
 	struct sock *sk = sock_of(file, &body->socket);
 	if (sk) {
 		body->is_socket = 1;
-		body->socket.address = add_sock_address(s, sk, body->socket.family, 1);
+		body->socket.address = add_sock_address(s, (__u64)sk, body->socket.family, 1);
 	} else {
 		fill_file(s, &body->file, file);
 	}
@@ -299,8 +306,10 @@ INLINE __u16 asked_port(const struct query *query, struct sock *sk)
 }
 
 /* Appends bytes of the program's, as many as a question may have altogether. */
-INLINE __u32 add_payload(struct scratch *s, __u64 from, __u64 size, __u32 before)
+SHARED int add_payload(struct scratch *s, __u64 from, __u64 size, __u32 before)
 {
+	if (!s)
+		return 0;
 	__u32 at = s->at, n = size;
 
 	if (before >= LZ_QUERY_MAX || at > TEXT_LIMIT || !size)
@@ -314,8 +323,10 @@ INLINE __u32 add_payload(struct scratch *s, __u64 from, __u64 size, __u32 before
 }
 
 /* A datagram may be put together from parts. */
-INLINE __u32 add_parts(struct scratch *s, const struct query *query)
+SHARED int add_parts(struct scratch *s, const struct query *query)
 {
+	if (!s || !query)
+		return 0;
 	__u32 word = query->compat ? 4 : 8, length = 0;
 
 	if (!query->parts)
@@ -352,7 +363,7 @@ SHARED int send_query(const struct query *query)
 	body->socket = socket;
 	fill_local(body->local, sk, socket.family);
 	body->socket.address = query->address ? add_user_address(s, query->address, query->length) :
-						add_sock_address(s, sk, socket.family, 1);
+						add_sock_address(s, (__u64)sk, socket.family, 1);
 	body->payload = add_parts(s, query);
 	send_or_count(s, LZ_QUERY);
 	return 0;
@@ -416,8 +427,10 @@ INLINE void send_messages(const struct endpoint *endpoint, const struct call *ca
 }
 
 /* socketcall(2): the call and its arguments are in memory. Turns it into the call it stands for. */
-INLINE void unpack_socketcall(struct call *call)
+SHARED int unpack_socketcall(struct call *call)
 {
+	if (!call)
+		return 0;
 	__u32 args[6] = {};
 
 	bpf_probe_read_user(args, sizeof(args), (void *)call->args[1]);
@@ -452,83 +465,83 @@ INLINE void unpack_socketcall(struct call *call)
 		call->act = ACT_SENDMMSG;
 		break;
 	default:
-		return;
+		return 0;
 	}
 	for (int i = 0; i < 6; i++)
 		call->args[i] = args[i];
+	return 0;
 }
 
 /* A socket was made: what was asked for is what it is. */
-INLINE void send_socket(const struct call *call)
+SHARED int send_socket(const struct call *call)
 {
 	struct scratch *s;
 
-	if (call->result < 0)
-		return;
+	if (!call || call->result < 0)
+		return 0;
 	s = begin(sizeof(struct lz_endpoint), LZ_NETWORK);
 	if (!s)
-		return;
+		return 0;
 	struct lz_endpoint *body = &s->record.body.endpoint;
 	body->socket.family = call->args[0];
 	body->socket.kind = call->args[1] & 15;
 	body->socket.protocol = call->args[2];
 	send_or_count(s, LZ_SOCKET);
+	return 0;
 }
 
 /* A datagram of write(2) on a connected socket, as Go's resolver sends it. */
-SEC("tp_btf/sys_exit")
-int query(__u64 *ctx)
+SHARED int on_query(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct query query = {};
 
-	read_call(&call, ctx);
-	query.fd = call.args[0];
-	query.result = call.result;
-	query.compat = call.compat;
-	if (call.act == ACT_WRITEV) {
-		query.parts = call.args[1];
-		query.count = call.args[2];
+	query.fd = call->args[0];
+	query.result = call->result;
+	query.compat = call->compat;
+	if (call->act == ACT_WRITEV) {
+		query.parts = call->args[1];
+		query.count = call->args[2];
 	} else {
-		query.bytes = call.args[1];
-		query.size = call.args[2];
+		query.bytes = call->args[1];
+		query.size = call->args[2];
 	}
 	send_query(&query);
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int socket(__u64 *ctx)
+SHARED int on_socket(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct endpoint endpoint = {};
 	__u16 act;
 
-	read_call(&call, ctx);
-	if (call.act == ACT_SOCKETCALL)
-		unpack_socketcall(&call);
-	act = call.act;
+	if (call->act == ACT_SOCKETCALL)
+		unpack_socketcall(call);
+	act = call->act;
 	if (act == ACT_SOCKET) {
-		send_socket(&call);
+		send_socket(call);
 		return 0;
 	}
-	endpoint.result = call.result;
-	endpoint.fd = call.args[0];
-	endpoint.address = call.args[1];
-	endpoint.length = call.args[2];
+	endpoint.result = call->result;
+	endpoint.fd = call->args[0];
+	endpoint.address = call->args[1];
+	endpoint.length = call->args[2];
 	if (act == ACT_CONNECT) {
 		endpoint.kind = LZ_CONNECT;
-		endpoint.kernel = call.result == 0 || call.result == -EINPROGRESS ? 2 : 0;
+		endpoint.kernel = call->result == 0 || call->result == -EINPROGRESS ? 2 : 0;
 		/* A refused one has none: repeats of it are alike. */
 		endpoint.local = endpoint.kernel;
 	} else if (act == ACT_BIND) {
 		endpoint.kind = LZ_BIND;
-		endpoint.kernel = call.result == 0;
+		endpoint.kernel = call->result == 0;
 	} else if (act == ACT_ACCEPT) {
-		if (call.result < 0)
+		if (call->result < 0)
 			return 0;
 		endpoint.kind = LZ_ACCEPT;
-		endpoint.fd = call.result;
+		endpoint.fd = call->result;
 		endpoint.kernel = 2;
 		endpoint.local = 1;
 		endpoint.address = 0;
@@ -538,27 +551,27 @@ int socket(__u64 *ctx)
 		endpoint.address = 0;
 	} else {
 		/* MSG_FASTOPEN: the data goes out with the connect that it makes. */
-		int opens = call.args[act == ACT_SENDMSG ? 2 : 3] & MSG_FASTOPEN;
+		int opens = call->args[act == ACT_SENDMSG ? 2 : 3] & MSG_FASTOPEN;
 
 		endpoint.kind = opens ? LZ_CONNECT : LZ_SEND;
-		endpoint.kernel = opens && (call.result >= 0 || call.result == -EINPROGRESS) ? 2 : 0;
+		endpoint.kernel = opens && (call->result >= 0 || call->result == -EINPROGRESS) ? 2 : 0;
 		endpoint.local = 1;
-		endpoint.address = call.args[4];
-		endpoint.length = call.args[5];
+		endpoint.address = call->args[4];
+		endpoint.length = call->args[5];
 		if (act == ACT_SENDMMSG) {
-			send_messages(&endpoint, &call);
+			send_messages(&endpoint, call);
 			return 0;
 		}
-		struct query query = { .result = call.result, .fd = call.args[0],
-				       .compat = call.compat };
+		struct query query = { .result = call->result, .fd = call->args[0],
+				       .compat = call->compat };
 		if (act == ACT_SENDMSG) {
-			read_message(&endpoint, call.args[1], call.compat);
-			query_of_message(&query, &endpoint, call.args[1]);
+			read_message(&endpoint, call->args[1], call->compat);
+			query_of_message(&query, &endpoint, call->args[1]);
 		} else if (act == ACT_SENDTO) {
-			query.address = call.args[4];
-			query.length = call.args[5];
-			query.bytes = call.args[1];
-			query.size = call.args[2];
+			query.address = call->args[4];
+			query.length = call->args[5];
+			query.bytes = call->args[1];
+			query.size = call->args[2];
 		} else {
 			return 0;
 		}

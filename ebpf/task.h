@@ -110,6 +110,8 @@ struct scratch {
 	__u32 one, other, left; /* a comparison of two texts (passed.h) */
 	__u8 differ, slash;
 	__u8 pad[2];
+	__u32 pad2;
+	__u64 args[8]; /* of the call, where a table says which one it is (names.h) */
 	struct record record;
 	__u8 path[PATH_ROOM + 256];
 };
@@ -227,11 +229,11 @@ SHARED int fill_head(struct lz_head *head)
 
 /* The missing capability that this very call asked for, plus one. The task's own storage: cheap, and
  * no other task writes it. */
-INLINE __u32 missing_capability(const struct pt_regs *regs)
+INLINE __u32 missing_capability(const struct call *call)
 {
 	struct ours *ours = find_ours(bpf_get_current_task_btf());
 
-	if (!ours || ours->asking_at != regs->ip || ours->asking_call != regs->orig_ax)
+	if (!ours || ours->asking_at != call->ip || (__u32)ours->asking_call != call->number)
 		return 0;
 	return ours->missing;
 }

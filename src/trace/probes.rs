@@ -23,11 +23,10 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/la
 
 /// Name of a probe and the tracepoint it hangs on, in the order of attaching: the sieve comes last,
 /// when its handlers are in place.
-const PROBES: [(&str, &str); 8] = [
+const PROBES: [(&str, &str); 7] = [
     ("fork", "sched_process_fork"),
     ("exit", "sched_process_exit"),
     ("exec", "sched_process_exec"),
-    ("startup", "sched_process_exec"),
     ("moved", "cgroup_attach_task"),
     ("signal", "signal_generate"),
     ("flow", "inet_sock_set_state"),
@@ -40,28 +39,28 @@ const OPTIONAL: [(&str, &str); 3] =
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
 const HANDLERS: [(u32, &str); 18] = [
-    (0, "denied"),
-    (1, "exec_failed"),
-    (2, "open"),
-    (3, "names"),
-    (4, "file_chmod"),
-    (5, "socket"),
-    (6, "dup"),
-    (7, "mapping"),
-    (8, "call"),
-    (9, "call"),
-    (10, "call"),
-    (11, "ids"),
-    (12, "signal_call"),
-    (13, "call"),
-    (16, "change"),
-    (17, "file_change"),
-    (18, "query"),
-    (19, "option"),
+    (0, "refused"),
+    (1, "files"),
+    (2, "files"),
+    (3, "files"),
+    (4, "files"),
+    (5, "sockets"),
+    (6, "sockets"),
+    (7, "calls"),
+    (8, "calls"),
+    (9, "calls"),
+    (10, "calls"),
+    (11, "calls"),
+    (12, "calls"),
+    (13, "calls"),
+    (16, "files"),
+    (17, "files"),
+    (18, "sockets"),
+    (19, "sockets"),
 ];
 
 /// What takes the verifier longest, in that order; begun first, so that no thread ends up alone with one.
-const SLOW: [&str; 4] = ["socket", "exec", "open", "names"];
+const SLOW: [&str; 5] = ["sockets", "calls", "files", "uring", "exec"];
 
 /// More threads than that have nothing to load.
 const THREADS_MAX: usize = 4;
@@ -122,9 +121,8 @@ impl Probes {
         // Seeded by the system: the key only has to be unknown to the sandbox.
         let secret = [RandomState::new().hash_one(0), RandomState::new().hash_one(1)];
         let mut ebpf = load_object(loader, options, &secret, &btf)?;
-        load_programs(&mut ebpf, &btf)?;
+        let absent = load_programs(&mut ebpf, &btf)?;
         fill_handlers(&mut ebpf)?;
-        let absent = load_optional(&mut ebpf, &btf)?;
         Ok(Probes { ebpf, sizes: (options.critical, options.bulk), absent })
     }
 
@@ -192,11 +190,13 @@ fn refusal(source: Box<dyn std::error::Error + Send + Sync>) -> TraceError {
     TraceError::Load { source }
 }
 
-/// Loads every program of the object: a thread for each processor takes the next one from a list.
-fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), TraceError> {
+/// Loads every program of the object: a thread for each processor takes the next one from a list. The names
+/// of those that the kernel has no place for.
+fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<&'static str>, TraceError> {
     let handlers = HANDLERS.iter().map(|(_, name)| (*name, "sys_exit"));
     let packets = PACKETS.iter().map(|(name, _)| (*name, ""));
-    let mut wanted: HashMap<_, _> = PROBES.into_iter().chain(handlers).chain(packets).collect();
+    let mut wanted: HashMap<_, _> =
+        PROBES.into_iter().chain(OPTIONAL).chain(handlers).chain(packets).collect();
     let mut list = Vec::new();
     for (name, program) in ebpf.programs_mut() {
         let Some((name, tracepoint)) = wanted.remove_entry(name) else { continue };
@@ -212,38 +212,35 @@ fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), TraceError> {
     std::thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| load_all(&list, btf))).collect();
         let here = load_all(&list, btf);
-        let mut results = others.into_iter().map(|other| other.join().expect("loading does not panic"));
-        here.and_then(|()| results.find(Result::is_err).unwrap_or(Ok(())))
+        let others = others.into_iter().map(|other| other.join().expect("loading does not panic"));
+        let absent: Result<Vec<_>, _> = std::iter::once(here).chain(others).collect();
+        let mut absent = absent?.concat();
+        absent.sort_unstable();
+        Ok(absent)
     })
-}
-
-/// Loads what the kernel has a place for; the names of the rest.
-fn load_optional(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<&'static str>, TraceError> {
-    let mut absent = Vec::new();
-    for (name, tracepoint) in OPTIONAL {
-        match probe(ebpf, name)?.load(tracepoint, btf) {
-            Ok(()) => {}
-            Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) => absent.push(name),
-            Err(source) => return Err(TraceError::Refused { probe: name, source: source.into() }),
-        }
-    }
-    Ok(absent)
 }
 
 /// A probe that waits to be loaded: its name and tracepoint (of those that have one).
 type Waiting<'e> = (&'static str, &'static str, &'e mut Program);
 
-fn load_all(list: &Mutex<Vec<Waiting<'_>>>, btf: &Btf) -> Result<(), TraceError> {
+/// Loads what the list still holds; the names of optional ones that the kernel has no place for.
+fn load_all(list: &Mutex<Vec<Waiting<'_>>>, btf: &Btf) -> Result<Vec<&'static str>, TraceError> {
     let next = || list.lock().expect("no thread panics with the list in hand").pop();
+    let mut absent = Vec::new();
     while let Some((name, tracepoint, program)) = next() {
         let loaded = match program {
             Program::BtfTracePoint(program) => program.load(tracepoint, btf),
             Program::CgroupSkb(program) => program.load(),
             _ => return Err(TraceError::Missing { name }),
         };
-        loaded.map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
+        let is_optional = OPTIONAL.iter().any(|(optional, _)| *optional == name);
+        match loaded {
+            Ok(()) => {}
+            Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) if is_optional => absent.push(name),
+            Err(source) => return Err(TraceError::Refused { probe: name, source: source.into() }),
+        }
     }
-    Ok(())
+    Ok(absent)
 }
 
 fn probe<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut BtfTracePoint, TraceError> {
