@@ -18,6 +18,7 @@ const O_NOFOLLOW: u32 = 0o400_000;
 const O_TMPFILE: u32 = 0o20_000_000;
 /// include/uapi/linux/magic.h
 const PROC: u64 = 0x9fa0;
+const SYSFS: u64 = 0x6265_6572;
 
 impl<P: Provenance> Normaliser<P> {
     /// What the string of an open led to, where that is not the file that was opened.
@@ -36,9 +37,11 @@ impl<P: Provenance> Normaliser<P> {
         let keeps = flags & O_NOFOLLOW != 0 || flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
         let last = if keeps { Last::Keep } else { Last::Follow };
         let resolved = self.names.resolve(passed, last, pid, &mut self.provenance);
-        // `self` and every number of a process are names of the reader's own in /proc.
-        let is_proc = file.magic == PROC && resolved.path.starts_with(b"/proc/");
-        if !resolved.sure || resolved.path == file.path || is_proc {
+        // `self` and every number of a process are names of the reader's own in /proc; and the links of /sys are
+        // the kernel's, which no walk over the image's files knows.
+        let is_kernels = file.magic == PROC && resolved.path.starts_with(b"/proc/")
+            || file.magic == SYSFS && resolved.path.starts_with(b"/sys/");
+        if !resolved.sure || resolved.path == file.path || is_kernels {
             return None;
         }
         let taken = Bytes::from(file.path.as_slice());

@@ -303,6 +303,12 @@ fn a_string_that_leads_elsewhere_than_the_file_is_a_mismatch() {
     let own = KernelFile { path: b"/proc/11/maps".to_vec(), magic: 0x9fa0, ..shadow() };
     check("/proc/self/maps", own.clone(), 0, None);
     check("/tmp/x", own, 0, Some(("/tmp/x", "/proc/11/maps")));
+    let card = KernelFile {
+        path: b"/sys/devices/virtual/net/eth0/address".to_vec(),
+        magic: 0x6265_6572,
+        ..shadow()
+    };
+    check("/sys/class/net/eth0/address", card, 0, None);
 }
 
 #[test]

@@ -83,6 +83,7 @@ pub const SHIPPED: &[(&str, &str)] = rules! {
     "discovery/long-sleep.yaml"
     "discovery/own-address-asked-for.yaml"
     "discovery/ports-probed.yaml"
+    "discovery/sandbox-looked-for-only.yaml"
     "discovery/sandbox-looked-for.yaml"
     "discovery/scanner-speaks.yaml"
     "discovery/virtual-machine-detector-run.yaml"
