@@ -33,7 +33,6 @@ pub async fn drive(connection: &Connection, ear: Ear, dialogue: &mut dyn Dialogu
         }
         let mut turn = Turn::default();
         dialogue.hear(&piece[..length], &mut turn);
-        let wants_tls = turn.commands.iter().any(|(verb, text, _)| asks_for_tls(verb, text));
         tell(connection, &ear, dialogue.service(), &mut turn).await;
         ear.write_all(&turn.say).await?;
         ear.flush().await?;
@@ -41,7 +40,7 @@ pub async fn drive(connection: &Connection, ear: Ear, dialogue: &mut dyn Dialogu
             ear.shutdown().await?;
             return Ok(Turned::End);
         }
-        if wants_tls && is_agreed(&turn.say) {
+        if turn.start_tls {
             return Ok(Turned::StartTls(Box::new(ear)));
         }
     }
@@ -61,14 +60,4 @@ async fn tell(connection: &Connection, ear: &Ear, service: &str, turn: &mut Turn
     }
     let sightings = ear.heard.borrow_mut().take_sightings();
     connection.saw_new(sightings, service).await;
-}
-
-/// SMTP, IMAP (RFC 3207, 9051), POP3 (RFC 2595), FTP (RFC 4217).
-fn asks_for_tls(verb: &[u8], text: &[u8]) -> bool {
-    verb == b"STARTTLS" || verb == b"STLS" || (verb == b"AUTH" && text.eq_ignore_ascii_case(b"TLS"))
-}
-
-fn is_agreed(say: &[u8]) -> bool {
-    let starts = [&b"220"[..], b"234", b"+OK"].iter().any(|code| say.starts_with(code));
-    starts || say.windows(3).any(|part| part == b"OK ")
 }

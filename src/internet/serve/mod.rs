@@ -62,18 +62,18 @@ pub(crate) struct Servers {
 
 /// Serves for ever, on a thread whose tokio runtime has I/O and time.
 pub async fn serve(listeners: Listeners, world: Rc<World>, authority: Authority, tell: Tell) {
-    serve_until(listeners, world, authority, tell, std::future::pending()).await;
+    serve_until(listeners, world, Terms::new(authority), tell, std::future::pending()).await;
 }
 
 /// Serves until `stop` is ready; then every open connection and flow is ended and told.
 pub async fn serve_until(
     listeners: Listeners,
     world: Rc<World>,
-    authority: Authority,
+    terms: Terms,
     tell: Tell,
     stop: impl Future<Output = ()>,
 ) {
-    let servers = Servers::new(world, authority, tell, Room::new());
+    let servers = Servers::new(world, terms, tell, Room::new());
     LocalSet::new().run_until(servers.run(listeners, stop)).await;
 }
 
@@ -85,7 +85,7 @@ pub struct Rehearsal {
 
 impl Rehearsal {
     pub fn new(world: Rc<World>, authority: Authority, tell: Tell) -> Rehearsal {
-        let servers = Servers::new(world, authority, tell, Room::new());
+        let servers = Servers::new(world, Terms::new(authority), tell, Room::new());
         Rehearsal { servers, datagrams: RefCell::new(Datagrams::new()) }
     }
 
@@ -106,18 +106,10 @@ impl Rehearsal {
 }
 
 impl Servers {
-    pub fn new(world: Rc<World>, authority: Authority, tell: Tell, room: Rc<Room>) -> Rc<Servers> {
+    pub fn new(world: Rc<World>, terms: Terms, tell: Tell, room: Rc<Room>) -> Rc<Servers> {
         // There is one for the life of the process, and every stream is looked through with it.
         let scanner: &'static Scanner = Box::leak(Box::new(Scanner::new(&world.baits)));
-        Rc::new(Servers {
-            world,
-            terms: Terms::new(authority),
-            scanner,
-            room,
-            book: RefCell::default(),
-            tell,
-            born: Instant::now(),
-        })
+        Rc::new(Servers { world, terms, scanner, room, book: RefCell::default(), tell, born: Instant::now() })
     }
 
     async fn run(self: Rc<Servers>, listeners: Listeners, stop: impl Future<Output = ()>) {

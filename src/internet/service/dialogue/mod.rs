@@ -4,11 +4,16 @@
 //! Each is a state machine over bytes as the network cuts them. What it keeps is bounded, whatever it is
 //! sent; what it does not understand it passes over.
 
+mod amqp;
 mod ftp;
+mod git;
 mod irc;
+mod ldap;
 mod lines;
+mod lookup;
 mod mail;
 mod memcached;
+mod mongo;
 mod mqtt;
 mod mysql;
 mod packet;
@@ -55,6 +60,9 @@ pub struct Turn {
     pub commands: Vec<(Vec<u8>, Vec<u8>, u64)>,
     /// After `say`, the conversation is over.
     pub close: bool,
+    /// After `say`, the conversation goes on inside TLS; what was heard behind the wish for it does not
+    /// count.
+    pub start_tls: bool,
 }
 
 impl Turn {
@@ -89,6 +97,10 @@ fn by_first(world: &World, first: &[u8]) -> Option<Box<dyn Dialogue>> {
         _ if redis::is_begun(first) => Box::new(redis::Redis::new()),
         _ if mqtt::is_begun(first) => Box::new(mqtt::Mqtt::new()),
         _ if postgres::is_begun(first) => Box::new(postgres::Postgres::new()),
+        _ if amqp::is_begun(first) => Box::new(amqp::Amqp::new()),
+        _ if git::is_begun(first) => Box::new(git::Git::new(world.now)),
+        _ if mongo::is_begun(first) => Box::new(mongo::Mongo::new()),
+        _ if ldap::is_begun(first) => Box::new(ldap::Ldap::new()),
         _ if shell::is_begun(first) => Box::new(shell::Shell::new()),
         _ => return None,
     })
@@ -103,13 +115,17 @@ fn by_port(world: &World, port: u16) -> Option<Box<dyn Dialogue>> {
         25 | 465 | 587 | 2525 => Box::new(smtp::Smtp::new(world)),
         110 | 995 => Box::new(mail::Pop::new()),
         143 | 993 => Box::new(mail::Imap::new()),
+        389 | 636 | 1389 => Box::new(ldap::Ldap::new()),
         1883 | 8883 => Box::new(mqtt::Mqtt::new()),
+        5671 | 5672 => Box::new(amqp::Amqp::new()),
+        9418 => Box::new(git::Git::new(world.now)),
+        27017..=27019 => Box::new(mongo::Mongo::new()),
         3306 => Box::new(mysql::MySql::new()),
         5432 => Box::new(postgres::Postgres::new()),
         6379 | 6380 => Box::new(redis::Redis::new()),
         6660..=6669 | 6697 => Box::new(irc::Irc::new(world)),
         11211 => Box::new(memcached::Memcached::new()),
-        _ => return None,
+        _ => return lookup::Lookup::at(port).map(|it| Box::new(it) as Box<dyn Dialogue>),
     })
 }
 

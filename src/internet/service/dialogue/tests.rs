@@ -1,5 +1,7 @@
 //! Each conversation as a table: what is said to the world, what it answers, what it reports.
 
+mod clients;
+
 use super::*;
 use crate::internet::service::tests::world;
 
@@ -251,7 +253,7 @@ fn databases_let_everybody_in() {
     let mut postgres = dialogue(&world(), 9999, start);
     assert_eq!(postgres.service(), "postgres");
     let mut turn = Turn::default();
-    postgres.hear(b"\0\0\0\x08\x04\xd2\x16\x2f", &mut turn);
+    postgres.hear(b"\0\0\0\x08\x04\xd2\x16\x30", &mut turn);
     assert_eq!(turn.say, b"N");
     postgres.hear(start, &mut turn);
     postgres.hear(b"p\0\0\0\x07pw\0", &mut turn);

@@ -68,6 +68,20 @@ fn datagrams_are_told_with_their_sum_and_counted_once() {
 }
 
 #[test]
+fn a_datagram_socket_that_sent_nothing_is_no_flow() {
+    let udp = |action, port: u16| {
+        let remote = Some(Endpoint::Inet(([203, 0, 113, 9], port).into()));
+        Act::Net(NetAct { action, protocol: Protocol::Udp, local: None, remote, name: None })
+    };
+    let (connect, silent) = (NetAction::Connect, NetAction::Close { sent: 0, received: 0 });
+    let spoke = NetAction::Close { sent: 9, received: 0 };
+    let acts = [(connect, 1), (connect, 2), (connect, 2), (silent, 1), (spoke, 2), (NetAction::Send, 3)];
+    let (network, ..) = summary(acts.into_iter().map(|(action, port)| udp(action, port)).collect());
+    let flows: Vec<_> = network.flows.iter().map(|it| (it.port, it.count, it.sent)).collect();
+    assert_eq!(flows, [(Some(2), 2, 9), (Some(3), 1, 0)]);
+}
+
+#[test]
 fn a_question_and_its_answer_are_one_entry() {
     let question = Some(Question { name: text("a.example"), kind: 1 });
     let asked = Act::Dns(DnsAct { server: None, carrier: Carrier::Udp, question: question.clone() });
