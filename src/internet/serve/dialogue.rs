@@ -12,8 +12,18 @@ use super::pipe::{Ear, Pipe};
 /// Read at one time.
 const PIECE: usize = 16 << 10;
 /// Verbs with which one logs in: what follows is shown as a credential.
-const LOGINS: [&[u8]; 9] =
-    [b"AUTH", b"PASS", b"LOGIN", b"USER", b"HELLO", b"AUTHENTICATE", b"OPER", b"mining.authorize", b"login"];
+const LOGINS: [&[u8]; 10] = [
+    b"AUTH",
+    b"KEY",
+    b"PASS",
+    b"LOGIN",
+    b"USER",
+    b"HELLO",
+    b"AUTHENTICATE",
+    b"OPER",
+    b"mining.authorize",
+    b"login",
+];
 
 /// How a conversation went on.
 pub enum Turned {
@@ -32,8 +42,9 @@ pub async fn drive(connection: &Connection, ear: Ear, dialogue: &mut dyn Dialogu
             return Ok(Turned::End);
         }
         let mut turn = Turn::default();
+        let dialogue = &mut *dialogue;
         dialogue.hear(&piece[..length], &mut turn);
-        tell(connection, &ear, dialogue.service(), &mut turn).await;
+        tell(connection, &ear, dialogue, &mut turn).await;
         ear.write_all(&turn.say).await?;
         ear.flush().await?;
         if turn.close {
@@ -46,13 +57,18 @@ pub async fn drive(connection: &Connection, ear: Ear, dialogue: &mut dyn Dialogu
     }
 }
 
-async fn tell(connection: &Connection, ear: &Ear, service: &str, turn: &mut Turn) {
+async fn tell(connection: &Connection, ear: &Ear, dialogue: &dyn Dialogue, turn: &mut Turn) {
+    let service = dialogue.service();
     for (verb, text, size) in turn.commands.drain(..) {
-        if LOGINS.contains(&&verb[..]) {
+        let is_login = LOGINS.contains(&&verb[..]);
+        if is_login || dialogue.is_sealed() {
             let mut scan = connection.servers.scanner.scan();
             let mut sightings = scan.feed(&text);
             sightings.extend(scan.feed(b"\n"));
-            connection.saw(sightings, service, Some(service)).await;
+            match is_login {
+                true => connection.saw(sightings, service, Some(service)).await,
+                false => connection.saw_new(sightings, service).await,
+            }
         }
         let cut = |text: &[u8], most: usize| text[..text.len().min(most)].to_vec();
         let (verb, text) = (cut(&verb, TEXT_MAX), cut(&text, BODY_MAX));

@@ -44,6 +44,9 @@ use udp::Datagrams;
 
 /// How long connections may take to say their last when the run ends.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// For packets on their way. The ends of the wire know each other from the start
+/// ([`super::netlink::Ends::inside`]): none waits for its neighbour but who goes to another of its own network.
+const ON_THE_WIRE: Duration = Duration::from_millis(2);
 /// The shortest time that the runtime waits.
 const MOMENT: Duration = Duration::from_millis(1);
 /// How often what is overdue is looked for, and what UDP flows sent is told.
@@ -126,8 +129,7 @@ impl Servers {
         }
         tasks.push(spawn_local(Rc::clone(&self).tick(Rc::clone(&datagrams))));
         stop.await;
-        // For what is on the wire: a first packet to an address waits for its neighbour.
-        breathe().await;
+        sleep(ON_THE_WIRE).await;
         tasks.iter().for_each(|task| task.abort());
         let _ = timeout(LAST_WORDS, self.finish(&listeners.tcp, &udp, &datagrams)).await;
         udp::flush(&self, &datagrams).await;

@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 
 use super::kept::Kept;
 use crate::event::{
-    Act, BaitAct, Bytes, CommandAct, DnsAct, DnsAnswer, Endpoint, Event, Flow as Said, Handshake, HttpAct,
-    NetAct, NetAction, Protocol, Question, SandboxAct, StreamAct, TlsAct, Visit,
+    Act, BaitAct, Bytes, Carrier, CommandAct, DnsAct, DnsAnswer, Endpoint, Event, Flow as Said, Handshake,
+    HttpAct, NetAct, NetAction, Protocol, Question, SandboxAct, StreamAct, TlsAct, Visit,
 };
 use crate::report::convert::seconds;
 use crate::report::document::{
@@ -195,6 +195,10 @@ impl NetworkSummary {
         if known.code.is_none() {
             known.code = Some(act.code);
             known.addresses = act.addresses.iter().take(ADDRESSES_MAX).map(ToString::to_string).collect();
+        }
+        if act.carrier == Carrier::Udp {
+            self.used(&(protocol(act.flow.protocol), act.flow.server.to_string(), exe(event)));
+            self.served(&act.flow, "dns", b"", event);
         }
     }
 

@@ -65,8 +65,13 @@ impl Lookup {
             Kind::Dict => words(line, turn, dict),
             Kind::News => words(line, turn, news),
             Kind::Rsync => rsync(line, turn),
-            // What they say is not in lines.
-            Kind::Svn | Kind::Screen => {}
+            Kind::Screen => {
+                turn.command(b"VERSION", &line.text, line.size);
+                // One kind of security: none.
+                turn.say.extend([1, 1]);
+            }
+            // What it says is not in lines.
+            Kind::Svn => {}
         }
     }
 
@@ -75,17 +80,6 @@ impl Lookup {
         turn.command(b"HELLO", bytes, bytes.len() as u64);
         turn.say("( failure ( ( 170001 20:Authorization failed 0: 0 ) ) ) ");
         turn.close = true;
-    }
-
-    /// The client's version, then what it chooses, then whether it shares.
-    fn screen(bytes: &[u8], turn: &mut Turn) {
-        if bytes.starts_with(b"RFB ") {
-            turn.command(b"VERSION", bytes, bytes.len() as u64);
-            // One kind of security: none.
-            turn.say.extend([1, 1]);
-        } else if bytes == [1] {
-            turn.say.extend([0; 4]);
-        }
     }
 }
 
@@ -165,10 +159,8 @@ impl Dialogue for Lookup {
     }
 
     fn hear(&mut self, bytes: &[u8], turn: &mut Turn) {
-        match self.kind {
-            Kind::Svn => return Lookup::svn(bytes, turn),
-            Kind::Screen => return Lookup::screen(bytes, turn),
-            _ => {}
+        if self.kind == Kind::Svn {
+            return Lookup::svn(bytes, turn);
         }
         let mut bytes = bytes;
         while let Some(line) = self.lines.next(&mut bytes) {

@@ -48,6 +48,11 @@ pub trait Dialogue {
         false
     }
 
+    /// What is said cannot be read in the stream: secrets are looked for in what is reported.
+    fn is_sealed(&self) -> bool {
+        false
+    }
+
     /// Takes in what came, in pieces as the network cut them; says what to answer.
     fn hear(&mut self, bytes: &[u8], turn: &mut Turn);
 }
@@ -91,7 +96,7 @@ fn by_first(world: &World, first: &[u8]) -> Option<Box<dyn Dialogue>> {
     let is = |words: &[&[u8]]| words.iter().any(|word| first.to_ascii_uppercase().starts_with(word));
     Some(match first {
         _ if stratum::is_begun(first) => Box::new(stratum::Stratum::new()),
-        _ if is(&[b"SSH-"]) => Box::new(ssh::Ssh::new()),
+        _ if is(&[b"SSH-"]) => Box::new(ssh::Ssh::new(world)),
         _ if is(&[b"EHLO ", b"HELO ", b"LHLO "]) => Box::new(smtp::Smtp::new(world)),
         _ if is(&[b"NICK ", b"CAP LS", b"CAP REQ"]) || irc::is_begun(first) => Box::new(irc::Irc::new(world)),
         _ if redis::is_begun(first) => Box::new(redis::Redis::new()),
@@ -110,7 +115,7 @@ fn by_port(world: &World, port: u16) -> Option<Box<dyn Dialogue>> {
     Some(match port {
         21 | 990 | 2121 => Box::new(ftp::Ftp::new(world)),
         ftp::DATA => Box::new(ftp::Listing),
-        22 | 2222 => Box::new(ssh::Ssh::new()),
+        22 | 2222 => Box::new(ssh::Ssh::new(world)),
         23 | 2323 => Box::new(telnet::Telnet::new(world)),
         25 | 465 | 587 | 2525 => Box::new(smtp::Smtp::new(world)),
         110 | 995 => Box::new(mail::Pop::new()),

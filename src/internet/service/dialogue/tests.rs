@@ -223,18 +223,6 @@ fn miners_of_all_dialects_get_work() {
 }
 
 #[test]
-fn a_client_shows_what_it_can_before_ssh_begins() {
-    let mut dialogue = dialogue(&world(), 22, b"");
-    assert!(dialogue.greet().starts_with(b"SSH-2.0-"));
-    let mut turn = Turn::default();
-    dialogue.hear(b"SSH-2.0-libssh_0.9.6\r\n\0\0\0\x04", &mut turn);
-    assert_eq!(turn.commands[0].1, b"SSH-2.0-libssh_0.9.6");
-    assert!(!turn.close);
-    dialogue.hear(b"\x01\x14ab", &mut turn);
-    assert_eq!((turn.commands[1].0.as_slice(), turn.close), (&b"KEXINIT"[..], true));
-}
-
-#[test]
 fn databases_let_everybody_in() {
     let mut mysql = dialogue(&world(), 3306, b"");
     let greeting = mysql.greet();

@@ -1,5 +1,7 @@
 //! Conversations in bytes, as real clients begin them.
 
+use super::super::ssh::client::Client;
+use super::super::ssh::exchange::string;
 use super::*;
 
 /// What is said in turn to the dialogue that the first of it chooses at `port`: all answers, and what was
@@ -38,7 +40,7 @@ fn one_line_is_asked_and_answered() {
     check(873, b"@RSYNCD: 31.0 md5\n", "", "HELLO @RSYNCD: 31.0 md5");
     check(873, b"loot\n", "@ERROR", "MODULE loot");
     check(3690, b"( 2 ( ) 8:svn://a/ ) ", "( failure ", "HELLO ( 2 ( ) 8:svn://a/ ) ");
-    check(5900, b"RFB 003.008\n", "\u{1}\u{1}", "VERSION RFB 003.008\n");
+    check(5900, b"RFB 003.008\n", "\u{1}\u{1}", "VERSION RFB 003.008");
 }
 
 #[test]
@@ -174,4 +176,86 @@ fn a_mailbox_takes_a_log_in_of_every_kind() {
     let (_, said, commands) = talk(110, &turns);
     assert_eq!(commands, ["AUTH LOGIN", "AUTH dXNlcg==", "AUTH d29yZA==", "AUTH PLAIN AHUAcA=="]);
     assert_eq!(said, b"+ \r\n+ \r\n+OK Logged in.\r\n+OK Logged in.\r\n");
+}
+
+/// A client's first message: no cookie to speak of, and what a client of that kind has.
+fn ssh_hello(cipher: &str) -> Vec<u8> {
+    let lists = [
+        "curve25519-sha256,ext-info-c",
+        "rsa-sha2-512,ssh-ed25519",
+        cipher,
+        cipher,
+        "hmac-sha2-256",
+        "hmac-sha2-256",
+        "none",
+        "none",
+        "",
+        "",
+    ];
+    let lists: Vec<u8> = lists.iter().flat_map(|list| string(list.as_bytes())).collect();
+    [&[20][..], &[7; 16], &lists, &[0; 5]].concat()
+}
+
+/// What a client says once it is in, in turn; what was reported since.
+fn ssh_talk(cipher: &str, inside: &[Vec<u8>]) -> (Vec<String>, Vec<Vec<u8>>) {
+    let mut server = dialogue(&world(), 22, b"");
+    assert!(server.greet().starts_with(b"SSH-2.0-"));
+    let mut client = Client::new(b"SSH-2.0-test", &ssh_hello(cipher));
+    let (mut reported, mut heard) = (Vec::new(), Vec::new());
+    let mut tell = |said: &[u8], client: &mut Client| {
+        let mut turn = Turn::default();
+        // In pieces, as from a slow network.
+        said.chunks(11).for_each(|piece| server.hear(piece, &mut turn));
+        reported.extend(turn.commands.iter().map(|(verb, text, _)| {
+            format!("{} {}", String::from_utf8_lossy(verb), String::from_utf8_lossy(text))
+        }));
+        client.hear(&turn.say)
+    };
+    let begin = client.begin();
+    tell(&begin, &mut client);
+    let exchange = client.exchange();
+    tell(&exchange, &mut client);
+    let keys = client.keys(cipher);
+    tell(&keys, &mut client);
+    for payload in inside {
+        let packet = client.pack(payload);
+        heard.extend(tell(&packet, &mut client));
+    }
+    (reported, heard)
+}
+
+#[test]
+fn who_logs_in_by_ssh_shows_password_commands_and_what_it_sends() {
+    let text = |parts: &[&str]| parts.iter().flat_map(|it| string(it.as_bytes())).collect::<Vec<u8>>();
+    let service = [&[5][..], &text(&["ssh-userauth"])].concat();
+    let login =
+        [&[50][..], &text(&["root", "ssh-connection", "password"]), &[0], &text(&["hunter2"])].concat();
+    let open = [&[90][..], &text(&["session"]), &[0, 0, 0, 9, 0, 0x10, 0, 0, 0, 0, 0x80, 0]].concat();
+    let run = [&[98, 0, 0, 0, 0][..], &text(&["exec"]), &[1], &text(&["cat > /tmp/x"])].concat();
+    let data = [&[94, 0, 0, 0, 0][..], &text(&["loot\n"])].concat();
+    let end = [97, 0, 0, 0, 0].to_vec();
+    for cipher in ["aes128-gcm@openssh.com", "aes128-ctr"] {
+        let inside = [&service, &login, &open, &run, &data, &end].map(Clone::clone);
+        let (reported, heard) = ssh_talk(cipher, &inside);
+        let lists = format!("KEXINIT curve25519-sha256,ext-info-c;rsa-sha2-512,ssh-ed25519;{cipher}");
+        let expected =
+            ["BANNER SSH-2.0-test", &lists, "LOGIN root hunter2", "RUN cat > /tmp/x", "DATA loot\n"];
+        assert_eq!(reported, expected);
+        let kinds: Vec<u8> = heard.iter().map(|payload| payload[0]).collect();
+        assert_eq!(kinds, [6, 52, 91, 99, 93, 94, 97], "{cipher}");
+    }
+}
+
+#[test]
+fn what_is_no_ssh_ends_it() {
+    for said in [
+        &b"SSH-2.0-x\r\n\0\0\0\x04"[..],
+        b"SSH-2.0-x\r\n\0\0\0\x0c\x0a\x1e",
+        b"SSH-2.0-x\r\n\xff\xff\xff\xff",
+    ] {
+        let mut turn = Turn::default();
+        let said = [said, &[0; 16]].concat();
+        dialogue(&world(), 22, b"").hear(&said, &mut turn);
+        assert!(turn.close && turn.commands.len() == 1, "{said:?}");
+    }
 }
