@@ -59,6 +59,7 @@ pub async fn drive(connection: &Connection, ear: Ear, dialogue: &mut dyn Dialogu
 
 async fn tell(connection: &Connection, ear: &Ear, dialogue: &dyn Dialogue, turn: &mut Turn) {
     let service = dialogue.service();
+    connection.saw(std::mem::take(&mut turn.used), service, Some(service)).await;
     for (verb, text, size) in turn.commands.drain(..) {
         let is_login = LOGINS.contains(&&verb[..]);
         if is_login || dialogue.is_sealed() {

@@ -8,6 +8,7 @@ mod amqp;
 mod ftp;
 mod git;
 mod irc;
+mod knock;
 mod ldap;
 mod lines;
 mod lookup;
@@ -28,6 +29,7 @@ mod telnet;
 mod tests;
 
 use super::scripted::Scripted;
+use crate::bait::Sighting;
 use crate::internet::testimony::BODY_MAX;
 use crate::internet::world::World;
 
@@ -63,6 +65,8 @@ pub struct Turn {
     pub say: Vec<u8>,
     /// Commands that became complete: verb, text, bytes of the whole.
     pub commands: Vec<(Vec<u8>, Vec<u8>, u64)>,
+    /// Credentials of baits that were shown in another form than their own.
+    pub used: Vec<Sighting>,
     /// After `say`, the conversation is over.
     pub close: bool,
     /// After `say`, the conversation goes on inside TLS; what was heard behind the wish for it does not
@@ -107,7 +111,7 @@ fn by_first(world: &World, first: &[u8]) -> Option<Box<dyn Dialogue>> {
         _ if mongo::is_begun(first) => Box::new(mongo::Mongo::new()),
         _ if ldap::is_begun(first) => Box::new(ldap::Ldap::new()),
         _ if shell::is_begun(first) => Box::new(shell::Shell::new()),
-        _ => return None,
+        _ => return knock::Knock::by_first(first).map(|it| Box::new(it) as Box<dyn Dialogue>),
     })
 }
 
@@ -130,7 +134,10 @@ fn by_port(world: &World, port: u16) -> Option<Box<dyn Dialogue>> {
         6379 | 6380 => Box::new(redis::Redis::new()),
         6660..=6669 | 6697 => Box::new(irc::Irc::new(world)),
         11211 => Box::new(memcached::Memcached::new()),
-        _ => return lookup::Lookup::at(port).map(|it| Box::new(it) as Box<dyn Dialogue>),
+        _ => {
+            let lookup = lookup::Lookup::at(port).map(|it| Box::new(it) as Box<dyn Dialogue>);
+            return lookup.or_else(|| knock::Knock::at(port).map(|it| Box::new(it) as Box<dyn Dialogue>));
+        }
     })
 }
 

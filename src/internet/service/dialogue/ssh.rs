@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::lines::Lines;
 use super::{Dialogue, Turn, telnet};
+use crate::bait::Sighting;
 use crate::internet::world::World;
 use exchange::{Exchange, KEXINIT, string, take};
 use packet::{Broken, Packets};
@@ -33,6 +34,8 @@ pub struct Ssh {
     state: State,
     heard: Packets,
     said: Packets,
+    /// Baits with which one can log in, and what of them is shown.
+    keys: Vec<(String, String, Vec<u8>)>,
     /// The user who logs in.
     user: Vec<u8>,
     channels: Vec<Channel>,
@@ -73,6 +76,7 @@ impl Ssh {
             state: State::Version,
             heard: Packets::new(),
             said: Packets::new(),
+            keys: world.baits.ssh_keys(),
             user: Vec::new(),
             channels: Vec::new(),
             pieces: 0,
@@ -173,6 +177,12 @@ impl Ssh {
                 } else {
                     let text = [&user[..], b" ", algorithm, b" ", STANDARD.encode(key).as_bytes()].concat();
                     self.shown(b"KEY", &text, turn);
+                    let bait = self.keys.iter().find(|(.., blob)| blob == key);
+                    turn.used.extend(bait.map(|(name, field, _)| Sighting {
+                        name: name.clone(),
+                        field: field.clone(),
+                        encoding: "signature".into(),
+                    }));
                     self.say(turn, &[&[52]]);
                 }
             }

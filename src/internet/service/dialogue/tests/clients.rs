@@ -178,6 +178,35 @@ fn a_mailbox_takes_a_log_in_of_every_kind() {
     assert_eq!(said, b"+ \r\n+ \r\n+OK Logged in.\r\n+OK Logged in.\r\n");
 }
 
+#[test]
+fn who_knocks_in_a_tongue_that_is_not_spoken_is_told_and_let_go() {
+    let check = |port, first: &[u8], service: &str, text: &str| {
+        let mut dialogue = dialogue(&world(), port, first);
+        assert_eq!(dialogue.service(), service);
+        let mut turn = Turn::default();
+        dialogue.hear(first, &mut turn);
+        assert!(turn.close && turn.say.is_empty());
+        assert_eq!(String::from_utf8_lossy(&turn.commands[0].1), text, "{service}");
+    };
+    check(
+        4444,
+        b"\x03\0\0\x2a\x25\xe0\0\0\0\0\0Cookie: mstshash=admin\r\n\x01\0\x08\0\x03\0\0\0",
+        "rdp",
+        "Cookie: mstshash=admin",
+    );
+    check(4444, b"\0\0\0\x2f\xffSMBr\0\0\0\0\x02NT LM 0.12\0", "smb", "SMBr NT LM 0.12");
+    check(4444, b"\x13BitTorrent protocol\0\0\0\0", "bittorrent", "BitTorrent protocol");
+    check(
+        554,
+        b"DESCRIBE rtsp://a/ RTSP/1.0\r\nCSeq: 1\r\n\r\n",
+        "rtsp",
+        "DESCRIBE rtsp://a/ RTSP/1.0 CSeq: 1",
+    );
+    check(5060, b"OPTIONS sip:a SIP/2.0\r\n\r\n", "sip", "OPTIONS sip:a SIP/2.0");
+    check(9092, b"\0\0\0\x14\0\x12\0\0\0\0\0\x01\0\x06client", "kafka", "client");
+    check(1433, b"\x10\x01\0\x20\0\0\x01\0s\0a\0p\0a\0s\0s\0", "mssql", "sapass");
+}
+
 /// A client's first message: no cookie to speak of, and what a client of that kind has.
 fn ssh_hello(cipher: &str) -> Vec<u8> {
     let lists = [
@@ -197,8 +226,8 @@ fn ssh_hello(cipher: &str) -> Vec<u8> {
 }
 
 /// What a client says once it is in, in turn; what was reported since.
-fn ssh_talk(cipher: &str, inside: &[Vec<u8>]) -> (Vec<String>, Vec<Vec<u8>>) {
-    let mut server = dialogue(&world(), 22, b"");
+fn ssh_talk(world: &World, cipher: &str, inside: &[Vec<u8>]) -> (Vec<String>, Vec<Vec<u8>>) {
+    let mut server = dialogue(world, 22, b"");
     assert!(server.greet().starts_with(b"SSH-2.0-"));
     let mut client = Client::new(b"SSH-2.0-test", &ssh_hello(cipher));
     let (mut reported, mut heard) = (Vec::new(), Vec::new());
@@ -209,6 +238,7 @@ fn ssh_talk(cipher: &str, inside: &[Vec<u8>]) -> (Vec<String>, Vec<Vec<u8>>) {
         reported.extend(turn.commands.iter().map(|(verb, text, _)| {
             format!("{} {}", String::from_utf8_lossy(verb), String::from_utf8_lossy(text))
         }));
+        reported.extend(turn.used.iter().map(|it| format!("used {} {}", it.name, it.field)));
         client.hear(&turn.say)
     };
     let begin = client.begin();
@@ -236,7 +266,7 @@ fn who_logs_in_by_ssh_shows_password_commands_and_what_it_sends() {
     let end = [97, 0, 0, 0, 0].to_vec();
     for cipher in ["aes128-gcm@openssh.com", "aes128-ctr"] {
         let inside = [&service, &login, &open, &run, &data, &end].map(Clone::clone);
-        let (reported, heard) = ssh_talk(cipher, &inside);
+        let (reported, heard) = ssh_talk(&world(), cipher, &inside);
         let lists = format!("KEXINIT curve25519-sha256,ext-info-c;rsa-sha2-512,ssh-ed25519;{cipher}");
         let expected =
             ["BANNER SSH-2.0-test", &lists, "LOGIN root hunter2", "RUN cat > /tmp/x", "DATA loot\n"];
@@ -244,6 +274,22 @@ fn who_logs_in_by_ssh_shows_password_commands_and_what_it_sends() {
         let kinds: Vec<u8> = heard.iter().map(|payload| payload[0]).collect();
         assert_eq!(kinds, [6, 52, 91, 99, 93, 94, 97], "{cipher}");
     }
+}
+
+#[test]
+fn a_key_that_is_a_bait_is_known_again_when_one_logs_in_with_it() {
+    let world = World { baits: crate::bait::Baits::new([7; 32]), ..world() };
+    let log_in = |blob: &[u8], signed: u8| {
+        let names: Vec<u8> =
+            [&b"root"[..], b"ssh-connection", b"publickey"].iter().flat_map(|it| string(it)).collect();
+        [&[50][..], &names, &[signed], &string(b"ssh-ed25519"), &string(blob), &string(b"signature")].concat()
+    };
+    let key = &world.baits.ssh_keys()[0];
+    let (reported, heard) = ssh_talk(&world, "aes128-ctr", &[log_in(&key.2, 0), log_in(&key.2, 1)]);
+    assert_eq!(reported.iter().filter(|it| *it == "used ssh-key private_key").count(), 1, "{reported:?}");
+    assert_eq!((heard[0][0], heard[1][0]), (60, 52));
+    let (reported, _) = ssh_talk(&world, "aes128-ctr", &[log_in(&[9; 51], 1)]);
+    assert!(!reported.iter().any(|it| it.starts_with("used")), "{reported:?}");
 }
 
 #[test]
