@@ -20,6 +20,7 @@ use super::provenance::Layers;
 use super::provoke::{self, Provocation, Visits};
 use super::recorder::Recorder;
 use super::rundir::RunDir;
+use super::scribe::Scribe;
 use super::signals::Signals;
 use super::watch::{self, Ended, Watched};
 use crate::bait::Profile;
@@ -285,6 +286,7 @@ fn recorder<'j>(
     let file = job.out.create("events.jsonl.zst")?;
     let frame = log::compress(BufWriter::new(file)).map_err(PipelineError::io("begin the event log"))?;
     let log = log::Writer::with_bound(BufWriter::with_capacity(1 << 18, frame), header, job.log_bound)?;
+    let log = Scribe::begin(log).map_err(PipelineError::io("begin the event log"))?;
     let mut recorder = Recorder::new(normaliser, log, Judge::new(job.rules, header), before);
     if let Err(error) = capture {
         recorder.losses.capture = format!("executed files could not be captured: {error}");
