@@ -369,8 +369,7 @@ impl Comparison<'_> {
             Answer::Unexplained => others == before && self.may_have_list(entry),
             Answer::IfFrom(source) => {
                 let first = self.of_image(&source)?;
-                now == first
-                    || (others == attributes::without_lists(&first) && self.may_have_list(entry))
+                now == first || (others == attributes::without_lists(&first) && self.may_have_list(entry))
             }
         };
         self.count(entry.path, "extended attributes", explained);

@@ -8,8 +8,8 @@ use super::log::{Ending, Header, Reader, Trailer, Writer};
 use super::*;
 use crate::event::{
     Act, Bytes, Call, Endpoint, Event, EventId, Exec, Executable, Family, File, FileAct, FileKind, Ids,
-    KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct, ProcessCall,
-    ProcessKey, Program, ProgramId, Protocol, Region,
+    KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct,
+    ProcessCall, ProcessKey, Program, ProgramId, Protocol, Region,
 };
 use crate::report::document::{Coverage, Report};
 use crate::rule::{self, attack};
@@ -154,7 +154,8 @@ fn a_summary_lists_programs_changes_connections_and_what_was_dropped() {
 fn a_summary_lists_memory_that_can_be_run_and_what_was_asked_of_the_kernel() {
     let shell = process(1, "/bin/sh", Origin::Layer(1), &[]);
     let mut story = Story { events: Vec::new() };
-    let call = |name: &str, text: &str| Call { call: bytes(name), texts: vec![bytes(text)], ..Call::default() };
+    let call =
+        |name: &str, text: &str| Call { call: bytes(name), texts: vec![bytes(text)], ..Call::default() };
     let region = |size| Region { size, write: true, ..Region::default() };
     for size in [4096, 8192, 64] {
         story.add(&shell, Act::Memory(MemoryAct::Map(region(size))), Outcome::Done);

@@ -101,7 +101,11 @@ impl KernelSummary {
 fn is_of_note(what: ProcessCall) -> bool {
     !matches!(
         what,
-        ProcessCall::Session | ProcessCall::Groups | ProcessCall::Name | ProcessCall::Sleep | ProcessCall::Control
+        ProcessCall::Session
+            | ProcessCall::Groups
+            | ProcessCall::Name
+            | ProcessCall::Sleep
+            | ProcessCall::Control
     )
 }
 
