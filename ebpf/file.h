@@ -132,10 +132,14 @@ INLINE struct file *file_of(__u32 fd)
 /* fs/overlayfs/ovl_entry.h; in vmlinux only where overlayfs is built in. */
 INLINE __u8 overlay_side(struct inode *inode, __u64 magic)
 {
-	if (magic != OVERLAYFS_MAGIC || !HAS_MEMBER(struct ovl_inode, __upperdentry))
+	__u64 at = upper_at, upper = 0;
+
+	if (HAS_MEMBER(struct ovl_inode, __upperdentry))
+		at = OFFSET(struct ovl_inode, __upperdentry) - OFFSET(struct ovl_inode, vfs_inode);
+	if (magic != OVERLAYFS_MAGIC || !at)
 		return 0;
-	struct ovl_inode *ovl = (void *)((__u64)inode - OFFSET(struct ovl_inode, vfs_inode));
-	return READ(ovl, __upperdentry) ? 2 : 1;
+	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)((__u64)inode + at));
+	return upper ? 2 : 1;
 }
 
 /* Numbers of an inode. A function of its own, so that its block is gone from the stack when the path is

@@ -135,6 +135,9 @@ struct {
 /* Set by the loader before the probes are loaded: key of the fold hash, and when to wake the reader. */
 volatile const __u64 secret[2] = {};
 volatile const __u32 wake_at = 256 * 1024;
+/* Bytes from an overlay's inode to its __upperdentry, where overlayfs is a module of the kernel (as
+ * Debian has it), whose types are not the kernel's; 0: not known. */
+volatile const __u32 upper_at = 0;
 
 INLINE struct ours *find_ours(struct task_struct *task)
 {
