@@ -6,6 +6,7 @@
 
 /* A walk from a dentry up to the root of the sandbox, across mounts. */
 struct walk {
+	struct scratch *scratch; /* that of the path: an area that is looked up again may be another's */
 	struct dentry *dentry;
 	struct mount *mount;
 	struct dentry *mount_root;
@@ -37,7 +38,7 @@ INLINE int prepend(struct scratch *s, const unsigned char *name, __u32 length, i
 
 static long step(__u32 index, struct walk *walk)
 {
-	struct scratch *s = this_scratch();
+	struct scratch *s = walk->scratch;
 	struct dentry *dentry = walk->dentry;
 	struct mount *mount = walk->mount;
 	struct dentry *parent;
@@ -83,6 +84,7 @@ SHARED int add_path(struct scratch *s, __u64 dentry, __u64 vfsmount)
 	/* Read before it goes into the struct: an access to `walk` inside READ would be relocated. */
 	struct mount *mount = (struct mount *)(vfsmount - OFFSET(struct mount, mnt));
 	struct walk walk = {
+		.scratch = s,
 		.dentry = (struct dentry *)dentry,
 		.mount = mount,
 		.mount_root = READ(mount, mnt.mnt_root),

@@ -192,6 +192,9 @@ struct signal_struct {
 struct thread_info {
 	__u32 status;
 };
+struct seccomp {
+	atomic_t filter_count;
+};
 struct task_struct {
 	struct thread_info thread_info;
 	int exit_code;
@@ -206,6 +209,7 @@ struct task_struct {
 	struct files_struct *files;
 	struct signal_struct *signal;
 	struct mm_struct *mm;
+	struct seccomp seccomp;
 };
 struct linux_binprm {
 	const char *filename;
@@ -265,15 +269,35 @@ struct filename {
 };
 /* io_uring/: a request, and what its opcode keeps in the beginning of it. */
 struct io_cqe {
+	__s32 res;
 	int fd;
+};
+/* io_uring/rsrc.h and include/linux/io_uring_types.h, since 6.13: the files of a ring's own table. */
+struct io_rsrc_node {
+	unsigned long file_ptr;
+};
+struct io_rsrc_data {
+	__u32 nr;
+	struct io_rsrc_node **nodes;
+};
+struct io_file_table {
+	struct io_rsrc_data data;
+};
+struct io_ring_ctx {
+	struct io_file_table file_table;
 };
 struct io_kiocb {
 	__u8 opcode;
 	__u32 flags; /* the low half, where it is wider */
 	struct io_cqe cqe;
+	struct io_ring_ctx *ctx;
+};
+struct io_xattr {
+	struct filename *filename;
 };
 struct io_open {
 	int dfd;
+	__u32 file_slot;
 	struct filename *filename;
 	struct open_how how;
 };
@@ -324,6 +348,9 @@ struct delayed_filename {
 	struct filename *__incomplete_filename;
 };
 struct io_open___delayed {
+	struct delayed_filename filename;
+};
+struct io_xattr___delayed {
 	struct delayed_filename filename;
 };
 struct io_unlink___delayed {

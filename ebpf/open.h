@@ -98,21 +98,20 @@ CALLED int open_key(__u64 *key, const struct opening *opening)
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int open(__u64 *ctx)
+SHARED int on_open(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct opening opening = {};
 	struct ours *ours;
 	struct slot *slot;
-	__u64 key[KEY_WORDS], time;
+	__u64 time;
 	__u32 index;
 
-	read_call(&call, ctx);
-	read_opening(&opening, &call);
-	if (call.result < 0)
-		return open_failed(&call, &opening);
-	struct file *file = file_of(call.result);
+	read_opening(&opening, call);
+	if (call->result < 0)
+		return open_failed(call, &opening);
+	struct file *file = file_of(call->result);
 	if (!file) {
 		/* Another thread closed it before the call returned. */
 		lose(LZ_FILE, 1);
@@ -122,8 +121,8 @@ int open(__u64 *ctx)
 	ours = created ? 0 : slots_of_current();
 	if (!ours)
 		return send_open(file, &opening, created, LZ_NO_SLOT, &time);
-	open_key(key, &opening);
-	slot = take_slot(ours, key, &index);
+	open_key(ours->key, &opening);
+	slot = take_slot(ours, ours->key, &index);
 	if (!slot)
 		return 0;
 	send_open(file, &opening, created, index, &time);

@@ -7,6 +7,7 @@ use crate::event::{
 };
 use crate::record::{self, Body, KernelFile, KernelSocket, PathArgument, Task};
 
+use super::call::By;
 use super::resolve::Last;
 use super::{Normaliser, Provenance, begun, call, dns, mismatch, net, origin, outcome, uring};
 
@@ -54,6 +55,10 @@ impl<P: Provenance> Normaliser<P> {
             Body::Mismatch { call, passed, actual, result, .. } => {
                 (Act::Kernel(mismatch::other_address(call, &passed, &actual)), begun(result))
             }
+            Body::Rewritten { number, compat, before, after, result } => {
+                let act = mismatch::other_name(call::name(number, compat), before, after);
+                (Act::Kernel(act), outcome(result))
+            }
             Body::SocketOption { socket, level, name, value, result } => {
                 let action = NetAction::Option { level, number: name, value };
                 (self.net(action, &socket, &[], &[]), outcome(result))
@@ -91,9 +96,10 @@ impl<P: Provenance> Normaliser<P> {
     pub(super) fn call(&mut self, task: &Task, body: Body) -> Option<(Act, Outcome)> {
         let lineage = &self.lineage;
         Some(match body {
-            Body::Denied { number, compat, args, result, capability } => {
+            Body::Denied { number, compat, args, result, capability, barred } => {
                 let filtered = (self.filter)(number, compat, &args);
-                (call::denied(number, compat, args, capability, filtered), outcome(result))
+                let by = By { filtered, own: barred && !filtered };
+                (call::denied(number, compat, args, capability, by), outcome(result))
             }
             Body::Call { about, call, result } => {
                 let outcome = outcome(result);

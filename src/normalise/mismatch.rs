@@ -4,6 +4,9 @@
 //! string that stands there when the call has returned is walked again ([`super::resolve`]) and must end in
 //! the path of the kernel's own file. Where the walk itself is not sure, nothing is said: a difference is a
 //! fact about the program, not about the walk.
+//!
+//! Of a call on names the kernel keeps nothing to compare with: there the name when the call began stands
+//! against the one when it had returned.
 
 use super::{Normaliser, Provenance, net};
 use crate::event::{Bytes, Endpoint, KernelAct, Mismatch};
@@ -42,7 +45,12 @@ impl<P: Provenance> Normaliser<P> {
             return None;
         }
         let taken = Bytes::from(file.path.as_slice());
-        Some(KernelAct::Mismatch(Mismatch { call: text("open"), passed: resolved.path.into(), taken }))
+        Some(KernelAct::Mismatch(Mismatch {
+            call: text("open"),
+            passed: resolved.path.into(),
+            taken,
+            verified: true,
+        }))
     }
 }
 
@@ -51,8 +59,15 @@ pub(super) fn other_address(call: Addressed, passed: &[u8], actual: &[u8]) -> Ke
     let call = match call {
         Addressed::Connect => "connect",
         Addressed::Bind => "bind",
+        Addressed::Send => "send",
     };
-    KernelAct::Mismatch(Mismatch { call: text(call), passed: address(passed), taken: address(actual) })
+    let (passed, taken) = (address(passed), address(actual));
+    KernelAct::Mismatch(Mismatch { call: text(call), passed, taken, verified: true })
+}
+
+/// The same of a name, of which the kernel keeps nothing.
+pub(super) fn other_name(call: Bytes, before: Vec<u8>, after: Vec<u8>) -> KernelAct {
+    KernelAct::Mismatch(Mismatch { call, passed: before.into(), taken: after.into(), verified: false })
 }
 
 fn text(text: &str) -> Bytes {

@@ -29,44 +29,47 @@ const PROBES: [(&str, &str); 8] = [
     ("fork", "sched_process_fork"),
     ("exit", "sched_process_exit"),
     ("exec", "sched_process_exec"),
-    ("startup", "sched_process_exec"),
     ("moved", "cgroup_attach_task"),
     ("signal", "signal_generate"),
     ("flow", "inet_sock_set_state"),
+    ("entered", "sys_enter"),
     ("sys_exit", "sys_exit"),
 ];
 
-/// Probes on what not every supported kernel has, with the tracepoint's names, newest first; a watch without
-/// them says so.
-const OPTIONAL: [(&str, &[&str]); 3] = [
-    ("uring", &["io_uring_submit_req", "io_uring_submit_sqe"]), // renamed in 6.3
-    ("uring_source", &["io_uring_complete"]),
-    ("capability", &["cap_capable"]), // since 6.14
+/// Probes on what not every supported kernel has; a watch without them says so.
+const OPTIONAL: [(&str, &str); 4] = [
+    ("uring", "io_uring_submit_req"),
+    ("uring_source", "io_uring_complete"),
+    ("uring_end", "io_uring_complete"),
+    ("capability", "cap_capable"), // since 6.14
 ];
+
+/// Tracepoints that had another name before (this one until 6.3).
+const RENAMED: [(&str, &str); 1] = [("io_uring_submit_req", "io_uring_submit_sqe")];
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
 const HANDLERS: [(u32, &str); 17] = [
-    (0, "denied"),
-    (1, "exec_failed"),
-    (2, "open"),
-    (3, "names"),
-    (4, "file_chmod"),
-    (5, "socket"),
-    (6, "dup"),
-    (7, "mapping"),
-    (8, "call"),
-    (9, "call"),
-    (10, "call"),
-    (11, "ids"),
-    (12, "signal_call"),
-    (16, "change"),
-    (17, "file_change"),
-    (18, "query"),
-    (19, "option"),
+    (0, "refused"),
+    (1, "files"),
+    (2, "files"),
+    (3, "files"),
+    (4, "files"),
+    (5, "sockets"),
+    (6, "sockets"),
+    (7, "calls"),
+    (8, "calls"),
+    (9, "calls"),
+    (10, "calls"),
+    (11, "calls"),
+    (12, "calls"),
+    (16, "files"),
+    (17, "files"),
+    (18, "sockets"),
+    (19, "sockets"),
 ];
 
 /// What takes the verifier longest, in that order; begun first, so that no thread ends up alone with one.
-const SLOW: [&str; 4] = ["socket", "exec", "open", "names"];
+const SLOW: [&str; 5] = ["sockets", "calls", "files", "uring", "exec"];
 
 /// More threads than that have nothing to load.
 const THREADS_MAX: usize = 4;
@@ -129,9 +132,8 @@ impl Probes {
         // Seeded by the system: the key only has to be unknown to the sandbox.
         let secret = [RandomState::new().hash_one(0), RandomState::new().hash_one(1)];
         let mut ebpf = load_object(loader, options, (&secret, &upper_at), &btf)?;
-        load_programs(&mut ebpf, &btf)?;
+        let absent = load_programs(&mut ebpf, &btf)?;
         fill_handlers(&mut ebpf)?;
-        let absent = load_optional(&mut ebpf, &btf)?;
         Ok(Probes { ebpf, sizes: (options.critical, options.bulk), absent })
     }
 
@@ -141,8 +143,8 @@ impl Probes {
         mark(&mut self.ebpf, target)?;
         let critical = self.ring("critical", self.sizes.0)?;
         let bulk = self.ring("bulk", self.sizes.1)?;
-        let present = OPTIONAL.iter().map(|(name, _)| name).filter(|name| !self.absent.contains(name));
-        for name in present.chain(PROBES.iter().map(|(name, _)| name)) {
+        let present = OPTIONAL.iter().filter(|(name, _)| !self.absent.contains(name));
+        for (name, _) in present.chain(&PROBES) {
             probe(&mut self.ebpf, name)?.attach().map_err(refused(name))?;
         }
         packets::attach(&mut self.ebpf, target.cgroup)?;
@@ -218,11 +220,13 @@ fn refused<E: Into<Box<dyn Error + Send + Sync>>>(probe: &'static str) -> impl F
     move |source| TraceError::Refused { probe, source: source.into() }
 }
 
-/// Loads every program of the object: a thread for each processor takes the next one from a list.
-fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), TraceError> {
+/// Loads every program of the object: a thread for each processor takes the next one from a list. The names
+/// of those that the kernel has no place for.
+fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<&'static str>, TraceError> {
     let handlers = HANDLERS.iter().map(|(_, name)| (*name, "sys_exit"));
     let packets = PACKETS.iter().map(|(name, _)| (*name, ""));
-    let mut wanted: HashMap<_, _> = PROBES.into_iter().chain(handlers).chain(packets).collect();
+    let mut wanted: HashMap<_, _> =
+        PROBES.into_iter().chain(OPTIONAL).chain(handlers).chain(packets).collect();
     let mut list = Vec::new();
     for (name, program) in ebpf.programs_mut() {
         let Some((name, tracepoint)) = wanted.remove_entry(name) else { continue };
@@ -238,47 +242,47 @@ fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), TraceError> {
     std::thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| load_all(&list, btf))).collect();
         let here = load_all(&list, btf);
-        let mut results = others.into_iter().map(|other| other.join().expect("loading does not panic"));
-        here.and_then(|()| results.find(Result::is_err).unwrap_or(Ok(())))
+        let others = others.into_iter().map(|other| other.join().expect("loading does not panic"));
+        let absent: Result<Vec<_>, _> = std::iter::once(here).chain(others).collect();
+        let mut absent = absent?.concat();
+        absent.sort_unstable();
+        Ok(absent)
     })
-}
-
-/// Loads what the kernel has a place for; the names of the rest.
-fn load_optional(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<&'static str>, TraceError> {
-    let mut absent = Vec::new();
-    for (name, tracepoints) in OPTIONAL {
-        if !load_first(probe(ebpf, name)?, tracepoints, btf).map_err(refused(name))? {
-            absent.push(name);
-        }
-    }
-    Ok(absent)
-}
-
-/// Loads it for the first of the tracepoints that the kernel has; false if it has none.
-fn load_first(probe: &mut BtfTracePoint, tracepoints: &[&str], btf: &Btf) -> Result<bool, ProgramError> {
-    for tracepoint in tracepoints {
-        match probe.load(tracepoint, btf) {
-            Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) => {}
-            result => return result.map(|()| true),
-        }
-    }
-    Ok(false)
 }
 
 /// A probe that waits to be loaded: its name and tracepoint (of those that have one).
 type Waiting<'e> = (&'static str, &'static str, &'e mut Program);
 
-fn load_all(list: &Mutex<Vec<Waiting<'_>>>, btf: &Btf) -> Result<(), TraceError> {
+/// Loads what the list still holds; the names of optional ones that the kernel has no place for.
+fn load_all(list: &Mutex<Vec<Waiting<'_>>>, btf: &Btf) -> Result<Vec<&'static str>, TraceError> {
     let next = || list.lock().expect("no thread panics with the list in hand").pop();
+    let mut absent = Vec::new();
     while let Some((name, tracepoint, program)) = next() {
         let loaded = match program {
-            Program::BtfTracePoint(program) => program.load(tracepoint, btf),
+            Program::BtfTracePoint(program) => load_on(program, tracepoint, btf),
             Program::CgroupSkb(program) => program.load(),
             _ => return Err(TraceError::Missing { name }),
         };
-        loaded.map_err(refused(name))?;
+        let is_optional = OPTIONAL.iter().any(|(optional, _)| *optional == name);
+        match loaded {
+            Ok(()) => {}
+            Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) if is_optional => absent.push(name),
+            Err(source) => return Err(refused(name)(source)),
+        }
     }
-    Ok(())
+    Ok(absent)
+}
+
+/// Loads it for the tracepoint, by whichever name this kernel has it.
+fn load_on(probe: &mut BtfTracePoint, tracepoint: &str, btf: &Btf) -> Result<(), ProgramError> {
+    let loaded = probe.load(tracepoint, btf);
+    let before = RENAMED.iter().find(|(name, _)| *name == tracepoint);
+    match (loaded, before) {
+        (Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })), Some((_, before))) => {
+            probe.load(before, btf)
+        }
+        (loaded, _) => loaded,
+    }
 }
 
 fn probe<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut BtfTracePoint, TraceError> {
@@ -302,8 +306,8 @@ fn fill_handlers(ebpf: &mut Ebpf) -> Result<(), TraceError> {
 
 /// Init by its pidfd (what it forks inherits the mark), the cgroup by its descriptor.
 fn mark(ebpf: &mut Ebpf, target: &Target<'_>) -> Result<(), TraceError> {
-    /// `struct ours` of ebpf/task.h: `seeded`, the fold table, credentials, the last question.
-    const OURS: usize = 8 + 16 * (6 + 3) * 8 + 48 + 8 + 16 + 8;
+    /// `struct ours` of ebpf/task.h: `seeded`, the fold table, credentials, the last question, a key.
+    const OURS: usize = 8 + 16 * (6 + 3) * 8 + 48 + 8 + 16 + 8 + 48;
     let mut seeded = [0; OURS];
     seeded[0] = 1;
     let tasks = map_fd(ebpf, "tasks")?;

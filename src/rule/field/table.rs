@@ -890,20 +890,28 @@ pub(super) static FIELDS: &[Field] = &[
         KERNEL,
         "mismatch.call",
         Read::Text(|s| Some(&mismatch(s)?.call)),
-        "the call whose argument was rewritten: open, connect, bind",
+        "the call whose argument was rewritten: open, connect, bind, send, or one on names (rename, unlinkat, …)",
     )),
     event(
         KERNEL,
         "mismatch.passed",
         Read::Text(|s| Some(&mismatch(s)?.passed)),
-        "what stood in the program's memory when the call had returned: a path, or address:port",
+        "what stood in the program's memory when the call had returned: a path, or address:port; of a call on \
+         names what stood there when it began",
     ),
     event(
         KERNEL,
         "mismatch.taken",
         Read::Text(|s| Some(&mismatch(s)?.taken)),
-        "what the kernel took instead, by its own file or socket",
+        "what the kernel took instead, by its own file, socket or packet; of a call on names what stood there \
+         when it had returned",
     ),
+    stable(event(
+        KERNEL,
+        "mismatch.verified",
+        Read::Flag(|s| Some(mismatch(s)?.verified)),
+        "mismatch.taken is the kernel's own; false: which of the two it took is not known",
+    )),
     stable(event(
         KERNEL,
         "ring.operation",
@@ -966,6 +974,13 @@ pub(super) static FIELDS: &[Field] = &[
         "call.filtered",
         Read::Flag(|s| Some(call(s)?.filtered)),
         "the sandbox's own filter refused it, and the kernel was never asked",
+    )),
+    stable(event(
+        CALLS,
+        "call.own_filter",
+        Read::Flag(|s| Some(call(s)?.own_filter)),
+        "a seccomp filter or a tracer of the image's own answered it, perhaps with success, and the kernel was \
+         never asked",
     )),
     // sandbox
     one_of(
