@@ -299,6 +299,9 @@ fn net_act(act: &NetAct) -> String {
             at(&act.remote)
         ),
         NetAction::Settle => format!("was connected ({protocol}) to {}", at(&act.remote)),
+        NetAction::Return { times } => {
+            format!("came back ({protocol}) to {} after a pause, {times} times by now", at(&act.remote))
+        }
         NetAction::Option { level, number, value } => {
             let name = option_name(level, number)
                 .map_or_else(|| format!("option {level}/{number}"), |name| format!("option {name}"));

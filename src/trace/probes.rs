@@ -8,6 +8,7 @@ use std::io;
 use std::num::NonZero;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Mutex;
 
 use aya::maps::{Map, MapData, ProgramArray};
@@ -36,19 +37,17 @@ const PROBES: [(&str, &str); 8] = [
     ("sys_exit", "sys_exit"),
 ];
 
-/// Probes on what not every supported kernel has; a watch without them says so.
-const OPTIONAL: [(&str, &str); 4] = [
-    ("uring", "io_uring_submit_req"),
-    ("uring_source", "io_uring_complete"),
-    ("uring_end", "io_uring_complete"),
-    ("capability", "cap_capable"), // since 6.14
+/// Probes on what not every supported kernel has, with the tracepoint's names, newest first; a watch without
+/// them says so.
+const OPTIONAL: [(&str, &[&str]); 4] = [
+    ("uring", &["io_uring_submit_req", "io_uring_submit_sqe"]), // renamed in 6.3
+    ("uring_source", &["io_uring_complete"]),
+    ("uring_end", &["io_uring_complete"]),
+    ("capability", &["cap_capable"]), // since 6.14
 ];
 
-/// Tracepoints that had another name before (this one until 6.3).
-const RENAMED: [(&str, &str); 1] = [("io_uring_submit_req", "io_uring_submit_sqe")];
-
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
-const HANDLERS: [(u32, &str); 17] = [
+const HANDLERS: [(u32, &str); 18] = [
     (0, "refused"),
     (1, "files"),
     (2, "files"),
@@ -62,6 +61,7 @@ const HANDLERS: [(u32, &str); 17] = [
     (10, "calls"),
     (11, "calls"),
     (12, "calls"),
+    (13, "calls"),
     (16, "files"),
     (17, "files"),
     (18, "sockets"),
@@ -143,8 +143,8 @@ impl Probes {
         mark(&mut self.ebpf, target)?;
         let critical = self.ring("critical", self.sizes.0)?;
         let bulk = self.ring("bulk", self.sizes.1)?;
-        let present = OPTIONAL.iter().filter(|(name, _)| !self.absent.contains(name));
-        for (name, _) in present.chain(&PROBES) {
+        let present = OPTIONAL.iter().map(|(name, _)| name).filter(|name| !self.absent.contains(name));
+        for name in present.chain(PROBES.iter().map(|(name, _)| name)) {
             probe(&mut self.ebpf, name)?.attach().map_err(refused(name))?;
         }
         packets::attach(&mut self.ebpf, target.cgroup)?;
@@ -223,14 +223,14 @@ fn refused<E: Into<Box<dyn Error + Send + Sync>>>(probe: &'static str) -> impl F
 /// Loads every program of the object: a thread for each processor takes the next one from a list. The names
 /// of those that the kernel has no place for.
 fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<&'static str>, TraceError> {
-    let handlers = HANDLERS.iter().map(|(_, name)| (*name, "sys_exit"));
-    let packets = PACKETS.iter().map(|(name, _)| (*name, ""));
-    let mut wanted: HashMap<_, _> =
-        PROBES.into_iter().chain(OPTIONAL).chain(handlers).chain(packets).collect();
+    let probes = PROBES.iter().map(|(name, tracepoint)| (*name, slice::from_ref(tracepoint)));
+    let handlers = HANDLERS.iter().map(|(_, name)| (*name, &["sys_exit"][..]));
+    let packets = PACKETS.iter().map(|(name, _)| (*name, &[][..]));
+    let mut wanted: HashMap<_, _> = probes.chain(OPTIONAL).chain(handlers).chain(packets).collect();
     let mut list = Vec::new();
     for (name, program) in ebpf.programs_mut() {
-        let Some((name, tracepoint)) = wanted.remove_entry(name) else { continue };
-        list.push((name, tracepoint, program));
+        let Some((name, tracepoints)) = wanted.remove_entry(name) else { continue };
+        list.push((name, tracepoints, program));
     }
     if let Some((name, _)) = wanted.into_iter().next() {
         return Err(TraceError::Missing { name });
@@ -250,39 +250,37 @@ fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<&'static str>, TraceE
     })
 }
 
-/// A probe that waits to be loaded: its name and tracepoint (of those that have one).
-type Waiting<'e> = (&'static str, &'static str, &'e mut Program);
+/// Loads it for the first of the tracepoints that the kernel has; false if it has none.
+fn load_first(program: &mut BtfTracePoint, tracepoints: &[&str], btf: &Btf) -> Result<bool, ProgramError> {
+    for tracepoint in tracepoints {
+        match program.load(tracepoint, btf) {
+            Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) => {}
+            result => return result.map(|()| true),
+        }
+    }
+    Ok(false)
+}
+
+/// A probe that waits to be loaded, and the names of its tracepoint.
+type Waiting<'e> = (&'static str, &'static [&'static str], &'e mut Program);
 
 /// Loads what the list still holds; the names of optional ones that the kernel has no place for.
 fn load_all(list: &Mutex<Vec<Waiting<'_>>>, btf: &Btf) -> Result<Vec<&'static str>, TraceError> {
     let next = || list.lock().expect("no thread panics with the list in hand").pop();
     let mut absent = Vec::new();
-    while let Some((name, tracepoint, program)) = next() {
+    while let Some((name, tracepoints, program)) = next() {
         let loaded = match program {
-            Program::BtfTracePoint(program) => load_on(program, tracepoint, btf),
-            Program::CgroupSkb(program) => program.load(),
+            Program::BtfTracePoint(program) => load_first(program, tracepoints, btf),
+            Program::CgroupSkb(program) => program.load().map(|()| true),
             _ => return Err(TraceError::Missing { name }),
         };
-        let is_optional = OPTIONAL.iter().any(|(optional, _)| *optional == name);
-        match loaded {
-            Ok(()) => {}
-            Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) if is_optional => absent.push(name),
-            Err(source) => return Err(refused(name)(source)),
+        match loaded.map_err(refused(name))? {
+            true => {}
+            false if OPTIONAL.iter().any(|(optional, _)| *optional == name) => absent.push(name),
+            false => return Err(TraceError::NoTracepoint { probe: name }),
         }
     }
     Ok(absent)
-}
-
-/// Loads it for the tracepoint, by whichever name this kernel has it.
-fn load_on(probe: &mut BtfTracePoint, tracepoint: &str, btf: &Btf) -> Result<(), ProgramError> {
-    let loaded = probe.load(tracepoint, btf);
-    let before = RENAMED.iter().find(|(name, _)| *name == tracepoint);
-    match (loaded, before) {
-        (Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })), Some((_, before))) => {
-            probe.load(before, btf)
-        }
-        (loaded, _) => loaded,
-    }
 }
 
 fn probe<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut BtfTracePoint, TraceError> {

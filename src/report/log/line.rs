@@ -684,6 +684,7 @@ enum NetActionDef {
     Accept,
     Close { sent: u64, received: u64 },
     Settle,
+    Return { times: u32 },
     Option { level: u32, number: u32, value: u64 },
 }
 
