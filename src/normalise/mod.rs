@@ -47,7 +47,7 @@ use origin::Origins;
 use pace::Pace;
 use pending::{Pending, is_interrupted};
 use resolve::{Last, Names};
-pub use standing::Standing;
+pub use standing::{Standing, Waiting};
 
 /// What only the unpacked image and the writable layer can tell. The paths are the kernel's own.
 pub trait Provenance {
@@ -157,7 +157,7 @@ impl<P: Provenance> Normaliser<P> {
     }
 
     /// Tells calls that the sandbox's own filter refuses from those that the kernel refuses. `filter`: by
-    /// number, 32-bit entry, and arguments. A filter of the image's own cannot be told from the kernel.
+    /// number, 32-bit entry, and arguments.
     #[must_use]
     pub fn with_filter(self, filter: fn(u32, bool, &[u64; 6]) -> bool) -> Normaliser<P> {
         Normaliser { filter, ..self }

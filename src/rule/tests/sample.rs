@@ -262,6 +262,7 @@ fn acts() -> Vec<Act> {
         target: Some(target()),
         capability: Some(21),
         filtered: true,
+        own_filter: true,
         ..Call::default()
     };
     acts.extend(
@@ -273,6 +274,7 @@ fn acts() -> Vec<Act> {
         call: bytes("open"),
         passed: bytes("/tmp/x"),
         taken: bytes("/etc/shadow"),
+        verified: true,
     })));
     acts.push(Act::Kernel(KernelAct::Moved { hierarchy: 0, cgroup: bytes("/") }));
     acts.push(Act::Kernel(KernelAct::Ring { operation: bytes("unlinkat"), paths: vec![bytes("/etc/x")] }));
