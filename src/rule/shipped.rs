@@ -104,6 +104,7 @@ pub const SHIPPED: &[(&str, &str)] = rules! {
     "execution/compiled-program-run.yaml"
     "execution/container-made-by-remote-api.yaml"
     "execution/download-piped-to-shell.yaml"
+    "execution/download-tool-feeds-interpreter.yaml"
     "execution/hidden-program-run.yaml"
     "execution/hidden-script-read-by-shell.yaml"
     "execution/library-loaded-from-temporary-directory.yaml"
@@ -242,6 +243,7 @@ pub const SHIPPED: &[(&str, &str)] = rules! {
     "stealth/fileless-program-run.yaml"
     "stealth/history-switched-off.yaml"
     "stealth/image-program-removed-itself.yaml"
+    "stealth/interpreter-told-by-environment.yaml"
     "stealth/kernel-thread-masquerade.yaml"
     "stealth/ld-preload-written.yaml"
     "stealth/library-injected-by-environment.yaml"
@@ -262,6 +264,7 @@ pub const SHIPPED: &[(&str, &str)] = rules! {
     "stealth/program-removed-itself.yaml"
     "stealth/program-runs-on-without-file.yaml"
     "stealth/program-under-deceptive-name.yaml"
+    "stealth/program-with-name-of-document.yaml"
     "stealth/running-program-removed.yaml"
     "stealth/service-name-written-and-run.yaml"
     "stealth/shell-history-removed.yaml"
@@ -272,6 +275,7 @@ pub const SHIPPED: &[(&str, &str)] = rules! {
     "stealth/thread-named-like-kernel.yaml"
     "stealth/tool-made-to-start-shell.yaml"
     "stealth/written-library-preloaded.yaml"
+    "stealth/written-program-in-odd-place.yaml"
 };
 
 impl RuleSet {
