@@ -182,6 +182,16 @@ SHARED int send_exec(__u64 asked, __u64 interpreter)
 	return 0;
 }
 
+/* What is kept of a task is now its new program's. */
+CALLED int begin_anew(struct ours *ours, struct task_struct *task)
+{
+	flush(ours);
+	remember_cred(ours, task);
+	if (ours->seeded)
+		learn_root(task);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exec")
 int exec(__u64 *ctx)
 {
@@ -191,12 +201,8 @@ int exec(__u64 *ctx)
 
 	if (!ours && bpf_current_task_under_cgroup(&cage, 0) != 1)
 		return 0;
-	if (ours) {
-		flush(ours);
-		remember_cred(ours, task);
-		if (ours->seeded)
-			learn_root(task);
-	}
+	if (ours)
+		begin_anew(ours, task);
 	send_exec((__u64)READ(bprm, filename), (__u64)READ(bprm, interp));
 	send_startups();
 	return 0;

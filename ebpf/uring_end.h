@@ -54,8 +54,10 @@ INLINE void uring_endpoint(__u64 file, __u32 kind, __u32 side, __s32 result)
 	struct endpoint endpoint = { .kind = kind, .result = result, .fd = -1, .file = file,
 				     .kernel = side, .local = side == 2 };
 
-	if (file)
-		send_endpoint(&endpoint);
+	if (!file)
+		return;
+	send_endpoint(&endpoint);
+	follow_endpoint(&endpoint);
 }
 
 INLINE void uring_connected(struct file *file, __s32 result)

@@ -54,7 +54,7 @@ pub fn look(cgroup: &Path) -> Stood {
 /// The call of a thread, if it is one to tell of.
 fn call_of(pid: u32, tid: u32) -> Option<Standing> {
     let directory = format!("/proc/{pid}/task/{tid}");
-    let (number, args) = parse_call(&std::fs::read_to_string(format!("{directory}/syscall")).ok()?)?;
+    let (number, args) = call_of_line(&std::fs::read_to_string(format!("{directory}/syscall")).ok()?)?;
     let status = std::fs::read_to_string(format!("{directory}/status")).ok()?;
     let out_of_reach = value(&status, "State:").is_some_and(|state| state.starts_with('D'));
     let holds = match (of_note(number, args[1]), out_of_reach) {
@@ -89,7 +89,7 @@ fn of_note(number: u32, second: u64) -> Option<Holds> {
 
 /// Number, six arguments, stack and instruction pointer; `running`, or -1 outside of any call
 /// (fs/proc/base.c, `proc_pid_syscall`).
-fn parse_call(line: &str) -> Option<(u32, [u64; 6])> {
+pub(super) fn call_of_line(line: &str) -> Option<(u32, [u64; 6])> {
     let mut words = line.split_ascii_whitespace();
     let number = words.next()?.parse().ok()?;
     let mut args = [0; 6];
@@ -99,12 +99,12 @@ fn parse_call(line: &str) -> Option<(u32, [u64; 6])> {
     Some((number, args))
 }
 
-fn value<'s>(status: &'s str, name: &str) -> Option<&'s str> {
+pub(super) fn value<'s>(status: &'s str, name: &str) -> Option<&'s str> {
     status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
 /// Real and effective.
-fn ids(status: &str, name: &str) -> [u32; 2] {
+pub(super) fn ids(status: &str, name: &str) -> [u32; 2] {
     let mut words = value(status, name).unwrap_or_default().split_ascii_whitespace();
     [(); 2].map(|()| words.next().and_then(|word| word.parse().ok()).unwrap_or(u32::MAX))
 }
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_line_of_proc_is_a_call_or_none() {
-        let check = |line: &str, expected: Option<(u32, [u64; 6])>| assert_eq!(parse_call(line), expected);
+        let check = |line: &str, expected: Option<(u32, [u64; 6])>| assert_eq!(call_of_line(line), expected);
         check("running\n", None);
         check("-1 0x7ffd 0x7f00\n", None);
         check(
