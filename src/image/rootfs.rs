@@ -93,6 +93,12 @@ impl Rootfs {
         Some((layer, file))
     }
 
+    /// A directory, for reading.
+    pub fn open_directory(&self, path: &[u8]) -> Option<File> {
+        let (layer, path) = self.find(path)?;
+        self.layers[usize::from(layer)].at(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY).ok()
+    }
+
     /// What stands at this path in the merged view, as a descriptor that can only be asked about itself
     /// (O_PATH). The path has no links in it, but may lead to one.
     pub fn entry(&self, path: &[u8]) -> Option<File> {

@@ -200,7 +200,8 @@ fn read_btf(path: &Path) -> Result<Btf, TraceError> {
 
 /// All that any probe hangs on.
 fn tracepoints() -> impl Iterator<Item = &'static str> {
-    PROBES.iter().chain(&OPTIONAL).map(|(_, tracepoint)| *tracepoint)
+    let optional = OPTIONAL.iter().flat_map(|(_, names)| names.iter());
+    PROBES.iter().map(|(_, tracepoint)| tracepoint).chain(optional).copied()
 }
 
 fn load_object<'a>(
