@@ -32,8 +32,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{
-    Act, Bytes, Event, EventId, Exec, Executable, File, KernelAct, NetAction, Outcome, Phase, Process,
-    ProcessAct, Program, SandboxAct,
+    Act, BaitAct, Bytes, Event, EventId, Exec, Executable, File, KernelAct, NetAction, Outcome, Phase,
+    Process, ProcessAct, Program, SandboxAct,
 };
 use crate::record::{self, Body, KernelFile, PathArgument, Record, Task};
 
@@ -204,6 +204,11 @@ impl<P: Provenance> Normaliser<P> {
     /// An event of the sandbox's own.
     pub fn note(&mut self, act: SandboxAct, time: u64) -> Event {
         self.event(None, time, Act::Sandbox(act), Outcome::Done)
+    }
+
+    /// The secret of a bait in what a port of the image's answered: whoever serves it, it was handed out.
+    pub fn handed(&mut self, act: BaitAct, time: u64) -> Event {
+        self.event(None, time, Act::Bait(act), Outcome::Done)
     }
 
     /// The same, about the process that is, or was last, known by the pid of `task`.

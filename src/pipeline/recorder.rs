@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::capture::{Book, Tally};
 use super::compare::Before;
 use super::coverage::Losses;
+use super::handed::Handed;
 use super::hearing::Hearing;
 use super::judge::Judge;
 use super::provenance::Layers;
@@ -15,6 +16,7 @@ use super::provoke::Doors;
 use super::skips::Skips;
 use super::standing::Stood;
 use super::{News, PipelineError};
+use crate::bait::Baits;
 use crate::event::{
     self, Act, Errand, Event, FileAct, KernelAct, Outcome, Phase, ProcessAct, ProcessKey, Protocol,
     SandboxAct,
@@ -58,6 +60,7 @@ pub struct Recorder<'r> {
     time: u64,
     held: Duration,
     hearing: Hearing,
+    handed: Handed,
     skips: Skips,
     ledger: Ledger,
     /// The writable places before the start.
@@ -96,6 +99,7 @@ impl<'r> Recorder<'r> {
             time: 0,
             held: Duration::ZERO,
             hearing: Hearing::default(),
+            handed: Handed::default(),
             skips: Skips::default(),
             ledger,
             before,
@@ -111,6 +115,11 @@ impl<'r> Recorder<'r> {
     /// musl); a shell ends so too, but has then done something.
     fn entrypoint_ran(&self, exit_code: Option<i32>) -> bool {
         self.has_started() && (self.first.acted || exit_code != Some(127))
+    }
+
+    /// Looks for the secrets of these in what the image's ports answer.
+    pub fn look_for(&mut self, baits: Baits) {
+        self.handed = Handed::new(baits);
     }
 
     /// Bytes of one record.
@@ -195,9 +204,15 @@ impl<'r> Recorder<'r> {
         };
         let (request, answer) = (ask.name().to_owned(), answer.into());
         let visit = event::Visit { request, protocol, remote: door.address, answer, said };
+        let handed = self.handed.look(&visit);
         let event = self.normaliser.note(SandboxAct::Visited(visit), self.time);
         let outcome = if errno == 0 { Outcome::Done } else { Outcome::Failed(errno) };
-        self.keep(&Event { outcome, ..event }, tell)
+        self.keep(&Event { outcome, ..event }, tell)?;
+        for act in handed {
+            let event = self.normaliser.handed(act, self.time);
+            self.keep(&event, tell)?;
+        }
+        Ok(())
     }
 
     /// A command that was run inside, by its pid on the host, and has ended; pid 0: it never ran.
