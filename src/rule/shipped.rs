@@ -87,6 +87,7 @@ pub const SHIPPED: &[(&str, &str)] = rules! {
     "discovery/sandbox-looked-for-only.yaml"
     "discovery/sandbox-looked-for.yaml"
     "discovery/scanner-speaks.yaml"
+    "discovery/time-napped-away.yaml"
     "discovery/virtual-machine-detector-run.yaml"
     "execution/compat-entry-used.yaml"
     "execution/container-made-by-remote-api.yaml"
