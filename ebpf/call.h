@@ -10,6 +10,7 @@
 #include "fold.h"
 #include "open.h"
 #include "sleep.h"
+#include "entered.h"
 
 /* The same number in every table. */
 enum { PIDFD_GETFD = 438 };
@@ -21,6 +22,33 @@ INLINE int is_prctl_of_note(__u64 option)
 	       option == PR_SET_SECUREBITS || option == PR_SET_MM ||
 	       option == PR_SET_CHILD_SUBREAPER || option == PR_CAP_AMBIENT ||
 	       option == PR_SET_PTRACER;
+}
+
+/* What is asked of a terminal, a device or an interface beyond its use: TIOCSTI, TIOCLINUX, TIOCCONS
+ * (asm-generic/ioctls.h); SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFHWADDR, SIOCADDRT (linux/sockios.h); LOOP_SET_FD,
+ * LOOP_CONFIGURE, LOOP_CTL_GET_FREE (linux/loop.h); FIFREEZE (linux/fs.h); TUNSETIFF (linux/if_tun.h);
+ * USERFAULTFD_IOC_NEW (linux/userfaultfd.h); KVM_CREATE_VM (linux/kvm.h); VHOST_SET_OWNER (linux/vhost.h). */
+INLINE int is_ioctl_of_note(__u64 command)
+{
+	switch ((__u32)command) {
+	case 0x5412:
+	case 0x541c:
+	case 0x541d:
+	case 0x8914:
+	case 0x8916:
+	case 0x8924:
+	case 0x890b:
+	case 0x4c00:
+	case 0x4c0a:
+	case 0x4c82:
+	case 0xc0045877:
+	case 0x400454ca:
+	case 0xaa00:
+	case 0xae01:
+	case 0xaf01:
+		return 1;
+	}
+	return 0;
 }
 
 INLINE __u64 detail_of(const struct call *call, __u32 shape)
@@ -150,6 +178,7 @@ SHARED int send_call(const struct call *call, __u64 detail, __u32 missing, __u32
 		body->args[i] = call->args[i];
 	if (call->compat)
 		s->flags |= LZ_COMPAT;
+	s->flags |= barred_flag();
 	__u32 fixed = s->at;
 	add_details(s, call);
 	if (s->at != fixed)
@@ -176,8 +205,10 @@ INLINE void send_handle(const struct call *call)
 	send_open(file, &opening, 0, LZ_NO_SLOT, &time);
 }
 
-CALLED int wait(const struct call *call)
+SHARED int on_wait(struct call *call)
 {
+	if (!call)
+		return 0;
 	__u32 shape = call->act & 15;
 	__u64 time = wait_time(call, shape);
 
@@ -196,8 +227,9 @@ SHARED int on_call(struct call *call)
 	__u32 shape;
 	__u64 detail;
 
-	if (HANDLER(call->act) == ON_WAIT)
-		return wait(call);
+	/* The sieve sends here only those of note. */
+	if (call->act == ACT_IOCTL)
+		call->act = ACT(ON_KERNEL_CALL, OF_FILE);
 	shape = shape_of(call);
 	detail = detail_of(call, shape);
 	if (is_sleep(shape)) {

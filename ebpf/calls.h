@@ -237,6 +237,20 @@ static const __u16 calls_native[CALLS] = {
 	[169] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* reboot */
 	[170] = ACT(ON_KERNEL_CALL, OF_TEXT),	     /* sethostname */
 	[172] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [173] = ACT(ON_KERNEL_CALL, OF_NOTHING), /* iopl, ioperm */
+	[163] = ACT(ON_KERNEL_CALL, OF_TEXT),	     /* acct */
+	[179] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   /* quotactl */
+	[443] = ACT(ON_KERNEL_CALL, OF_FILE),	     /* quotactl_fd */
+	[164] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [227] = ACT(ON_KERNEL_CALL, OF_NOTHING), /* settimeofday, clock_settime */
+	[159] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [305] = ACT(ON_KERNEL_CALL, OF_NOTHING), /* adjtimex, clock_adjtime */
+	[171] = ACT(ON_KERNEL_CALL, OF_TEXT),	     /* setdomainname */
+	[154] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* modify_ldt */
+	[444] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [446] = ACT(ON_KERNEL_CALL, OF_NOTHING), /* landlock_create_ruleset, landlock_restrict_self */
+	[300] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [301] = ACT(ON_KERNEL_CALL, OF_NOTHING), /* fanotify_init, fanotify_mark */
+	[254] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   /* inotify_add_watch */
+	[303] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   /* name_to_handle_at */
+	[431] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* fsconfig */
+	[467] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   /* open_tree_attr */
+	[134] = ACT(ON_KERNEL_CALL, OF_TEXT),	     /* uselib */
 	[167] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [168] = ACT(ON_KERNEL_CALL, OF_TEXT), /* swapon, swapoff */
 };
 
@@ -309,6 +323,17 @@ static const __u16 calls_compat[CALLS] = {
 	[425] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [427] = ACT(ON_KERNEL_CALL, OF_NOTHING),
 	[88] = ACT(ON_KERNEL_CALL, OF_NOTHING),	     [74] = ACT(ON_KERNEL_CALL, OF_TEXT),
 	[110] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [101] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[51] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [131] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),
+	[443] = ACT(ON_KERNEL_CALL, OF_FILE),	     [79] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[25] = ACT(ON_KERNEL_CALL, OF_NOTHING),	     [264] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[404] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [124] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[343] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [405] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[121] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [123] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[444] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [446] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[338] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [339] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[292] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   [341] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),
+	[431] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [467] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),
+	[86] = ACT(ON_KERNEL_CALL, OF_TEXT),
 	[87] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [115] = ACT(ON_KERNEL_CALL, OF_TEXT),
 };
 
@@ -337,15 +362,8 @@ INLINE __u16 act_of(__u32 number, int compat)
 	return compat ? calls_compat[number] : calls_native[number];
 }
 
-INLINE void read_call(struct call *call, const __u64 *ctx)
+INLINE void read_arguments(struct call *call, const struct pt_regs *regs)
 {
-	struct pt_regs *regs = (struct pt_regs *)ctx[0];
-
-	call->result = ctx[1];
-	call->ip = regs->ip;
-	call->number = regs->orig_ax;
-	call->compat = is_compat(bpf_get_current_task_btf());
-	call->act = act_of(call->number, call->compat);
 	if (call->compat) {
 		call->args[0] = (__u32)regs->bx;
 		call->args[1] = (__u32)regs->cx;
@@ -361,6 +379,18 @@ INLINE void read_call(struct call *call, const __u64 *ctx)
 		call->args[4] = regs->r8;
 		call->args[5] = regs->r9;
 	}
+}
+
+INLINE void read_call(struct call *call, const __u64 *ctx)
+{
+	struct pt_regs *regs = (struct pt_regs *)ctx[0];
+
+	call->result = ctx[1];
+	call->ip = regs->ip;
+	call->number = regs->orig_ax;
+	call->compat = is_compat(bpf_get_current_task_btf());
+	call->act = act_of(call->number, call->compat);
+	read_arguments(call, regs);
 }
 
 #endif

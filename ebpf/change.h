@@ -17,6 +17,19 @@ INLINE int sets_flags(__u64 command)
 	return low == 0x40086602 || low == 0x40046602 || low == 0x401c5820;
 }
 
+/* FICLONE, FICLONERANGE: content of another file */
+INLINE int clones_content(__u64 command)
+{
+	__u32 low = command;
+
+	return low == 0x40049409 || low == 0x4020940d;
+}
+
+INLINE int is_change_by_ioctl(__u64 command)
+{
+	return sets_flags(command) || clones_content(command);
+}
+
 /* Where the arguments of a call by name stand; NONE where there is no such one. */
 struct change_shape {
 	__u8 what;
@@ -180,7 +193,10 @@ SHARED int on_change(struct call *call)
 	}
 	if (body->what == LZ_SET_XATTR || body->what == LZ_REMOVE_XATTR)
 		add_named_xattr(s, body, call, shape);
+	struct lz_argument path = body->path;
 	send_or_count(s, LZ_CHANGE);
+	if (!file)
+		compare_names(call, &path, 0, sizeof(struct lz_change));
 	return 0;
 }
 
@@ -215,6 +231,10 @@ INLINE __u32 describe_change(struct lz_change *body, const struct call *call)
 		body->what = LZ_REMOVE_XATTR;
 		break;
 	case ACT_IOCTL:
+		if (clones_content(call->args[1])) {
+			body->what = LZ_COPY;
+			break;
+		}
 		body->what = LZ_SET_FLAGS;
 		body->numbers[0] = user_number(call->args[2], 4);
 		/* 1: the numbers are those of FS_XFLAG_*. */
@@ -256,7 +276,9 @@ SHARED int on_file_change(struct call *call)
 	file = file_of(fd);
 	/* Of copies only those into files: into a socket or a pipe they change nothing that stays. */
 	int is_content = body->what == LZ_COPY || body->what == LZ_MAP;
-	if (!file || (is_content && (is_error(call->result) || !call->result ||
+	/* A clone that was made answers 0. */
+	int is_nothing = is_error(call->result) || (!call->result && call->act != ACT_IOCTL);
+	if (!file || (is_content && (is_nothing ||
 				     (mode_of(file) & S_IFMT) != S_IFREG))) {
 		s->busy = 0;
 		return 0;

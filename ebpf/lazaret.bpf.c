@@ -12,12 +12,14 @@
 #include "change.h"
 #include "socket.h"
 #include "uring.h"
+#include "uring_end.h"
 #include "memory.h"
 #include "call.h"
 #include "signal.h"
 #include "flow.h"
 #include "option.h"
 #include "datagram.h"
+#include "enter.h"
 
 INLINE int is_refusal(long result)
 {
@@ -27,10 +29,8 @@ INLINE int is_refusal(long result)
 /* Calls that are looked at for one kind of result only. */
 INLINE int is_dull(const struct pt_regs *regs, __u16 act, long result, int compat)
 {
-	if (act == ACT_IOCTL) {
-		/* The second argument of either entry; neither number means anything else in the other. */
-		return !sets_flags(regs->si) && !sets_flags(regs->cx);
-	}
+	if (act == ACT_IOCTL)
+		return !is_change_by_ioctl(compat ? regs->cx : regs->si);
 	/* A refused one is told by its number, as any other; one that found nobody waiting is nothing. */
 	if (act == ACT_SOCKET || act == ACT_ACCEPT)
 		return result < 0;
@@ -75,9 +75,14 @@ int sys_exit(__u64 *ctx)
 		note_compat(ctx, task);
 	if (HANDLER(act) == ON_MAPPING && maps_for_writing(regs, act, compat))
 		act = ACT_SHARED_MAP;
+	if (act == ACT_IOCTL && is_ioctl_of_note(compat ? regs->cx : regs->si))
+		act = ACT(ON_KERNEL_CALL, OF_FILE);
 	if (act && is_dull(regs, act, result, compat))
 		act = 0;
-	if (!act && !is_refusal(result))
+	/* Of what a filter of its own answers with anything else than a refusal, nothing was done. */
+	if (is_barred(task, regs) && !is_refusal(result))
+		act = ACT(ON_DENIED, 0);
+	else if (!act && !is_refusal(result))
 		return 0;
 	if (!is_ours(task))
 		return 0;
@@ -106,6 +111,7 @@ SHARED int on_denied(struct call *call)
 		body->args[i] = call->args[i];
 	if (call->compat)
 		s->flags |= LZ_COMPAT;
+	s->flags |= barred_flag();
 	__u64 key[KEY_WORDS] = { call->args[0], call->args[1], call->number, call->result,
 				 LZ_DENIED | s->flags << 16, acting_ids() };
 	send_or_count_by(s, LZ_DENIED, key);
@@ -176,6 +182,8 @@ int calls(__u64 *ctx)
 		return on_ids(&call);
 	case ON_SIGNAL:
 		return on_signal_call(&call);
+	case ON_WAIT:
+		return on_wait(&call);
 	}
 	return on_call(&call);
 }

@@ -149,10 +149,13 @@ SHARED int send_mapping(const struct wish *wish, const struct region *region,
 		fill_inode(s, &body->file, (struct inode *)mapped->inode, mapped->dentry, mapped->mount);
 	}
 	/* A compiler at run time maps again and again: alike but for the place. */
-	__u64 key[KEY_WORDS] = { (__u64)wish->protection << 32 | wish->flags, body->file.inode,
-				 (__u64)body->file.device << 32 | body->written << 1 | protect,
-				 body->result, LZ_MAPPING, acting_ids() };
-	return send_or_count_by(s, LZ_MAPPING, key);
+	s->key[0] = (__u64)wish->protection << 32 | wish->flags;
+	s->key[1] = body->file.inode;
+	s->key[2] = (__u64)body->file.device << 32 | body->written << 1 | protect;
+	s->key[3] = body->result;
+	s->key[4] = LZ_MAPPING;
+	s->key[5] = acting_ids();
+	return send_or_count_by(s, LZ_MAPPING, s->key);
 }
 
 SHARED int on_mapping(struct call *call)

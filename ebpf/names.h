@@ -9,6 +9,7 @@
 
 #include "file.h"
 #include "fold.h"
+#include "entered.h"
 
 /* Where the arguments stand; NONE where there is no such one. */
 #define NONE 7
@@ -81,12 +82,14 @@ SHARED int on_names(struct call *call)
 		add_argument(s, &body->second, argument(s, shape->text2),
 			     directory(s, shape->dir2));
 	body->root = add_root(s);
+	struct lz_argument first = body->first, second = body->second;
 	if (call->result < 0) {
 		send_or_count(s, shape->kind);
-		return 0;
+	} else {
+		body->cwd = add_cwd(s);
+		send(s, shape->kind, LZ_NO_SLOT);
 	}
-	body->cwd = add_cwd(s);
-	send(s, shape->kind, LZ_NO_SLOT);
+	compare_names(call, &first, shape->text2 == NONE ? 0 : &second, sizeof(struct lz_names));
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include "file.h"
 #include "fold.h"
 #include "ids.h"
+#include "entered.h"
 #include "socket.h"
 #include "startup.h"
 
@@ -133,6 +134,7 @@ INLINE void learn_root(struct task_struct *task)
 		return;
 	struct fs_struct *fs = READ(task, fs);
 
+	cage_of_calls.filters = READ(task, seccomp.filter_count.counter) + 1;
 	root.mount = (__u64)READ(fs, root.mnt) - OFFSET(struct mount, mnt);
 	root.dentry = (__u64)READ(fs, root.dentry);
 }
@@ -180,6 +182,16 @@ SHARED int send_exec(__u64 asked, __u64 interpreter)
 	return 0;
 }
 
+/* What is kept of a task is now its new program's. */
+CALLED int begin_anew(struct ours *ours, struct task_struct *task)
+{
+	flush(ours);
+	remember_cred(ours, task);
+	if (ours->seeded)
+		learn_root(task);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exec")
 int exec(__u64 *ctx)
 {
@@ -189,12 +201,8 @@ int exec(__u64 *ctx)
 
 	if (!ours && bpf_current_task_under_cgroup(&cage, 0) != 1)
 		return 0;
-	if (ours) {
-		flush(ours);
-		remember_cred(ours, task);
-		if (ours->seeded)
-			learn_root(task);
-	}
+	if (ours)
+		begin_anew(ours, task);
 	send_exec((__u64)READ(bprm, filename), (__u64)READ(bprm, interp));
 	send_startups();
 	return 0;

@@ -80,7 +80,7 @@ struct owner {
 	__u64 sock; /* the key again: a number, as the verifier sees it, and not a pointer */
 	__u64 net; /* struct net: another connection's sock may later lie at the same place */
 	__u32 port; /* its own: given back before the state is told (inet_put_port) */
-	__u32 pad;
+	__u32 error; /* that the connect ended in, where sk_err does not tell any more */
 };
 
 struct {
@@ -111,7 +111,8 @@ struct scratch {
 	__u8 differ, slash;
 	__u8 pad[2];
 	__u32 pad2;
-	__u64 args[8]; /* of the call, where a table says which one it is (names.h) */
+	__u64 args[8];		/* of the call, where a table says which one it is (names.h) */
+	__u64 key[KEY_WORDS]; /* of the record, by which repeats are told (fold.h) */
 	struct record record;
 	__u8 path[PATH_ROOM + 256];
 };
@@ -216,13 +217,10 @@ SHARED int fill_head(struct lz_head *head)
 	head->pid = task->tgid;
 	head->tid = task->pid;
 	head->inner_pid = inner_pid(task);
-	__u64 block[6];
-
-	READ_BLOCK(block, cred);
-	head->uid = PICK(block, cred, uid.val);
-	head->gid = PICK(block, cred, gid.val);
-	head->euid = PICK(block, cred, euid.val);
-	head->egid = PICK(block, cred, egid.val);
+	head->uid = READ(cred, uid.val);
+	head->gid = READ(cred, gid.val);
+	head->euid = READ(cred, euid.val);
+	head->egid = READ(cred, egid.val);
 	head->cpu = bpf_get_smp_processor_id();
 	return 0;
 }
@@ -254,8 +252,8 @@ INLINE void read_cred(struct lz_cred *out, struct task_struct *task)
 	out->fsgid = PICK(block, cred, fsgid.val);
 	struct capabilities effective = PICK(block, cred, cap_effective);
 	struct capabilities permitted = PICK(block, cred, cap_permitted);
-	out->effective = effective.val;
-	out->permitted = permitted.val;
+	out->effective = effective.low | (__u64)effective.high << 32;
+	out->permitted = permitted.low | (__u64)permitted.high << 32;
 }
 
 INLINE __u64 wake_flag(void *ring)
@@ -282,7 +280,7 @@ INLINE __u32 family_of(__u32 kind)
 		return LZ_MEMORY;
 	if ((kind >= LZ_KERNEL_CALL && kind <= LZ_RING) || kind == LZ_CAPABILITY)
 		return LZ_KERNEL;
-	if (kind <= LZ_FILE_CHMOD || kind == LZ_CHANGE)
+	if (kind <= LZ_FILE_CHMOD || kind == LZ_CHANGE || kind == LZ_REWRITTEN)
 		return LZ_FILE;
 	return kind == LZ_DENIED ? LZ_KERNEL : LZ_NETWORK;
 }

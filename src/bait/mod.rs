@@ -101,6 +101,12 @@ impl Baits {
         Baits { baits: mint::mint(&seed) }
     }
 
+    /// One secret alone.
+    fn of(name: &str, field: &str, value: &str) -> Baits {
+        let secret = Secret { field: field.into(), value: value.into() };
+        Baits { baits: vec![Bait { name: name.into(), secrets: vec![secret] }] }
+    }
+
     /// The files that a profile asks for, in an image that these are the surroundings of.
     pub fn decoys(&self, profile: &Profile, image: &Surroundings<'_>) -> Vec<Decoy> {
         let places = PLACES.iter().filter(|place| profile.places.contains(&place.name));

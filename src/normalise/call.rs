@@ -23,8 +23,10 @@ pub(super) fn call(
     (seen, filtered): (record::Call, bool),
     outcome: Outcome,
 ) -> Act {
+    let barred = seen.barred;
     let mut call = described(lineage, task, seen);
     call.filtered = filtered && is_refusal(outcome);
+    call.own_filter = barred && !call.filtered;
     match about {
         About::Compat => Act::Kernel(KernelAct::Compat(call)),
         About::Memory => Act::Memory(memory(call)),
@@ -34,17 +36,21 @@ pub(super) fn call(
     }
 }
 
+/// Who answered a call instead of the kernel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct By {
+    /// The sandbox's own filter.
+    pub filtered: bool,
+    /// One of the image's.
+    pub own: bool,
+}
+
 /// A refused call that has no record of its own.
-pub(super) fn denied(
-    number: u32,
-    compat: bool,
-    args: [u64; 6],
-    capability: Option<u32>,
-    filtered: bool,
-) -> Act {
+pub(super) fn denied(number: u32, compat: bool, args: [u64; 6], capability: Option<u32>, by: By) -> Act {
     let capability = capability.and_then(|number| u8::try_from(number).ok());
     let call = name(number, compat);
-    Act::Denied(Call { call, number, compat, args, capability, filtered, ..Call::default() })
+    let (filtered, own_filter) = (by.filtered, by.own);
+    Act::Denied(Call { call, number, compat, args, capability, filtered, own_filter, ..Call::default() })
 }
 
 /// A capability that was asked for and not there.
@@ -104,7 +110,7 @@ fn described(lineage: &Lineage, task: &Task, seen: record::Call) -> Call {
         texts.pop();
     }
     let capability = capability.and_then(|number| u8::try_from(number).ok());
-    Call { call, number, compat, args, detail, texts, target, capability, filtered: false }
+    Call { call, number, compat, args, detail, texts, target, capability, ..Call::default() }
 }
 
 /// The process that a number among the arguments means; ptrace(PTRACE_TRACEME) means its parent.
@@ -164,7 +170,7 @@ fn credentials(lineage: &Lineage, seen: record::Credentials) -> Credentials {
 }
 
 /// `__X32_SYSCALL_BIT` (arch/x86/include/uapi/asm/unistd.h) marks the numbers of the x32 ABI.
-fn name(number: u32, compat: bool) -> Bytes {
+pub(super) fn name(number: u32, compat: bool) -> Bytes {
     const X32: u32 = 0x4000_0000;
     let plain = syscall::name(number & !X32, compat);
     let text = match plain {

@@ -39,6 +39,8 @@ pub enum TraceError {
     Load { source: Box<dyn std::error::Error + Send + Sync> },
     #[error("the kernel refuses the probe {probe}")]
     Refused { probe: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the kernel has no tracepoint for the probe {probe}")]
+    NoTracepoint { probe: &'static str },
     #[error("the embedded object has no {name}")]
     Missing { name: &'static str },
     #[error("the sandbox cannot be marked as the one to watch: {what}")]

@@ -2,11 +2,13 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::error::Error;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::num::NonZero;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::sync::Mutex;
 
 use aya::maps::{Map, MapData, ProgramArray};
@@ -23,19 +25,25 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/la
 
 /// Name of a probe and the tracepoint it hangs on, in the order of attaching: the sieve comes last,
 /// when its handlers are in place.
-const PROBES: [(&str, &str); 7] = [
+const PROBES: [(&str, &str); 8] = [
     ("fork", "sched_process_fork"),
     ("exit", "sched_process_exit"),
     ("exec", "sched_process_exec"),
     ("moved", "cgroup_attach_task"),
     ("signal", "signal_generate"),
     ("flow", "inet_sock_set_state"),
+    ("entered", "sys_enter"),
     ("sys_exit", "sys_exit"),
 ];
 
-/// Probes on what not every supported kernel has; a watch without them says so.
-const OPTIONAL: [(&str, &str); 3] =
-    [("uring", "io_uring_submit_req"), ("uring_source", "io_uring_complete"), ("capability", "cap_capable")];
+/// Probes on what not every supported kernel has, with the tracepoint's names, newest first; a watch without
+/// them says so.
+const OPTIONAL: [(&str, &[&str]); 4] = [
+    ("uring", &["io_uring_submit_req", "io_uring_submit_sqe"]), // renamed in 6.3
+    ("uring_source", &["io_uring_complete"]),
+    ("uring_end", &["io_uring_complete"]),
+    ("capability", &["cap_capable"]), // since 6.14
+];
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
 const HANDLERS: [(u32, &str); 18] = [
@@ -132,11 +140,9 @@ impl Probes {
         mark(&mut self.ebpf, target)?;
         let critical = self.ring("critical", self.sizes.0)?;
         let bulk = self.ring("bulk", self.sizes.1)?;
-        let present = OPTIONAL.iter().filter(|(name, _)| !self.absent.contains(name));
-        for (name, _) in present.chain(&PROBES) {
-            probe(&mut self.ebpf, name)?
-                .attach()
-                .map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
+        let present = OPTIONAL.iter().map(|(name, _)| name).filter(|name| !self.absent.contains(name));
+        for name in present.chain(PROBES.iter().map(|(name, _)| name)) {
+            probe(&mut self.ebpf, name)?.attach().map_err(refused(name))?;
         }
         packets::attach(&mut self.ebpf, target.cgroup)?;
         Watch::new(self.ebpf, critical, bulk, self.absent)
@@ -167,7 +173,8 @@ fn load_object<'a>(
     loader
         .btf(Some(btf))
         .allow_unsupported_maps() // task storage
-        .verifier_log_level(VerifierLogLevel::DISABLE)
+        // Of a program that is refused, the reason alone; one that is accepted is verified without.
+        .verifier_log_level(VerifierLogLevel::STATS)
         .map_max_entries("critical", options.critical)
         .map_max_entries("bulk", options.bulk)
         .override_global("secret", secret, true)
@@ -176,8 +183,8 @@ fn load_object<'a>(
 }
 
 /// EPERM has one cause and one cure; everything else is the kernel's own reason.
-fn refusal(source: Box<dyn std::error::Error + Send + Sync>) -> TraceError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&*source);
+fn refusal(source: Box<dyn Error + Send + Sync>) -> TraceError {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&*source);
     while let Some(error) = cause {
         let denied = error
             .downcast_ref::<io::Error>()
@@ -190,17 +197,21 @@ fn refusal(source: Box<dyn std::error::Error + Send + Sync>) -> TraceError {
     TraceError::Load { source }
 }
 
+fn refused<E: Into<Box<dyn Error + Send + Sync>>>(probe: &'static str) -> impl FnOnce(E) -> TraceError {
+    move |source| TraceError::Refused { probe, source: source.into() }
+}
+
 /// Loads every program of the object: a thread for each processor takes the next one from a list. The names
 /// of those that the kernel has no place for.
 fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<&'static str>, TraceError> {
-    let handlers = HANDLERS.iter().map(|(_, name)| (*name, "sys_exit"));
-    let packets = PACKETS.iter().map(|(name, _)| (*name, ""));
-    let mut wanted: HashMap<_, _> =
-        PROBES.into_iter().chain(OPTIONAL).chain(handlers).chain(packets).collect();
+    let probes = PROBES.iter().map(|(name, tracepoint)| (*name, slice::from_ref(tracepoint)));
+    let handlers = HANDLERS.iter().map(|(_, name)| (*name, &["sys_exit"][..]));
+    let packets = PACKETS.iter().map(|(name, _)| (*name, &[][..]));
+    let mut wanted: HashMap<_, _> = probes.chain(OPTIONAL).chain(handlers).chain(packets).collect();
     let mut list = Vec::new();
     for (name, program) in ebpf.programs_mut() {
-        let Some((name, tracepoint)) = wanted.remove_entry(name) else { continue };
-        list.push((name, tracepoint, program));
+        let Some((name, tracepoints)) = wanted.remove_entry(name) else { continue };
+        list.push((name, tracepoints, program));
     }
     if let Some((name, _)) = wanted.into_iter().next() {
         return Err(TraceError::Missing { name });
@@ -220,24 +231,34 @@ fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<&'static str>, TraceE
     })
 }
 
-/// A probe that waits to be loaded: its name and tracepoint (of those that have one).
-type Waiting<'e> = (&'static str, &'static str, &'e mut Program);
+/// Loads it for the first of the tracepoints that the kernel has; false if it has none.
+fn load_first(program: &mut BtfTracePoint, tracepoints: &[&str], btf: &Btf) -> Result<bool, ProgramError> {
+    for tracepoint in tracepoints {
+        match program.load(tracepoint, btf) {
+            Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) => {}
+            result => return result.map(|()| true),
+        }
+    }
+    Ok(false)
+}
+
+/// A probe that waits to be loaded, and the names of its tracepoint.
+type Waiting<'e> = (&'static str, &'static [&'static str], &'e mut Program);
 
 /// Loads what the list still holds; the names of optional ones that the kernel has no place for.
 fn load_all(list: &Mutex<Vec<Waiting<'_>>>, btf: &Btf) -> Result<Vec<&'static str>, TraceError> {
     let next = || list.lock().expect("no thread panics with the list in hand").pop();
     let mut absent = Vec::new();
-    while let Some((name, tracepoint, program)) = next() {
+    while let Some((name, tracepoints, program)) = next() {
         let loaded = match program {
-            Program::BtfTracePoint(program) => program.load(tracepoint, btf),
-            Program::CgroupSkb(program) => program.load(),
+            Program::BtfTracePoint(program) => load_first(program, tracepoints, btf),
+            Program::CgroupSkb(program) => program.load().map(|()| true),
             _ => return Err(TraceError::Missing { name }),
         };
-        let is_optional = OPTIONAL.iter().any(|(optional, _)| *optional == name);
-        match loaded {
-            Ok(()) => {}
-            Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) if is_optional => absent.push(name),
-            Err(source) => return Err(TraceError::Refused { probe: name, source: source.into() }),
+        match loaded.map_err(refused(name))? {
+            true => {}
+            false if OPTIONAL.iter().any(|(optional, _)| *optional == name) => absent.push(name),
+            false => return Err(TraceError::NoTracepoint { probe: name }),
         }
     }
     Ok(absent)
@@ -251,19 +272,13 @@ fn fill_handlers(ebpf: &mut Ebpf) -> Result<(), TraceError> {
     let mut fds = Vec::with_capacity(HANDLERS.len());
     for (index, name) in HANDLERS {
         let fd = probe(ebpf, name)?.fd().and_then(|fd| Ok(fd.try_clone()?));
-        fds.push((
-            index,
-            name,
-            fd.map_err(|source| TraceError::Refused { probe: name, source: source.into() })?,
-        ));
+        fds.push((index, name, fd.map_err(refused(name))?));
     }
     let map = ebpf.map_mut("handlers").ok_or(TraceError::Missing { name: "handlers" })?;
     let mut handlers =
         ProgramArray::try_from(map).map_err(|source| TraceError::Load { source: source.into() })?;
     for (index, name, fd) in &fds {
-        handlers
-            .set(*index, fd, 0)
-            .map_err(|source| TraceError::Refused { probe: name, source: source.into() })?;
+        handlers.set(*index, fd, 0).map_err(refused(name))?;
     }
     Ok(())
 }

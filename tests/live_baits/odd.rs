@@ -18,7 +18,7 @@ fn odd_ways_out_are_found_too() {
     let report = place.report();
     for rule in [
         "decoy-sent-in-other-protocols",
-        "decoy-read-then-packets-sent",
+        "decoy-read-then-echo-sent",
         "decoy-read-then-stream-sent",
         "decoy-handed-out",
     ] {

@@ -27,6 +27,9 @@ use crate::bait::Sighting;
 const LAYERS_MAX: usize = 8;
 /// How long a client may say nothing before the server does.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// The same before one that waits for orders is given one.
+const LONG_PATIENCE: Duration = Duration::from_secs(2);
+const HTTP: u16 = 80;
 /// The same on ports where the server always begins.
 const SHORT_PATIENCE: Duration = Duration::from_millis(20);
 const SERVER_BEGINS: [u16; 13] = [21, 22, 23, 25, 110, 143, 465, 587, 993, 995, 2525, 3306, 5900];
@@ -147,6 +150,12 @@ impl Connection {
         }
     }
 
+    /// The same where nobody begins by himself: as long as it takes a client that was only held up.
+    fn long_patience(&self, port: u16) -> Option<Duration> {
+        let client_begins = !self.secure.get() && (port == HTTP || TLS_FIRST.contains(&port));
+        (!client_begins).then_some(LONG_PATIENCE)
+    }
+
     /// Serves one layer; gives the next.
     async fn layer(self: &Rc<Self>, mut layer: Layer) -> io::Result<Option<Layer>> {
         let begins = first(&mut layer.pipe, self.patience(layer.port)).await;
@@ -161,7 +170,13 @@ impl Connection {
             let mut dialogue = service::dialogue(&self.servers.world, layer.port, &[]);
             match dialogue.greet() {
                 // Nobody begins here: whoever comes first will tell what it is.
-                greeting if greeting.is_empty() => begins = first(&mut layer.pipe, None).await?,
+                greeting if greeting.is_empty() => {
+                    begins = first(&mut layer.pipe, self.long_patience(layer.port)).await?;
+                    // One that waits for orders is given one.
+                    if begins.guess == Guess::Open && !begins.ended {
+                        speaker = Some((dialogue, greeting));
+                    }
+                }
                 greeting => speaker = Some((dialogue, greeting)),
             }
         }

@@ -1,8 +1,10 @@
 //! Drives a conversation of [`super::super::service`] over a stream.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 use super::super::service::{Dialogue, Turn};
 use super::super::testimony::{BODY_MAX, Command, Said, TEXT_MAX};
@@ -11,6 +13,8 @@ use super::pipe::{Ear, Pipe};
 
 /// Read at one time.
 const PIECE: usize = 16 << 10;
+/// After so long a client that waits has nothing more to say.
+const SILENCE: Duration = Duration::from_millis(700);
 /// Verbs with which one logs in: what follows is shown as a credential.
 const LOGINS: [&[u8]; 9] =
     [b"AUTH", b"PASS", b"LOGIN", b"USER", b"HELLO", b"AUTHENTICATE", b"OPER", b"mining.authorize", b"login"];
@@ -26,13 +30,23 @@ pub async fn drive(connection: &Connection, ear: Ear, dialogue: &mut dyn Dialogu
     connection.named(dialogue.service());
     let mut ear = ear;
     let mut piece = vec![0; PIECE];
+    let mut silence = Some(SILENCE);
     loop {
-        let length = ear.read(&mut piece).await?;
+        let length = match patient(&mut ear, &mut piece, silence).await {
+            Some(read) => read?,
+            None => {
+                silence = None;
+                ear.write_all(dialogue.prompt().as_bytes()).await?;
+                ear.flush().await?;
+                continue;
+            }
+        };
         if length == 0 {
             return Ok(Turned::End);
         }
         let mut turn = Turn::default();
         dialogue.hear(&piece[..length], &mut turn);
+        connection.named(dialogue.service());
         let wants_tls = turn.commands.iter().any(|(verb, text, _)| asks_for_tls(verb, text));
         tell(connection, &ear, dialogue.service(), &mut turn).await;
         ear.write_all(&turn.say).await?;
@@ -44,6 +58,14 @@ pub async fn drive(connection: &Connection, ear: Ear, dialogue: &mut dyn Dialogu
         if wants_tls && is_agreed(&turn.say) {
             return Ok(Turned::StartTls(Box::new(ear)));
         }
+    }
+}
+
+/// Reads; `None`: nothing came for so long.
+async fn patient(ear: &mut Ear, piece: &mut [u8], most: Option<Duration>) -> Option<io::Result<usize>> {
+    match most {
+        Some(most) => timeout(most, ear.read(piece)).await.ok(),
+        None => Some(ear.read(piece).await),
     }
 }
 

@@ -108,7 +108,8 @@ impl Rehearsal {
 impl Servers {
     pub fn new(world: Rc<World>, authority: Authority, tell: Tell, room: Rc<Room>) -> Rc<Servers> {
         // There is one for the life of the process, and every stream is looked through with it.
-        let scanner: &'static Scanner = Box::leak(Box::new(Scanner::new(&world.baits)));
+        let scanner = Scanner::new(&world.baits).with_machine(&world.hostname);
+        let scanner: &'static Scanner = Box::leak(Box::new(scanner));
         Rc::new(Servers {
             world,
             terms: Terms::new(authority),

@@ -62,6 +62,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// Baits that are credentials of this very service: their token in the request is a use of them.
     pub accepts: &'static [&'static str],
+    /// Baits that the service checks where they stand in the body.
+    pub takes: &'static [&'static str],
 }
 
 type Service = fn(&World, &Request<'_>) -> Option<Answer>;

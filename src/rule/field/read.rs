@@ -201,6 +201,13 @@ pub(super) fn flow(s: Subject<'_>) -> Option<(u64, u64)> {
     }
 }
 
+pub(super) fn returns(s: Subject<'_>) -> Option<u64> {
+    match net_act(s)?.action {
+        NetAction::Return { times } => Some(times.into()),
+        _ => None,
+    }
+}
+
 /// The name that a name server gave the far end's address.
 pub(super) fn flow_name(s: Subject<'_>) -> Option<&[u8]> {
     match &s.event.act {

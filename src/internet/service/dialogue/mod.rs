@@ -17,6 +17,7 @@ mod redis;
 mod shell;
 mod smtp;
 mod ssh;
+mod stranger;
 mod stratum;
 mod telnet;
 #[cfg(test)]
@@ -30,7 +31,7 @@ pub(super) use lines::Lines;
 
 /// One side of a conversation that is not HTTP.
 pub trait Dialogue {
-    /// `smtp`, `ftp`, `irc`, …; `raw` for the sink.
+    /// `smtp`, `ftp`, `irc`, …; `raw` where nobody knows it. It may turn out later.
     fn service(&self) -> &'static str;
 
     /// What the server says before it has heard anything; empty where the client begins. Asked once, before
@@ -45,6 +46,11 @@ pub trait Dialogue {
 
     /// Takes in what came, in pieces as the network cut them; says what to answer.
     fn hear(&mut self, bytes: &[u8], turn: &mut Turn);
+
+    /// What to say to a client that has fallen silent; asked once. Empty: nothing, its turn lasts.
+    fn prompt(&mut self) -> &'static str {
+        ""
+    }
 }
 
 /// What one piece of a conversation led to.
@@ -75,8 +81,8 @@ pub fn dialogue(world: &World, port: u16, first: &[u8]) -> Box<dyn Dialogue> {
     if let Some(script) = world.scenario.script(port) {
         return Box::new(Scripted::new(script));
     }
-    let known = by_first(world, first).or_else(|| by_port(world, port));
-    known.unwrap_or_else(|| Box::new(Sink))
+    let known = by_first(world, first).or_else(|| by_port(world, port, first));
+    known.unwrap_or_else(|| Box::new(stranger::Stranger::new()))
 }
 
 fn by_first(world: &World, first: &[u8]) -> Option<Box<dyn Dialogue>> {
@@ -94,7 +100,7 @@ fn by_first(world: &World, first: &[u8]) -> Option<Box<dyn Dialogue>> {
     })
 }
 
-fn by_port(world: &World, port: u16) -> Option<Box<dyn Dialogue>> {
+fn by_port(world: &World, port: u16, first: &[u8]) -> Option<Box<dyn Dialogue>> {
     Some(match port {
         21 | 990 | 2121 => Box::new(ftp::Ftp::new(world)),
         ftp::DATA => Box::new(ftp::Listing),
@@ -107,23 +113,11 @@ fn by_port(world: &World, port: u16) -> Option<Box<dyn Dialogue>> {
         3306 => Box::new(mysql::MySql::new()),
         5432 => Box::new(postgres::Postgres::new()),
         6379 | 6380 => Box::new(redis::Redis::new()),
-        6660..=6669 | 6697 => Box::new(irc::Irc::new(world)),
+        // Whoever speaks IRC and begins is known by that, but for the password.
+        6660..=6669 | 6697 if first.is_empty() || first.starts_with(b"PASS ") => {
+            Box::new(irc::Irc::new(world))
+        }
         11211 => Box::new(memcached::Memcached::new()),
         _ => return None,
     })
-}
-
-/// Says nothing: what it is told is kept as the stream.
-struct Sink;
-
-impl Dialogue for Sink {
-    fn service(&self) -> &'static str {
-        "raw"
-    }
-
-    fn greet(&mut self) -> Vec<u8> {
-        Vec::new()
-    }
-
-    fn hear(&mut self, _: &[u8], _: &mut Turn) {}
 }

@@ -87,6 +87,7 @@ fn requests_that_are_alike_are_counted_with_all_their_bytes() {
         Act::Http(HttpAct {
             flow: tcp(),
             secure: true,
+            server_name: None,
             version: text("2"),
             method: text("POST"),
             host: text("evil.example"),
