@@ -40,6 +40,8 @@ mod provoke;
 mod recorder;
 pub mod rundir;
 #[cfg(feature = "live")]
+mod scribe;
+#[cfg(feature = "live")]
 pub mod selftest;
 #[cfg(feature = "live")]
 mod signals;

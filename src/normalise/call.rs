@@ -61,9 +61,9 @@ pub(super) fn incapable(capability: u32, number: u32, compat: bool) -> Act {
 }
 
 /// A call that has not returned.
-pub(super) fn standing(number: u32, args: [u64; 6], file: Option<Vec<u8>>) -> Call {
+pub(super) fn standing(number: u32, compat: bool, args: [u64; 6], file: Option<Vec<u8>>) -> Call {
     let texts = file.into_iter().map(Bytes::from).collect();
-    Call { call: name(number, false), number, args, texts, ..Call::default() }
+    Call { call: name(number, compat), number, compat, args, texts, ..Call::default() }
 }
 
 pub(super) fn ids(

@@ -14,8 +14,9 @@ pub struct Standing {
     pub gid: u32,
     pub euid: u32,
     pub egid: u32,
-    /// Of the 64-bit entry.
     pub number: u32,
+    /// Made through the 32-bit entry, with its numbers.
+    pub compat: bool,
     pub args: [u64; 6],
     /// What the descriptor in its first argument leads to, as /proc names it.
     pub file: Option<Vec<u8>>,
@@ -35,12 +36,12 @@ impl<P: Provenance> Normaliser<P> {
     /// Takes in what threads waited for at this moment; the events stand aside.
     pub fn waited(&mut self, all: Vec<Waiting>, time: u64) {
         for Waiting { what, time: left, standing } in all {
-            let Standing { pid, tid, uid, gid, euid, egid, number, args, file } = standing;
+            let Standing { pid, tid, uid, gid, euid, egid, number, compat, args, file } = standing;
             let task = Task { pid, tid, uid, gid, euid, egid, ..Task::default() };
             let Some(process) = self.lineage.by_pid(&task) else { continue };
             let call = match what {
                 ProcessCall::Busy => Call::default(),
-                _ => call::standing(number, args, file),
+                _ => call::standing(number, compat, args, file),
             };
             let act = Act::Process(ProcessAct::Call { what, call: Call { detail: left, ..call } });
             let event = self.event(Some(process), time, act, Outcome::Unfinished);
@@ -52,10 +53,10 @@ impl<P: Provenance> Normaliser<P> {
     /// returns after all, because the kill reaches it, is not told a second time.
     pub fn stood(&mut self, calls: Vec<Standing>, time: u64) {
         for standing in calls {
-            let Standing { pid, tid, uid, gid, euid, egid, number, args, file } = standing;
+            let Standing { pid, tid, uid, gid, euid, egid, number, compat, args, file } = standing;
             let task = Task { pid, tid, uid, gid, euid, egid, ..Task::default() };
             let Some(process) = self.lineage.by_pid(&task) else { continue };
-            let act = Act::Kernel(KernelAct::Call(call::standing(number, args, file)));
+            let act = Act::Kernel(KernelAct::Call(call::standing(number, compat, args, file)));
             let event = self.event(Some(process), time, act, Outcome::Unfinished);
             self.pending.told(tid);
             self.aside.push_back(event);

@@ -7,7 +7,7 @@
 //! Invariants: bounded in threads, descriptors and time, and what is beyond is left out, worst first: this
 //! says more about an image that does nothing, and never less. Memory and numbers are the image's own words.
 //!
-//! Numbers are taken for those of the 64-bit entry: /proc does not say by which one the thread came.
+//! Of calls through the 32-bit entry, those with a narrow time are not told.
 //!
 //! Not here: calls of other kinds that have not returned ([`super::standing`]), and what rules make of it.
 
@@ -21,7 +21,7 @@ use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
 
-use super::standing::{call_of_line, ids, value};
+use super::standing::{call_of_line, ids, is_compat, value};
 use crate::event::ProcessCall;
 use crate::normalise::{Standing, Waiting};
 
@@ -72,9 +72,11 @@ fn worst(mut found: Vec<Waiting>) -> Vec<Waiting> {
 
 /// A thread that waits for long, or for a signal.
 fn wait_of(pid: u32, tid: u32) -> Option<Waiting> {
-    let line = fs::read_to_string(format!("/proc/{pid}/task/{tid}/syscall")).ok()?;
-    let (number, args) = call_of_line(&line)?;
-    let time = match limit(number, &args)? {
+    let directory = format!("/proc/{pid}/task/{tid}");
+    let (number, args, at) = call_of_line(&fs::read_to_string(format!("{directory}/syscall")).ok()?)?;
+    let compat = is_compat(&directory, at);
+    let limit = if compat { limit_compat(number, &args) } else { limit(number, &args) };
+    let time = match limit? {
         Limit::Signal => Duration::ZERO,
         Limit::Milliseconds(time) => Some(time).filter(|time| *time <= i32::MAX as u32).map(milliseconds)?,
         Limit::Time(at) => read_time(tid, at, 1)?,
@@ -82,7 +84,7 @@ fn wait_of(pid: u32, tid: u32) -> Option<Waiting> {
         Limit::Until(at, clock) => read_time(tid, at, 1)?.saturating_sub(now_of(pid, clock)?),
     };
     let is_told = time >= LONG || time.is_zero();
-    is_told.then(|| waiting(ProcessCall::Wait, time, (pid, tid), number, args)).flatten()
+    is_told.then(|| waiting(ProcessCall::Wait, time, (pid, tid), (number, compat), args)).flatten()
 }
 
 fn milliseconds(time: u32) -> Duration {
@@ -124,6 +126,28 @@ fn limit(number: u32, args: &[u64; 6]) -> Option<Limit> {
         128 if args[2] != 0 => Some(Limit::Time(args[2])),
         // pause, rt_sigsuspend
         34 | 130 | 128 => Some(Limit::Signal),
+        _ => None,
+    }
+}
+
+/// By the table of i386 (arch/x86/entry/syscalls/syscall_32.tbl).
+fn limit_compat(number: u32, args: &[u64; 6]) -> Option<Limit> {
+    let there = |at: u64| (at != 0).then_some(Limit::Time(at));
+    match number {
+        // poll, epoll_wait, epoll_pwait
+        168 => Some(Limit::Milliseconds(args[2] as u32)),
+        256 | 319 => Some(Limit::Milliseconds(args[3] as u32)),
+        // pselect6_time64, ppoll_time64, semtimedop_time64, epoll_pwait2
+        413 => there(args[4]),
+        414 => there(args[2]),
+        420 | 441 => there(args[3]),
+        // clock_nanosleep_time64, futex_time64
+        407 => slept(args),
+        422 => futex(args),
+        // rt_sigtimedwait_time64
+        421 if args[2] != 0 => Some(Limit::Time(args[2])),
+        // pause, sigsuspend, rt_sigsuspend
+        29 | 72 | 179 | 421 => Some(Limit::Signal),
         _ => None,
     }
 }
@@ -192,7 +216,7 @@ fn timers(pid: u32) -> Option<Waiting> {
     let infos = descriptors.take(DESCRIPTORS_MAX).filter_map(Result::ok);
     let times = infos.filter_map(|entry| timer_of(&fs::read_to_string(entry.path()).ok()?));
     let time = times.max().filter(|time| *time >= LONG)?;
-    waiting(ProcessCall::Wait, time, (pid, pid), TIMERFD_SETTIME, [0; 6])
+    waiting(ProcessCall::Wait, time, (pid, pid), (TIMERFD_SETTIME, false), [0; 6])
 }
 
 /// What is left of a timer.
@@ -208,7 +232,7 @@ fn busy(pid: u32) -> Option<Waiting> {
     let up = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?);
     let age = up.saturating_sub(start);
     let is_busy = state == b"R" && age >= AGE && used >= age / SHARE;
-    is_busy.then(|| waiting(ProcessCall::Busy, used, (pid, pid), 0, [0; 6])).flatten()
+    is_busy.then(|| waiting(ProcessCall::Busy, used, (pid, pid), (0, false), [0; 6])).flatten()
 }
 
 /// State, processor time and start; after the name, which is in brackets and may hold anything
@@ -226,14 +250,14 @@ fn waiting(
     what: ProcessCall,
     time: Duration,
     (pid, tid): (u32, u32),
-    number: u32,
+    (number, compat): (u32, bool),
     args: [u64; 6],
 ) -> Option<Waiting> {
     let status = fs::read(format!("/proc/{pid}/task/{tid}/status")).ok()?;
     let status = String::from_utf8_lossy(&status);
     let [uid, euid] = ids(&status, "Uid:");
     let [gid, egid] = ids(&status, "Gid:");
-    let standing = Standing { pid, tid, uid, gid, euid, egid, number, args, file: None };
+    let standing = Standing { pid, tid, uid, gid, euid, egid, number, compat, args, file: None };
     Some(Waiting { what, time: u64::try_from(time.as_nanos()).unwrap_or(u64::MAX), standing })
 }
 

@@ -393,7 +393,7 @@ impl<'j, 't> Turning<'j, 't> {
         for output in [&mut self.output.stdout, &mut self.output.stderr] {
             while output.is_open() && output.drain().is_ok_and(|turn| turn == Turn::More) {}
         }
-        let ours = self.recorder.limits_hit().into_iter().chain(filled).chain(captured);
+        let ours = self.recorder.limits_hit()?.into_iter().chain(filled).chain(captured);
         for name in limits.into_iter().map(|hit| hit.name).chain(ours) {
             if !self.limits.iter().any(|limit| limit == name) {
                 self.limits.push(name.into());

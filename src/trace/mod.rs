@@ -1,6 +1,7 @@
 //! Loads the probes, attaches them to one sandbox, and drains what they saw.
 //!
-//! [`Probes`] are loaded and verified but see nothing; [`Probes::attach`] names the sandbox and gives
+//! [`Loading`] are probes on their way into the kernel. [`Probes`] are loaded and verified but see nothing;
+//! [`Probes::attach`] names the sandbox and gives
 //! a [`Watch`]. The bytes of a record go to whoever drains; nothing here looks into them.
 //!
 //! What could not be kept is counted per processor and family ([`Watch::losses`]).
@@ -11,9 +12,10 @@ mod btf;
 mod packets;
 mod probes;
 mod survey;
+mod thin;
 mod watch;
 
-pub use probes::{Options, Probes, Target};
+pub use probes::{Loading, Options, Probes, Target};
 pub use survey::{Answer, survey, survey_with};
 pub use watch::{Drained, Fill, Level, Loss, Watch};
 
@@ -45,6 +47,8 @@ pub enum TraceError {
     Missing { name: &'static str },
     #[error("the sandbox cannot be marked as the one to watch: {what}")]
     Mark { what: &'static str, source: io::Error },
+    #[error("no thread for loading the probes can be begun")]
+    Thread { source: io::Error },
     #[error("the ring of records cannot be mapped")]
     Ring { source: io::Error },
 }

@@ -10,18 +10,20 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::slice;
 use std::sync::Mutex;
+use std::thread::{Builder, JoinHandle};
 
 use aya::maps::{Map, MapData, ProgramArray};
 use aya::programs::{BtfTracePoint, Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfLoader, VerifierLogLevel};
+use nix::sys::signal::{SigSet, SigmaskHow};
 
 use super::packets::{self, PACKETS};
 use super::watch::Watch;
-use super::{KERNEL_BTF, TraceError};
+use super::{KERNEL_BTF, TraceError, thin};
 use crate::sys::bpf;
 use crate::sys::ring::Ring;
 
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lazaret.bpf.o"));
+pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lazaret.bpf.o"));
 
 /// Name of a probe and the tracepoint it hangs on, in the order of attaching: the sieve comes last,
 /// when its handlers are in place.
@@ -105,6 +107,32 @@ pub struct Target<'a> {
     pub cgroup: BorrowedFd<'a>,
 }
 
+/// Probes on their way into the kernel, in a thread of their own: the verifier needs time and nothing else,
+/// so it begins before anything is known of the run.
+///
+/// Dropping it leaves the thread to end with the process.
+pub struct Loading(io::Result<JoinHandle<Result<Probes, TraceError>>>);
+
+impl Loading {
+    pub fn begin(options: Options) -> Loading {
+        Loading(spawn(options))
+    }
+
+    /// Waits for them.
+    pub fn finish(self) -> Result<Probes, TraceError> {
+        let thread = self.0.map_err(|source| TraceError::Thread { source })?;
+        thread.join().expect("loading does not panic")
+    }
+}
+
+/// The threads that load take no signal: one that ends the run is for the thread that waits for it.
+fn spawn(options: Options) -> io::Result<JoinHandle<Result<Probes, TraceError>>> {
+    let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK)?;
+    let thread = Builder::new().name("probes".into()).spawn(move || Probes::load_with(&options));
+    before.thread_set_mask()?;
+    thread
+}
+
 /// Probes that the kernel has verified and that see nothing yet.
 pub struct Probes {
     ebpf: Ebpf,
@@ -160,8 +188,20 @@ fn read_btf(path: &Path) -> Result<Btf, TraceError> {
     if bytes.is_empty() {
         return Err(TraceError::NoBtf { path: path.to_owned(), source: None });
     }
-    Btf::parse(&bytes, aya::Endianness::default())
+    let tracepoints: Vec<_> = tracepoints().map(|name| format!("btf_trace_{name}")).collect();
+    let thin = thin::names(OBJECT).and_then(|mut names| {
+        names.extend(tracepoints.iter().map(String::as_bytes));
+        thin::thin(&bytes, &names)
+    });
+    // What cannot be made thin is for the library to refuse.
+    Btf::parse(&thin.unwrap_or(bytes), aya::Endianness::default())
         .map_err(|source| TraceError::BadBtf { path: path.to_owned(), source: source.into() })
+}
+
+/// All that any probe hangs on.
+fn tracepoints() -> impl Iterator<Item = &'static str> {
+    let optional = OPTIONAL.iter().flat_map(|(_, names)| names.iter());
+    PROBES.iter().map(|(_, tracepoint)| tracepoint).chain(optional).copied()
 }
 
 fn load_object<'a>(
