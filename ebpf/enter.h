@@ -64,7 +64,7 @@ int entered(__u64 *ctx)
 	int compat = is_compat(task);
 	__u16 act = act_of(regs->orig_ax, compat);
 	struct entered *entered;
-	struct scratch *s = this_scratch();
+	struct scratch *s;
 	struct call call;
 
 	if (!cage_of_calls.is_watched)
@@ -77,6 +77,7 @@ int entered(__u64 *ctx)
 	if (!entered)
 		return 0;
 	entered->call = regs->orig_ax + 1;
+	s = this_scratch();
 	if (!takes_names(act) || !s)
 		return 0;
 	call.compat = compat;

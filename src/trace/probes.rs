@@ -69,7 +69,7 @@ const HANDLERS: [(u32, &str); 17] = [
 ];
 
 /// What takes the verifier longest, in that order; begun first, so that no thread ends up alone with one.
-const SLOW: [&str; 5] = ["sockets", "calls", "files", "uring", "exec"];
+const SLOW: [&str; 6] = ["sockets", "files", "calls", "uring_end", "exec", "uring"];
 
 /// More threads than that have nothing to load.
 const THREADS_MAX: usize = 4;
@@ -199,7 +199,8 @@ fn read_btf(path: &Path) -> Result<Btf, TraceError> {
 
 /// All that any probe hangs on.
 fn tracepoints() -> impl Iterator<Item = &'static str> {
-    PROBES.iter().chain(&OPTIONAL).map(|(_, tracepoint)| *tracepoint)
+    let optional = OPTIONAL.iter().flat_map(|(_, tracepoints)| tracepoints.iter().copied());
+    PROBES.iter().map(|(_, tracepoint)| *tracepoint).chain(optional)
 }
 
 fn load_object<'a>(
@@ -245,8 +246,7 @@ fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<&'static str>, TraceE
     let probes = PROBES.iter().map(|(name, tracepoint)| (*name, slice::from_ref(tracepoint)));
     let handlers = HANDLERS.iter().map(|(_, name)| (*name, &["sys_exit"][..]));
     let packets = PACKETS.iter().map(|(name, _)| (*name, &[][..]));
-    let mut wanted: HashMap<_, _> =
-        probes.chain(OPTIONAL).chain(handlers).chain(packets).collect();
+    let mut wanted: HashMap<_, _> = probes.chain(OPTIONAL).chain(handlers).chain(packets).collect();
     let mut list = Vec::new();
     for (name, program) in ebpf.programs_mut() {
         let Some((name, tracepoints)) = wanted.remove_entry(name) else { continue };
@@ -271,11 +271,7 @@ fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<&'static str>, TraceE
 }
 
 /// Loads it for the first of the tracepoints that the kernel has; false if it has none.
-fn load_first(
-    program: &mut BtfTracePoint,
-    tracepoints: &[&str],
-    btf: &Btf,
-) -> Result<bool, ProgramError> {
+fn load_first(program: &mut BtfTracePoint, tracepoints: &[&str], btf: &Btf) -> Result<bool, ProgramError> {
     for tracepoint in tracepoints {
         match program.load(tracepoint, btf) {
             Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) => {}
