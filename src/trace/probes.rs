@@ -40,9 +40,8 @@ const PROBES: [(&str, &str); 8] = [
 
 /// Probes on what not every supported kernel has, with the tracepoint's names, newest first; a watch without
 /// them says so.
-const OPTIONAL: [(&str, &[&str]); 4] = [
+const OPTIONAL: [(&str, &[&str]); 3] = [
     ("uring", &["io_uring_submit_req", "io_uring_submit_sqe"]), // renamed in 6.3
-    ("uring_source", &["io_uring_complete"]),
     ("uring_end", &["io_uring_complete"]),
     ("capability", &["cap_capable"]), // since 6.14
 ];
