@@ -114,13 +114,19 @@ SHARED int add_call_text(struct scratch *s, __u32 index, __u64 from)
 	return 0;
 }
 
+/* What the arguments hold beside numbers. */
+INLINE __u32 shape_of(const struct call *call)
+{
+	return HANDLER(call->act) == ON_WAIT ? OF_NOTHING : call->act & 15;
+}
+
 /* What stands behind the registers of a call of this shape. */
 SHARED int add_details(struct scratch *s, const struct call *call)
 {
 	if (!s || !call)
 		return 0;
 	struct lz_call *body = &s->record.body.call;
-	__u32 shape = call->act & 15;
+	__u32 shape = shape_of(call);
 
 	if (shape == OF_PIDFD)
 		body->target_pid = target_of(call->args[0]);
@@ -149,6 +155,7 @@ INLINE __u32 kind_of_call(__u16 act)
 	case ON_MEMORY_CALL:
 		return LZ_MEMORY_CALL;
 	case ON_PROCESS_CALL:
+	case ON_WAIT:
 		return LZ_PROCESS_CALL;
 	}
 	return LZ_KERNEL_CALL;
@@ -198,6 +205,21 @@ INLINE void send_handle(const struct call *call)
 	send_open(file, &opening, 0, LZ_NO_SLOT, &time);
 }
 
+SHARED int on_wait(struct call *call)
+{
+	if (!call)
+		return 0;
+	__u32 shape = call->act & 15;
+	__u64 time = wait_time(call, shape);
+
+	if (is_dull_wait(shape, time))
+		return 0;
+	if (is_absolute_timer(call, shape))
+		time = 0;
+	send_call(call, time, 0, LZ_PROCESS_CALL);
+	return 0;
+}
+
 SHARED int on_call(struct call *call)
 {
 	if (!call)
@@ -208,7 +230,7 @@ SHARED int on_call(struct call *call)
 	/* The sieve sends here only those of note. */
 	if (call->act == ACT_IOCTL)
 		call->act = ACT(ON_KERNEL_CALL, OF_FILE);
-	shape = call->act & 15;
+	shape = shape_of(call);
 	detail = detail_of(call, shape);
 	if (is_sleep(shape)) {
 		detail = sleep_time(call, shape);

@@ -52,6 +52,9 @@ INLINE int is_dull(const struct pt_regs *regs, __u16 act, long result, int compa
 		return is_dull_signal(regs, act, result, compat);
 	case ON_PROCESS_CALL:
 		return (act & 15) == OF_PRCTL && !is_prctl_of_note(compat ? regs->bx : regs->di);
+	case ON_WAIT:
+		return compat ? waits_for_more(act & 15, regs->bx, regs->cx) :
+				waits_for_more(act & 15, regs->di, regs->si);
 	case ON_KERNEL_CALL:
 		return (act & 15) == OF_CLONE &&
 		       !((compat ? regs->bx : regs->di) & CLONE_NEW_ANY);
@@ -179,6 +182,8 @@ int calls(__u64 *ctx)
 		return on_ids(&call);
 	case ON_SIGNAL:
 		return on_signal_call(&call);
+	case ON_WAIT:
+		return on_wait(&call);
 	}
 	return on_call(&call);
 }

@@ -48,6 +48,8 @@ mod skips;
 #[cfg(feature = "live")]
 mod standing;
 #[cfg(feature = "live")]
+mod waiting;
+#[cfg(feature = "live")]
 mod watch;
 
 #[cfg(feature = "live")]

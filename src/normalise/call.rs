@@ -61,9 +61,9 @@ pub(super) fn incapable(capability: u32, number: u32, compat: bool) -> Act {
 }
 
 /// A call that has not returned.
-pub(super) fn standing(number: u32, args: [u64; 6], file: Option<Vec<u8>>) -> Call {
+pub(super) fn standing(number: u32, compat: bool, args: [u64; 6], file: Option<Vec<u8>>) -> Call {
     let texts = file.into_iter().map(Bytes::from).collect();
-    Call { call: name(number, false), number, args, texts, ..Call::default() }
+    Call { call: name(number, compat), number, compat, args, texts, ..Call::default() }
 }
 
 pub(super) fn ids(
@@ -145,6 +145,11 @@ fn what(call: &Call) -> ProcessCall {
         b"seccomp" => ProcessCall::Seccomp,
         b"personality" => ProcessCall::Personality,
         b"nanosleep" | b"clock_nanosleep" | b"clock_nanosleep_time64" => ProcessCall::Sleep,
+        // Without descriptors: with some they are not recorded.
+        b"select" | b"_newselect" | b"pselect6" | b"pselect6_time64" => ProcessCall::Sleep,
+        b"poll" | b"ppoll" | b"ppoll_time64" => ProcessCall::Sleep,
+        b"alarm" | b"setitimer" | b"timer_settime" | b"timer_settime64" => ProcessCall::Timer,
+        b"timerfd_settime" | b"timerfd_settime64" => ProcessCall::Timer,
         b"setgroups" | b"setgroups32" => ProcessCall::Groups,
         _ if call.args[0] == PR_SET_NAME => ProcessCall::Name,
         _ if call.args[0] == PR_SET_SECCOMP => ProcessCall::Seccomp,

@@ -47,7 +47,7 @@ use origin::Origins;
 use pace::Pace;
 use pending::{Pending, is_interrupted};
 use resolve::{Last, Names};
-pub use standing::Standing;
+pub use standing::{Standing, Waiting};
 
 /// What only the unpacked image and the writable layer can tell. The paths are the kernel's own.
 pub trait Provenance {

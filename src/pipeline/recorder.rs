@@ -19,7 +19,7 @@ use crate::event::{
     SandboxAct,
 };
 use crate::internet::testimony::Testimony;
-use crate::normalise::Normaliser;
+use crate::normalise::{Normaliser, Waiting};
 use crate::reconcile::Ledger;
 use crate::record::{Record, Stream, Task};
 use crate::report::document::{
@@ -148,6 +148,16 @@ impl<'r> Recorder<'r> {
     pub fn stood(&mut self, stood: Stood, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         self.losses.unasked += stood.omitted;
         self.normaliser.stood(stood.calls, self.time);
+        self.keep_aside(tell)
+    }
+
+    /// Takes in what was still waited for.
+    pub fn waited(
+        &mut self,
+        waiting: Vec<Waiting>,
+        tell: &mut dyn FnMut(News<'_>),
+    ) -> Result<(), PipelineError> {
+        self.normaliser.waited(waiting, self.time);
         self.keep_aside(tell)
     }
 

@@ -47,7 +47,7 @@ const OPTIONAL: [(&str, &[&str]); 3] = [
 ];
 
 /// What the sieve calls, by `enum handler` of ebpf/calls.h.
-const HANDLERS: [(u32, &str); 17] = [
+const HANDLERS: [(u32, &str); 18] = [
     (0, "refused"),
     (1, "files"),
     (2, "files"),
@@ -61,6 +61,7 @@ const HANDLERS: [(u32, &str); 17] = [
     (10, "calls"),
     (11, "calls"),
     (12, "calls"),
+    (13, "calls"),
     (16, "files"),
     (17, "files"),
     (18, "sockets"),

@@ -16,8 +16,18 @@ const PIECE: usize = 16 << 10;
 /// After so long a client that waits has nothing more to say.
 const SILENCE: Duration = Duration::from_millis(700);
 /// Verbs with which one logs in: what follows is shown as a credential.
-const LOGINS: [&[u8]; 9] =
-    [b"AUTH", b"PASS", b"LOGIN", b"USER", b"HELLO", b"AUTHENTICATE", b"OPER", b"mining.authorize", b"login"];
+const LOGINS: [&[u8]; 10] = [
+    b"AUTH",
+    b"KEY",
+    b"PASS",
+    b"LOGIN",
+    b"USER",
+    b"HELLO",
+    b"AUTHENTICATE",
+    b"OPER",
+    b"mining.authorize",
+    b"login",
+];
 
 /// How a conversation went on.
 pub enum Turned {
@@ -45,17 +55,17 @@ pub async fn drive(connection: &Connection, ear: Ear, dialogue: &mut dyn Dialogu
             return Ok(Turned::End);
         }
         let mut turn = Turn::default();
+        let dialogue = &mut *dialogue;
         dialogue.hear(&piece[..length], &mut turn);
         connection.named(dialogue.service());
-        let wants_tls = turn.commands.iter().any(|(verb, text, _)| asks_for_tls(verb, text));
-        tell(connection, &ear, dialogue.service(), &mut turn).await;
+        tell(connection, &ear, dialogue, &mut turn).await;
         ear.write_all(&turn.say).await?;
         ear.flush().await?;
         if turn.close {
             ear.shutdown().await?;
             return Ok(Turned::End);
         }
-        if wants_tls && is_agreed(&turn.say) {
+        if turn.start_tls {
             return Ok(Turned::StartTls(Box::new(ear)));
         }
     }
@@ -69,13 +79,19 @@ async fn patient(ear: &mut Ear, piece: &mut [u8], most: Option<Duration>) -> Opt
     }
 }
 
-async fn tell(connection: &Connection, ear: &Ear, service: &str, turn: &mut Turn) {
+async fn tell(connection: &Connection, ear: &Ear, dialogue: &dyn Dialogue, turn: &mut Turn) {
+    let service = dialogue.service();
+    connection.saw(std::mem::take(&mut turn.used), service, Some(service)).await;
     for (verb, text, size) in turn.commands.drain(..) {
-        if LOGINS.contains(&&verb[..]) {
+        let is_login = LOGINS.contains(&&verb[..]);
+        if is_login || dialogue.is_sealed() {
             let mut scan = connection.servers.scanner.scan();
             let mut sightings = scan.feed(&text);
             sightings.extend(scan.feed(b"\n"));
-            connection.saw(sightings, service, Some(service)).await;
+            match is_login {
+                true => connection.saw(sightings, service, Some(service)).await,
+                false => connection.saw_new(sightings, service).await,
+            }
         }
         let cut = |text: &[u8], most: usize| text[..text.len().min(most)].to_vec();
         let (verb, text) = (cut(&verb, TEXT_MAX), cut(&text, BODY_MAX));
@@ -83,14 +99,4 @@ async fn tell(connection: &Connection, ear: &Ear, service: &str, turn: &mut Turn
     }
     let sightings = ear.heard.borrow_mut().take_sightings();
     connection.saw_new(sightings, service).await;
-}
-
-/// SMTP, IMAP (RFC 3207, 9051), POP3 (RFC 2595), FTP (RFC 4217).
-fn asks_for_tls(verb: &[u8], text: &[u8]) -> bool {
-    verb == b"STARTTLS" || verb == b"STLS" || (verb == b"AUTH" && text.eq_ignore_ascii_case(b"TLS"))
-}
-
-fn is_agreed(say: &[u8]) -> bool {
-    let starts = [&b"220"[..], b"234", b"+OK"].iter().any(|code| say.starts_with(code));
-    starts || say.windows(3).any(|part| part == b"OK ")
 }

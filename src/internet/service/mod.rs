@@ -9,6 +9,7 @@
 
 mod answer;
 mod cloud;
+mod datagram;
 mod dialogue;
 mod docker;
 mod forge;
@@ -31,6 +32,7 @@ use std::net::SocketAddr;
 
 use super::world::World;
 
+pub use datagram::{Datagram, Now, datagram};
 pub use dialogue::{Dialogue, Turn, dialogue};
 
 /// A request, as far as the answer depends on it.

@@ -409,6 +409,9 @@ enum ProcessCallDef {
     Groups,
     Name,
     Sleep,
+    Timer,
+    Wait,
+    Busy,
     Control,
 }
 

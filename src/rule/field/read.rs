@@ -489,8 +489,11 @@ fn inode_text(inode: Inode) -> Vec<u8> {
 
 /// How long a call asks to sleep.
 pub(super) fn sleep_milliseconds(s: Subject<'_>) -> Option<u64> {
+    use ProcessCall::{Busy, Sleep, Timer, Wait};
     match &s.event.act {
-        Act::Process(ProcessAct::Call { what: ProcessCall::Sleep, call }) => Some(call.detail / 1_000_000),
+        Act::Process(ProcessAct::Call { what: Sleep | Timer | Wait | Busy, call }) => {
+            Some(call.detail / 1_000_000)
+        }
         _ => None,
     }
 }

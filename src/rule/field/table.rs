@@ -683,6 +683,9 @@ pub(super) static FIELDS: &[Field] = &[
             "groups",
             "name",
             "sleep",
+            "timer",
+            "wait",
+            "busy",
             "control",
         ],
         event(
@@ -690,7 +693,9 @@ pub(super) static FIELDS: &[Field] = &[
             "process.action",
             Read::Text(process_action),
             "what happened; dup: a descriptor was copied onto a standard stream; ids: credentials changed; \
-             control: prctl(2) with any other option of note",
+             sleep: also select(2) and poll(2) of nothing; timer: one of a minute or more was set; wait: a call \
+             still waited for its time when the run was over; busy: it used a processor for most of its life, \
+             and still did when the run was over; control: prctl(2) with any other option of note",
         ),
     ),
     stable(event(
@@ -948,8 +953,8 @@ pub(super) static FIELDS: &[Field] = &[
         CALLS,
         "call.sleep",
         Read::Number(sleep_milliseconds),
-        "of nanosleep and clock_nanosleep: the milliseconds that they ask for; 0 where they name a time to wake \
-         up at",
+        "of sleep and timer: the milliseconds that are asked for; 0 where a time to wake up at is named; of \
+         wait: what was left of them; of busy: of the processor's time",
     ),
     event(CALLS, "call.arg0", Read::Number(|s| arg(s, 0)), "first argument register"),
     event(CALLS, "call.arg1", Read::Number(|s| arg(s, 1)), "second argument register"),

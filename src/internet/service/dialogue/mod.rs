@@ -4,11 +4,17 @@
 //! Each is a state machine over bytes as the network cuts them. What it keeps is bounded, whatever it is
 //! sent; what it does not understand it passes over.
 
+mod amqp;
 mod ftp;
+mod git;
 mod irc;
+mod knock;
+mod ldap;
 mod lines;
+mod lookup;
 mod mail;
 mod memcached;
+mod mongo;
 mod mqtt;
 mod mysql;
 mod packet;
@@ -24,6 +30,7 @@ mod telnet;
 mod tests;
 
 use super::scripted::Scripted;
+use crate::bait::Sighting;
 use crate::internet::testimony::BODY_MAX;
 use crate::internet::world::World;
 
@@ -44,6 +51,11 @@ pub trait Dialogue {
         false
     }
 
+    /// What is said cannot be read in the stream: secrets are looked for in what is reported.
+    fn is_sealed(&self) -> bool {
+        false
+    }
+
     /// Takes in what came, in pieces as the network cut them; says what to answer.
     fn hear(&mut self, bytes: &[u8], turn: &mut Turn);
 
@@ -59,8 +71,13 @@ pub struct Turn {
     pub say: Vec<u8>,
     /// Commands that became complete: verb, text, bytes of the whole.
     pub commands: Vec<(Vec<u8>, Vec<u8>, u64)>,
+    /// Credentials of baits that were shown in another form than their own.
+    pub used: Vec<Sighting>,
     /// After `say`, the conversation is over.
     pub close: bool,
+    /// After `say`, the conversation goes on inside TLS; what was heard behind the wish for it does not
+    /// count.
+    pub start_tls: bool,
 }
 
 impl Turn {
@@ -89,14 +106,18 @@ fn by_first(world: &World, first: &[u8]) -> Option<Box<dyn Dialogue>> {
     let is = |words: &[&[u8]]| words.iter().any(|word| first.to_ascii_uppercase().starts_with(word));
     Some(match first {
         _ if stratum::is_begun(first) => Box::new(stratum::Stratum::new()),
-        _ if is(&[b"SSH-"]) => Box::new(ssh::Ssh::new()),
+        _ if is(&[b"SSH-"]) => Box::new(ssh::Ssh::new(world)),
         _ if is(&[b"EHLO ", b"HELO ", b"LHLO "]) => Box::new(smtp::Smtp::new(world)),
         _ if is(&[b"NICK ", b"CAP LS", b"CAP REQ"]) || irc::is_begun(first) => Box::new(irc::Irc::new(world)),
         _ if redis::is_begun(first) => Box::new(redis::Redis::new()),
         _ if mqtt::is_begun(first) => Box::new(mqtt::Mqtt::new()),
         _ if postgres::is_begun(first) => Box::new(postgres::Postgres::new()),
+        _ if amqp::is_begun(first) => Box::new(amqp::Amqp::new()),
+        _ if git::is_begun(first) => Box::new(git::Git::new(world.now)),
+        _ if mongo::is_begun(first) => Box::new(mongo::Mongo::new()),
+        _ if ldap::is_begun(first) => Box::new(ldap::Ldap::new()),
         _ if shell::is_begun(first) => Box::new(shell::Shell::new()),
-        _ => return None,
+        _ => return knock::Knock::by_first(first).map(|it| Box::new(it) as Box<dyn Dialogue>),
     })
 }
 
@@ -104,12 +125,16 @@ fn by_port(world: &World, port: u16, first: &[u8]) -> Option<Box<dyn Dialogue>> 
     Some(match port {
         21 | 990 | 2121 => Box::new(ftp::Ftp::new(world)),
         ftp::DATA => Box::new(ftp::Listing),
-        22 | 2222 => Box::new(ssh::Ssh::new()),
+        22 | 2222 => Box::new(ssh::Ssh::new(world)),
         23 | 2323 => Box::new(telnet::Telnet::new(world)),
         25 | 465 | 587 | 2525 => Box::new(smtp::Smtp::new(world)),
         110 | 995 => Box::new(mail::Pop::new()),
         143 | 993 => Box::new(mail::Imap::new()),
+        389 | 636 | 1389 => Box::new(ldap::Ldap::new()),
         1883 | 8883 => Box::new(mqtt::Mqtt::new()),
+        5671 | 5672 => Box::new(amqp::Amqp::new()),
+        9418 => Box::new(git::Git::new(world.now)),
+        27017..=27019 => Box::new(mongo::Mongo::new()),
         3306 => Box::new(mysql::MySql::new()),
         5432 => Box::new(postgres::Postgres::new()),
         6379 | 6380 => Box::new(redis::Redis::new()),
@@ -118,6 +143,9 @@ fn by_port(world: &World, port: u16, first: &[u8]) -> Option<Box<dyn Dialogue>> 
             Box::new(irc::Irc::new(world))
         }
         11211 => Box::new(memcached::Memcached::new()),
-        _ => return None,
+        _ => {
+            let lookup = lookup::Lookup::at(port).map(|it| Box::new(it) as Box<dyn Dialogue>);
+            return lookup.or_else(|| knock::Knock::at(port).map(|it| Box::new(it) as Box<dyn Dialogue>));
+        }
     })
 }
