@@ -115,7 +115,8 @@ struct scratch {
 	__u32 from;  /* where the path in `path` begins */
 	__u32 one, other, left; /* a comparison of two texts (passed.h) */
 	__u8 differ, slash;
-	__u8 pad[2];
+	__u8 cut, nameless; /* of the path that was walked (file.h) */
+	__u32 pad2;
 	__u64 key[KEY_WORDS]; /* of the record, by which repeats are told (fold.h) */
 	__u64 args[8]; /* of the call, where a table says which one it is (names.h) */
 	struct record record;
