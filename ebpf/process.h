@@ -188,6 +188,8 @@ int exec(__u64 *ctx)
 	read_cred(&cred, task);
 	body->effective = cred.effective;
 	body->permitted = cred.permitted;
+	/* A program without a name must be read while it runs. */
+	s->is_urgent = !body->exe.links;
 	send(s, LZ_EXEC, LZ_NO_SLOT);
 	return 0;
 }

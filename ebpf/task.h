@@ -109,7 +109,8 @@ struct scratch {
 	__u32 from;  /* where the path in `path` begins */
 	__u32 one, other, left; /* a comparison of two texts (passed.h) */
 	__u8 differ, slash;
-	__u8 pad[2];
+	__u8 is_urgent; /* the reader is woken for it */
+	__u8 pad;
 	struct record record;
 	__u8 path[PATH_ROOM + 256];
 };
@@ -181,6 +182,7 @@ INLINE struct scratch *begin(__u32 body, __u32 family)
 	}
 	s->busy = 1;
 	s->flags = 0;
+	s->is_urgent = 0;
 	s->at = sizeof(struct lz_head) + body;
 	__builtin_memset(&s->record.body, 0, sizeof(s->record.body));
 	return s;
@@ -305,7 +307,8 @@ SHARED __u64 send(struct scratch *s, __u32 kind, __u32 slot)
 	head->time = now = bpf_ktime_get_boot_ns();
 	s->busy = 0;
 	if (is_critical(kind))
-		error = bpf_ringbuf_output(&critical, &s->record, size, wake_flag(&critical));
+		error = bpf_ringbuf_output(&critical, &s->record, size,
+					   s->is_urgent ? BPF_RB_FORCE_WAKEUP : wake_flag(&critical));
 	else
 		error = bpf_ringbuf_output(&bulk, &s->record, size, wake_flag(&bulk));
 	if (error) {
