@@ -102,6 +102,8 @@ pub struct Detonated<'j> {
     pub clean_up: Result<(), SandboxError>,
 }
 
+/// The probe by which the kernel tells of missing capabilities.
+const CAPABILITY_PROBE: &str = "capability";
 /// How much is kept of programs that ran from memory.
 const MEMORY: capture::Bounds = capture::Bounds { bytes: 128 << 20, files: 64 };
 
@@ -127,7 +129,9 @@ pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Deto
     drop(inside);
 
     let header = header(&job, subject.clone());
-    let mut recorder = recorder(&job, rootfs, &cage, (&capture, files), places, &header)?;
+    let tells_capabilities = !watch.absent().contains(&CAPABILITY_PROBE);
+    let rest = (places, tells_capabilities);
+    let mut recorder = recorder(&job, rootfs, &cage, (&capture, files), rest, &header)?;
     recorder.written = written.ok();
     signals.check()?;
     let watched = steps
@@ -291,7 +295,7 @@ fn recorder<'j>(
     rootfs: Rootfs,
     cage: &Cage,
     (capture, files): (&io::Result<Capture>, OwnedFd),
-    before: Before,
+    (before, tells_capabilities): (Before, bool),
     header: &Header,
 ) -> Result<Recorder<'j>, PipelineError> {
     let book = capture.as_ref().ok().map(Capture::book);
@@ -302,6 +306,7 @@ fn recorder<'j>(
     let normaliser = Normaliser::new(layers, cage.id_base, init)
         .with_filter(sandbox::refuses)
         .with_groups(inside::groups(init));
+    let normaliser = if tells_capabilities { normaliser } else { normaliser.with_inferred_capabilities() };
     let file = job.out.create("events.jsonl.zst")?;
     let frame = log::compress(BufWriter::new(file)).map_err(PipelineError::io("begin the event log"))?;
     let log = log::Writer::with_bound(BufWriter::with_capacity(1 << 18, frame), header, job.log_bound)?;

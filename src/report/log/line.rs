@@ -728,6 +728,8 @@ struct CallDef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     capability: Option<u8>,
     #[serde(default, skip_serializing_if = "is_false")]
+    inferred: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
     filtered: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     own_filter: bool,

@@ -87,6 +87,7 @@ fn every_act() -> Vec<Act> {
             capability: Some(40),
             filtered: true,
             own_filter: true,
+            inferred: true,
         }),
         Act::Sandbox(SandboxAct::Phase),
         Act::Sandbox(SandboxAct::Limit { name: "memory".into() }),

@@ -971,6 +971,12 @@ pub(super) static FIELDS: &[Field] = &[
     )),
     stable(event(
         CALLS,
+        "call.inferred",
+        Read::Flag(|s| Some(call(s)?.inferred)),
+        "the kernel did not tell call.capability: it is what the call asks for, which was refused with EPERM",
+    )),
+    stable(event(
+        CALLS,
         "call.filtered",
         Read::Flag(|s| Some(call(s)?.filtered)),
         "the sandbox's own filter refused it, and the kernel was never asked",

@@ -251,6 +251,7 @@ fn acts() -> Vec<Act> {
         capability: Some(21),
         filtered: true,
         own_filter: true,
+        inferred: true,
         ..Call::default()
     };
     acts.extend(
