@@ -122,47 +122,54 @@ INLINE void widen(__u32 *wide, const __u8 *narrow, __u32 family)
 	__builtin_memcpy(&wide[3], narrow, 4);
 }
 
+/* Two of struct sockaddr, of either family. What is no address asks for nothing, and one of zeros at its end
+ * for the host itself. */
+CALLED int is_same_address(const __u8 *passed, __u32 size, const __u8 *actual)
+{
+	__u16 family = *(__u16 *)passed, real = *(__u16 *)actual;
+	__u32 asked[4], taken[4];
+
+	if ((family != AF_INET && family != AF_INET6) || (family == AF_INET6 && size < 28))
+		return 1;
+	widen(asked, family == AF_INET ? passed + 4 : passed + 8, family);
+	widen(taken, real == AF_INET ? actual + 4 : actual + 8, real);
+	return !asked[3] || (*(__u16 *)(passed + 2) == *(__u16 *)(actual + 2) && asked[0] == taken[0] &&
+			     asked[1] == taken[1] && asked[2] == taken[2] && asked[3] == taken[3]);
+}
+
 /* A datagram that went elsewhere than the address says that stands where the program passed it. */
 SHARED int note_misdirected(const struct passed_address *from, const struct lz_socket *socket)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 tid = READ(task, pid), asked[4], taken[4];
-	__u8 passed[32] = {};
+	__u32 tid = READ(task, pid);
 	struct scratch *s;
 
 	struct sent_to *to = bpf_map_lookup_elem(&last_sent, &tid);
 	if (!from || !socket || !to)
 		return 0;
-	struct sent_to sent = *to;
-	bpf_map_delete_elem(&last_sent, &tid);
 	if (socket->protocol != IPPROTO_UDP || from->length < 16 || from->result < 0)
 		return 0;
-	__u32 size = from->length < 28 ? 16 : 28;
-	if (bpf_probe_read_user(passed, size, (void *)from->address))
-		return 0;
-	__u16 family = *(__u16 *)passed;
-	if ((family != AF_INET && family != AF_INET6) || (family == AF_INET6 && size < 28))
-		return 0;
-	widen(asked, family == AF_INET ? passed + 4 : passed + 8, family);
-	widen(taken, sent.remote, sent.family);
-	/* One of zeros at its end asks for the host itself. */
-	if (!asked[3] || (*(__u16 *)(passed + 2) == sent.port && asked[0] == taken[0] &&
-			  asked[1] == taken[1] && asked[2] == taken[2] && asked[3] == taken[3]))
-		return 0;
+	/* Begun before it is known whether there is anything to tell, as in note_mismatch. */
 	s = begin(sizeof(struct lz_mismatch), LZ_NETWORK);
 	if (!s)
 		return 0;
 	struct lz_mismatch *body = &s->record.body.mismatch;
+	*(__u16 *)body->actual = to->family;
+	*(__u16 *)(body->actual + 2) = to->port;
+	if (to->family == AF_INET)
+		__builtin_memcpy(body->actual + 4, to->remote, 4);
+	else
+		__builtin_memcpy(body->actual + 8, to->remote, 16);
+	bpf_map_delete_elem(&last_sent, &tid);
+	__u32 size = from->length < 28 ? 16 : 28;
+	if (bpf_probe_read_user(body->passed, size, (void *)from->address) ||
+	    is_same_address(body->passed, size, body->actual)) {
+		s->busy = 0;
+		return 0;
+	}
 	body->result = from->result;
 	body->kind = LZ_SEND;
 	body->socket = *socket;
-	__builtin_memcpy(body->passed, passed, 28);
-	*(__u16 *)body->actual = sent.family;
-	*(__u16 *)(body->actual + 2) = sent.port;
-	if (sent.family == AF_INET)
-		__builtin_memcpy(body->actual + 4, sent.remote, 4);
-	else
-		__builtin_memcpy(body->actual + 8, sent.remote, 16);
 	send_or_count(s, LZ_MISMATCH);
 	return 0;
 }

@@ -13,18 +13,18 @@ INLINE int takes_names(__u16 act)
 }
 
 /* Where the names of a call stand among its arguments; NONE where it has no such one. */
-INLINE void find_names(const struct call *call, __u64 *first, __u64 *second)
+INLINE void find_names(const struct scratch *s, __u16 act, __u64 *first, __u64 *second)
 {
-	__u32 variant = call->act & 15;
+	__u32 variant = act & 15;
 
-	if (HANDLER(call->act) == ON_NAMES) {
+	if (HANDLER(act) == ON_NAMES) {
 		const struct shape *shape = &shapes[variant];
 
-		*first = argument(call, shape->text1);
-		*second = shape->text2 == NONE ? 0 : argument(call, shape->text2);
+		*first = argument(s, shape->text1);
+		*second = shape->text2 == NONE ? 0 : argument(s, shape->text2);
 		return;
 	}
-	*first = argument(call, change_shapes[variant].text);
+	*first = argument(s, change_shapes[variant].text);
 	*second = 0;
 }
 
@@ -64,6 +64,7 @@ int entered(__u64 *ctx)
 	int compat = is_compat(task);
 	__u16 act = act_of(regs->orig_ax, compat);
 	struct entered *entered;
+	struct scratch *s = this_scratch();
 	struct call call;
 
 	if (!cage_of_calls.is_watched)
@@ -76,13 +77,14 @@ int entered(__u64 *ctx)
 	if (!entered)
 		return 0;
 	entered->call = regs->orig_ax + 1;
-	if (!takes_names(act))
+	if (!takes_names(act) || !s)
 		return 0;
 	call.compat = compat;
 	call.act = act;
 	read_arguments(&call, regs);
 	__u64 first = 0, second = 0;
-	find_names(&call, &first, &second);
+	keep_arguments(s, &call);
+	find_names(s, act, &first, &second);
 	remember_name(entered, 0, first);
 	remember_name(entered, 1, second);
 	return 0;

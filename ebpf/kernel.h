@@ -79,9 +79,10 @@ enum { SIGNAL_GROUP_EXIT = 4 };
 /* open flags that the kernel takes out of f_flags (do_dentry_open): CREAT, EXCL, NOCTTY, TRUNC */
 enum { OPEN_ONLY_FLAGS = 0100 | 0200 | 0400 | 01000 };
 
-/* kernel_cap_t: eight bytes in every kernel, by different names. */
+/* kernel_cap_t: eight bytes in every kernel, by different names. In halves, because before 6.3 it may lie at
+ * an odd multiple of four, where the verifier allows no load of eight. */
 struct capabilities {
-	__u64 val;
+	__u32 low, high;
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -341,6 +342,31 @@ struct io_link {
 	struct filename *oldpath;
 	struct filename *newpath;
 };
+/* The same since 7.0 (fs/namei.c, delayed_getname): the text is copied, what is left for later is its
+ * audit. What follows three underscores is not part of a name that is relocated. */
+struct delayed_filename {
+	struct filename *__incomplete_filename;
+};
+struct io_open___delayed {
+	struct delayed_filename filename;
+};
+struct io_unlink___delayed {
+	struct delayed_filename filename;
+};
+struct io_mkdir___delayed {
+	struct delayed_filename filename;
+};
+struct io_rename___delayed {
+	struct delayed_filename oldpath;
+	struct delayed_filename newpath;
+};
+struct io_xattr___delayed {
+	struct delayed_filename filename;
+};
+struct io_link___delayed {
+	struct delayed_filename oldpath;
+	struct delayed_filename newpath;
+};
 struct pt_regs {
 	unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax, ip, sp;
 };
@@ -371,6 +397,8 @@ static __u64 (*bpf_ktime_get_tai_ns)(void) = (void *)208;
 static __u64 (*bpf_jiffies64)(void) = (void *)118;
 static __u64 (*bpf_ktime_get_boot_ns)(void) = (void *)125;
 static long (*bpf_ringbuf_output)(void *ring, void *data, __u64 size, __u64 flags) = (void *)130;
+static void *(*bpf_ringbuf_reserve)(void *ring, __u64 size, __u64 flags) = (void *)131;
+static void (*bpf_ringbuf_submit)(void *data, __u64 flags) = (void *)132;
 static __u64 (*bpf_ringbuf_query)(void *ring, __u64 flags) = (void *)134;
 static void *(*bpf_task_storage_get)(void *map, struct task_struct *task, void *value,
 				     __u64 flags) = (void *)156;

@@ -19,7 +19,6 @@
 #include "flow.h"
 #include "option.h"
 #include "datagram.h"
-#include "startup.h"
 #include "enter.h"
 
 INLINE int is_refusal(long result)
@@ -53,6 +52,9 @@ INLINE int is_dull(const struct pt_regs *regs, __u16 act, long result, int compa
 		return is_dull_signal(regs, act, result, compat);
 	case ON_PROCESS_CALL:
 		return (act & 15) == OF_PRCTL && !is_prctl_of_note(compat ? regs->bx : regs->di);
+	case ON_WAIT:
+		return compat ? waits_for_more(act & 15, regs->bx, regs->cx) :
+				waits_for_more(act & 15, regs->di, regs->si);
 	case ON_KERNEL_CALL:
 		return (act & 15) == OF_CLONE &&
 		       !((compat ? regs->bx : regs->di) & CLONE_NEW_ANY);
@@ -92,29 +94,98 @@ int sys_exit(__u64 *ctx)
 
 /* A refused call that has no record of its own. Two refusals of a call are alike if their first two
  * arguments are: the registers of arguments that it does not have hold whatever was there before. */
-SEC("tp_btf/sys_exit")
-int denied(__u64 *ctx)
+SHARED int on_denied(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct scratch *s;
 
-	read_call(&call, ctx);
 	s = begin(sizeof(struct lz_denied), LZ_KERNEL);
 	if (!s)
 		return 0;
 	struct lz_denied *body = &s->record.body.denied;
-	body->result = call.result;
-	body->number = call.number;
-	body->capability = missing_capability((struct pt_regs *)ctx[0]);
+	body->result = call->result;
+	body->number = call->number;
+	body->capability = missing_capability(call);
 	for (int i = 0; i < 6; i++)
-		body->args[i] = call.args[i];
-	if (call.compat)
+		body->args[i] = call->args[i];
+	if (call->compat)
 		s->flags |= LZ_COMPAT;
 	s->flags |= barred_flag();
-	__u64 key[KEY_WORDS] = { call.args[0], call.args[1], call.number, call.result,
+	__u64 key[KEY_WORDS] = { call->args[0], call->args[1], call->number, call->result,
 				 LZ_DENIED | s->flags << 16, acting_ids() };
 	send_or_count_by(s, LZ_DENIED, key);
 	return 0;
+}
+
+/* The handlers, in programs by what they have in common: what several of a program call is verified once for
+ * all of them. Which one it is, the number of the call says again. */
+
+SEC("tp_btf/sys_exit")
+int refused(__u64 *ctx)
+{
+	struct call call;
+
+	read_call(&call, ctx);
+	return on_denied(&call);
+}
+
+SEC("tp_btf/sys_exit")
+int files(__u64 *ctx)
+{
+	struct call call;
+
+	read_call(&call, ctx);
+	switch (HANDLER(call.act)) {
+	case ON_OPEN:
+		return on_open(&call);
+	case ON_NAMES:
+		return on_names(&call);
+	case ON_FILE_CHMOD:
+		return on_file_chmod(&call);
+	case ON_CHANGE:
+		return on_change(&call);
+	case ON_EXEC_FAILED:
+		return on_exec_failed(&call);
+	}
+	/* And an mmap that the sieve took for one. */
+	return on_file_change(&call);
+}
+
+SEC("tp_btf/sys_exit")
+int sockets(__u64 *ctx)
+{
+	struct call call;
+
+	read_call(&call, ctx);
+	switch (HANDLER(call.act)) {
+	case ON_QUERY:
+		return on_query(&call);
+	case ON_OPTION:
+		return on_option(&call);
+	case ON_DUP:
+		return on_dup(&call);
+	}
+	return on_socket(&call);
+}
+
+SEC("tp_btf/sys_exit")
+int calls(__u64 *ctx)
+{
+	struct call call;
+
+	read_call(&call, ctx);
+	switch (HANDLER(call.act)) {
+	case ON_MAPPING:
+		return on_mapping(&call);
+	case ON_IDS:
+		return on_ids(&call);
+	case ON_SIGNAL:
+		return on_signal_call(&call);
+	case ON_WAIT:
+		return on_wait(&call);
+	}
+	return on_call(&call);
 }
 
 char license_text[] SEC("license") = "GPL";

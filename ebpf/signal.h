@@ -43,23 +43,22 @@ int signal(__u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int signal_call(__u64 *ctx)
+SHARED int on_signal_call(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct scratch *s;
 
-	read_call(&call, ctx);
 	s = begin(sizeof(struct lz_signal), LZ_PROCESS);
 	if (!s)
 		return 0;
 	struct lz_signal *body = &s->record.body.signal;
-	int in_group = call.act == ACT_TGKILL || call.act == ACT_TGSIGQUEUE;
-	body->result = call.result;
-	body->signal = in_group ? call.args[2] : call.args[1];
-	body->asked = call.args[0];
-	if (call.act == ACT_SIGQUEUE || call.act == ACT_TGSIGQUEUE) {
-		__u64 info = in_group ? call.args[3] : call.args[2];
+	int in_group = call->act == ACT_TGKILL || call->act == ACT_TGSIGQUEUE;
+	body->result = call->result;
+	body->signal = in_group ? call->args[2] : call->args[1];
+	body->asked = call->args[0];
+	if (call->act == ACT_SIGQUEUE || call->act == ACT_TGSIGQUEUE) {
+		__u64 info = in_group ? call->args[3] : call->args[2];
 
 		bpf_probe_read_user(&body->code, 4, (void *)(info + 8));
 	}

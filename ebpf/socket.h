@@ -62,8 +62,11 @@ INLINE void fill_local(__u8 *to, struct sock *sk, __u32 family)
 
 /* Appends the address that a unix socket is bound to: of one with a path the path of the kernel's own
  * file, whatever the program called it; else (abstract) as the kernel holds it. */
-CALLED int add_unix_address(struct scratch *s, struct unix_sock *sk)
+SHARED int add_unix_address(struct scratch *s, __u64 sock)
 {
+	if (!s)
+		return 0;
+	struct unix_sock *sk = (struct unix_sock *)sock;
 	struct unix_address *address = READ(sk, addr);
 	__u64 dentry = (__u64)READ(sk, path.dentry), mount = (__u64)READ(sk, path.mnt);
 	__u32 at = s->at;
@@ -86,19 +89,15 @@ CALLED int add_unix_address(struct scratch *s, struct unix_sock *sk)
 	return length;
 }
 
-/* Appends an address of the socket in the form of a sockaddr: its peer's, or its own. */
-CALLED int add_sock_address(struct scratch *s, struct sock *sk, __u32 family, __u32 remote)
+/* Appends an address of an IP socket in the form of a sockaddr: its peer's, or its own. */
+SHARED int add_ip_address(struct scratch *s, __u64 sock, __u32 family, __u32 remote)
 {
+	if (!s)
+		return 0;
+	struct sock *sk = (struct sock *)sock;
 	__u32 at = s->at;
 	__u8 *to;
 
-	if (family == AF_UNIX) {
-		struct unix_sock *unix = (struct unix_sock *)sk;
-
-		if (remote)
-			unix = (struct unix_sock *)READ(unix, peer);
-		return unix ? add_unix_address(s, unix) : 0;
-	}
 	if (at > TEXT_LIMIT)
 		return 0;
 	to = (__u8 *)&s->record + at;
@@ -120,6 +119,17 @@ CALLED int add_sock_address(struct scratch *s, struct sock *sk, __u32 family, __
 		return 28;
 	}
 	return 0;
+}
+
+/* The same of any socket. */
+INLINE int add_sock_address(struct scratch *s, __u64 sock, __u32 family, __u32 remote)
+{
+	if (family != AF_UNIX)
+		return add_ip_address(s, sock, family, remote);
+	struct unix_sock *unix = (struct unix_sock *)sock;
+	if (remote)
+		unix = (struct unix_sock *)READ(unix, peer);
+	return unix ? add_unix_address(s, (__u64)unix) : 0;
 }
 
 /* Appends the bytes that the program passed. */
@@ -145,44 +155,51 @@ SHARED int add_user_address(struct scratch *s, __u64 from, __u64 length)
 	return n;
 }
 
-/* A connect that did not block is decided. Built on the stack, as a flow (flow.h). */
+struct state_record {
+	struct lz_head head;
+	struct lz_state state;
+};
+
+/* A connect that did not block is decided. Built in the ring: as of a flow (flow.h), the scratch area may be
+ * in use. */
 SHARED int send_state(const struct owner *owner, __u32 state)
 {
-	struct {
-		struct lz_head head;
-		struct lz_state state;
-	} record = {};
-
 	if (!owner)
 		return 0;
 	struct sock *sk = (struct sock *)owner->sock;
-	record.head = owner->head;
-	/* Before each: an access to `record` inside READ would be relocated. */
+	/* Before: an access to `record` inside READ would be relocated. */
 	__u32 family = READ(sk, __sk_common.skc_family), known = owner->error, error = READ(sk, sk_err);
 	__u16 port = swap16(owner->port), far_port = READ(sk, __sk_common.skc_dport);
-	record.state.state = state;
-	record.state.error = state != TCP_CLOSE ? 0 : known ? known : error;
-	record.state.socket.family = family;
-	record.state.socket.kind = SOCK_STREAM;
-	record.state.socket.protocol = READ(sk, sk_protocol);
-	fill_address(record.state.local, sk, family, port, 0);
-	fill_address(record.state.remote, sk, family, far_port, 1);
-	record.head.size = sizeof(record);
-	record.head.kind = LZ_STATE;
-	record.head.slot = LZ_NO_SLOT;
-	record.head.cpu = bpf_get_smp_processor_id();
-	record.head.time = bpf_ktime_get_boot_ns();
-	if (bpf_ringbuf_output(&critical, &record, sizeof(record), wake_flag(&critical)))
+	struct state_record *record = bpf_ringbuf_reserve(&critical, sizeof(*record), 0);
+
+	if (!record) {
 		lose(LZ_NETWORK, 1);
+		return 0;
+	}
+	__builtin_memset(record, 0, sizeof(*record));
+	record->head = owner->head;
+	record->state.state = state;
+	record->state.error = state != TCP_CLOSE ? 0 : known ? known : error;
+	record->state.socket.family = family;
+	record->state.socket.kind = SOCK_STREAM;
+	record->state.socket.protocol = READ(sk, sk_protocol);
+	fill_address(record->state.local, sk, family, port, 0);
+	fill_address(record->state.remote, sk, family, far_port, 1);
+	record->head.size = sizeof(*record);
+	record->head.kind = LZ_STATE;
+	record->head.slot = LZ_NO_SLOT;
+	record->head.cpu = bpf_get_smp_processor_id();
+	record->head.time = bpf_ktime_get_boot_ns();
+	bpf_ringbuf_submit(record, wake_flag(&critical));
 	return 0;
 }
 
 /* Remembers whose a connection is. One that was decided before the call returned, as over the loopback,
  * is told at once. */
-INLINE void own_flow(struct sock *sk, __s64 result)
+SHARED int own_flow(__u64 key, __s64 result)
 {
+	struct sock *sk = (struct sock *)key;
 	struct owner owner = {};
-	__u64 key = (__u64)sk;
 	__u8 state = READ(sk, __sk_common.skc_state);
 
 	fill_head(&owner.head);
@@ -192,11 +209,12 @@ INLINE void own_flow(struct sock *sk, __s64 result)
 		send_state(&owner, state == TCP_CLOSE ? TCP_CLOSE : TCP_ESTABLISHED);
 	}
 	if (state == TCP_CLOSE)
-		return;
+		return 0;
 	owner.port = READ(sk, __sk_common.skc_num);
 	owner.net = (__u64)READ(sk, __sk_common.skc_net.net);
 	if (bpf_map_update_elem(&flows, &key, &owner, 0))
 		lose(LZ_NETWORK, 1);
+	return 0;
 }
 
 /* One record about a socket and an address. */
@@ -233,16 +251,29 @@ SHARED int send_endpoint(const struct endpoint *endpoint)
 		sk = sock_of(file, &body->socket);
 	__u16 family = body->socket.family;
 	int is_ip = family == AF_INET || family == AF_INET6;
-	struct lz_socket socket = body->socket;
 	if (sk && endpoint->kernel && (is_ip || family == AF_UNIX || endpoint->kernel == 1))
-		length = add_sock_address(s, sk, family, endpoint->kernel == 2);
+		length = add_sock_address(s, (__u64)sk, family, endpoint->kernel == 2);
 	if (!length)
 		length = add_user_address(s, endpoint->address, endpoint->length);
 	body->socket.address = length;
 	if (sk && endpoint->local)
 		fill_local(body->local, sk, family);
 	send_or_count(s, endpoint->kind);
-	if (!sk || !is_ip)
+	return 0;
+}
+
+/* What the kernel made of the address, once the record is sent: the connection, and where it differs. Not
+ * below the sending, where the stack has no room for it. */
+SHARED int follow_endpoint(const struct endpoint *endpoint)
+{
+	struct lz_socket socket = {};
+
+	if (!endpoint || (!endpoint->kernel && !endpoint->alone))
+		return 0;
+	struct file *file = endpoint->file ? (struct file *)endpoint->file : file_of(endpoint->fd);
+	struct sock *sk = file ? sock_of(file, &socket) : 0;
+
+	if (!sk || (socket.family != AF_INET && socket.family != AF_INET6))
 		return 0;
 	struct passed_address passed = { .address = endpoint->address, .length = endpoint->length,
 					 .result = endpoint->result, .kind = endpoint->kind,
@@ -254,7 +285,7 @@ SHARED int send_endpoint(const struct endpoint *endpoint)
 	if (socket.kind == SOCK_DGRAM && endpoint->kind != LZ_LISTEN)
 		own_datagrams((__u64)sk, &socket);
 	if (socket.kind == SOCK_STREAM && endpoint->kernel == 2)
-		own_flow(sk, endpoint->result);
+		own_flow((__u64)sk, endpoint->result);
 	note_mismatch(&passed, (__u64)sk, &socket);
 	return 0;
 }
@@ -275,7 +306,7 @@ SHARED int send_dup(__u32 onto)
 	struct sock *sk = sock_of(file, &body->socket);
 	if (sk) {
 		body->is_socket = 1;
-		body->socket.address = add_sock_address(s, sk, body->socket.family, 1);
+		body->socket.address = add_sock_address(s, (__u64)sk, body->socket.family, 1);
 	} else {
 		fill_file(s, &body->file, file);
 	}
@@ -308,8 +339,10 @@ INLINE __u16 asked_port(const struct query *query, struct sock *sk)
 }
 
 /* Appends bytes of the program's, as many as a question may have altogether. */
-INLINE __u32 add_payload(struct scratch *s, __u64 from, __u64 size, __u32 before)
+SHARED int add_payload(struct scratch *s, __u64 from, __u64 size, __u32 before)
 {
+	if (!s)
+		return 0;
 	__u32 at = s->at, n = size;
 
 	if (before >= LZ_QUERY_MAX || at > TEXT_LIMIT || !size)
@@ -323,8 +356,10 @@ INLINE __u32 add_payload(struct scratch *s, __u64 from, __u64 size, __u32 before
 }
 
 /* A datagram may be put together from parts. */
-INLINE __u32 add_parts(struct scratch *s, const struct query *query)
+SHARED int add_parts(struct scratch *s, const struct query *query)
 {
+	if (!s || !query)
+		return 0;
 	__u32 word = query->compat ? 4 : 8, length = 0;
 
 	if (!query->parts)
@@ -339,19 +374,28 @@ INLINE __u32 add_parts(struct scratch *s, const struct query *query)
 	return length;
 }
 
-/* Sends the beginning of a datagram that goes to port 53. */
+/* The socket of a datagram that goes to port 53; 0 of any other. */
+CALLED __u64 asking_sock(const struct query *query, struct lz_socket *socket)
+{
+	struct file *file = file_of(query->fd);
+	struct sock *sk = file ? sock_of(file, socket) : 0;
+
+	if (!sk || socket->kind != SOCK_DGRAM ||
+	    (socket->family != AF_INET && socket->family != AF_INET6) ||
+	    asked_port(query, sk) != swap16(53))
+		return 0;
+	return (__u64)sk;
+}
+
+/* Sends the beginning of it. */
 SHARED int send_query(const struct query *query)
 {
 	struct lz_socket socket = {};
 
 	if (!query)
 		return 0;
-	struct file *file = file_of(query->fd);
-	struct sock *sk = file ? sock_of(file, &socket) : 0;
-
-	if (!sk || socket.kind != SOCK_DGRAM ||
-	    (socket.family != AF_INET && socket.family != AF_INET6) ||
-	    asked_port(query, sk) != swap16(53))
+	struct sock *sk = (struct sock *)asking_sock(query, &socket);
+	if (!sk)
 		return 0;
 	struct scratch *s = begin(sizeof(struct lz_query), LZ_NETWORK);
 	if (!s)
@@ -361,7 +405,7 @@ SHARED int send_query(const struct query *query)
 	body->socket = socket;
 	fill_local(body->local, sk, socket.family);
 	body->socket.address = query->address ? add_user_address(s, query->address, query->length) :
-						add_sock_address(s, sk, socket.family, 1);
+						add_ip_address(s, (__u64)sk, socket.family, 1);
 	body->payload = add_parts(s, query);
 	send_or_count(s, LZ_QUERY);
 	return 0;
@@ -413,20 +457,25 @@ static long next_message(__u32 index, struct messages *messages)
 	return 0;
 }
 
-INLINE void send_messages(const struct endpoint *endpoint, const struct call *call)
+INLINE void send_messages(struct messages *messages, const struct call *call)
 {
-	struct messages messages = { .endpoint = *endpoint };
-
-	messages.at = call->args[1];
-	messages.compat = call->compat;
+	messages->at = call->args[1];
+	messages->compat = call->compat;
 	/* A refused call still shows what its first message was for. */
-	messages.left = call->result < 0 ? call->args[2] != 0 : call->result;
-	bpf_loop(LZ_MESSAGES_MAX, next_message, &messages, 0);
+	messages->left = call->result < 0 ? call->args[2] != 0 : call->result;
+	bpf_loop(LZ_MESSAGES_MAX, next_message, messages, 0);
+	/* The first is the one that connects. */
+	if (messages->endpoint.kernel) {
+		read_message(&messages->endpoint, call->args[1], call->compat);
+		follow_endpoint(&messages->endpoint);
+	}
 }
 
 /* socketcall(2): the call and its arguments are in memory. Turns it into the call it stands for. */
-INLINE void unpack_socketcall(struct call *call)
+SHARED int unpack_socketcall(struct call *call)
 {
+	if (!call)
+		return 0;
 	__u32 args[6] = {};
 
 	bpf_probe_read_user(args, sizeof(args), (void *)call->args[1]);
@@ -461,126 +510,134 @@ INLINE void unpack_socketcall(struct call *call)
 		call->act = ACT_SENDMMSG;
 		break;
 	default:
-		return;
+		return 0;
 	}
 	for (int i = 0; i < 6; i++)
 		call->args[i] = args[i];
+	return 0;
 }
 
 /* A socket was made: what was asked for is what it is. */
-INLINE void send_socket(const struct call *call)
+SHARED int send_socket(const struct call *call)
 {
 	struct scratch *s;
 
-	if (call->result < 0)
-		return;
+	if (!call || call->result < 0)
+		return 0;
 	s = begin(sizeof(struct lz_endpoint), LZ_NETWORK);
 	if (!s)
-		return;
+		return 0;
 	struct lz_endpoint *body = &s->record.body.endpoint;
 	body->socket.family = call->args[0];
 	body->socket.kind = call->args[1] & 15;
 	body->socket.protocol = call->args[2];
 	send_or_count(s, LZ_SOCKET);
+	return 0;
 }
 
 /* A datagram of write(2) on a connected socket, as Go's resolver sends it. */
-SEC("tp_btf/sys_exit")
-int query(__u64 *ctx)
+SHARED int on_query(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct query query = {};
 
-	read_call(&call, ctx);
-	query.fd = call.args[0];
-	query.result = call.result;
-	query.compat = call.compat;
-	if (call.act == ACT_WRITEV) {
-		query.parts = call.args[1];
-		query.count = call.args[2];
+	query.fd = call->args[0];
+	query.result = call->result;
+	query.compat = call->compat;
+	if (call->act == ACT_WRITEV) {
+		query.parts = call->args[1];
+		query.count = call->args[2];
 	} else {
-		query.bytes = call.args[1];
-		query.size = call.args[2];
+		query.bytes = call->args[1];
+		query.size = call->args[2];
 	}
 	send_query(&query);
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int socket(__u64 *ctx)
+/* A datagram of its own may be a question. 0: it is neither sendto(2) nor sendmsg(2), and nothing is told. */
+CALLED int send_question(const struct call *call, struct endpoint *endpoint)
 {
-	struct call call;
-	struct endpoint endpoint = {};
-	__u16 act;
+	struct query query = { .result = call->result, .fd = call->args[0], .compat = call->compat };
 
-	read_call(&call, ctx);
-	if (call.act == ACT_SOCKETCALL)
-		unpack_socketcall(&call);
-	act = call.act;
-	if (act == ACT_SOCKET) {
-		send_socket(&call);
+	if (call->act == ACT_SENDMSG) {
+		read_message(endpoint, call->args[1], call->compat);
+		query_of_message(&query, endpoint, call->args[1]);
+	} else if (call->act == ACT_SENDTO) {
+		query.address = call->args[4];
+		query.length = call->args[5];
+		query.bytes = call->args[1];
+		query.size = call->args[2];
+	} else {
 		return 0;
 	}
-	endpoint.result = call.result;
-	endpoint.fd = call.args[0];
-	endpoint.address = call.args[1];
-	endpoint.length = call.args[2];
+	send_query(&query);
+	return 1;
+}
+
+SHARED int on_socket(struct call *call)
+{
+	if (!call)
+		return 0;
+	struct messages messages = {};
+	struct endpoint *endpoint = &messages.endpoint;
+	__u16 act;
+
+	if (call->act == ACT_SOCKETCALL)
+		unpack_socketcall(call);
+	act = call->act;
+	if (act == ACT_SOCKET) {
+		send_socket(call);
+		return 0;
+	}
+	endpoint->result = call->result;
+	endpoint->fd = call->args[0];
+	endpoint->address = call->args[1];
+	endpoint->length = call->args[2];
 	if (act == ACT_CONNECT) {
-		endpoint.kind = LZ_CONNECT;
-		endpoint.kernel = call.result == 0 || call.result == -EINPROGRESS ? 2 : 0;
+		endpoint->kind = LZ_CONNECT;
+		endpoint->kernel = call->result == 0 || call->result == -EINPROGRESS ? 2 : 0;
 		/* A refused one has none: repeats of it are alike. */
-		endpoint.local = endpoint.kernel;
+		endpoint->local = endpoint->kernel;
 	} else if (act == ACT_BIND) {
-		endpoint.kind = LZ_BIND;
-		endpoint.kernel = call.result == 0;
+		endpoint->kind = LZ_BIND;
+		endpoint->kernel = call->result == 0;
 	} else if (act == ACT_ACCEPT) {
-		if (call.result < 0)
+		if (call->result < 0)
 			return 0;
-		endpoint.kind = LZ_ACCEPT;
-		endpoint.fd = call.result;
-		endpoint.kernel = 2;
-		endpoint.local = 1;
-		endpoint.address = 0;
+		endpoint->kind = LZ_ACCEPT;
+		endpoint->fd = call->result;
+		endpoint->kernel = 2;
+		endpoint->local = 1;
+		endpoint->address = 0;
 	} else if (act == ACT_LISTEN) {
-		endpoint.kind = LZ_LISTEN;
-		endpoint.kernel = 1;
-		endpoint.address = 0;
+		endpoint->kind = LZ_LISTEN;
+		endpoint->kernel = 1;
+		endpoint->address = 0;
 	} else {
 		/* MSG_FASTOPEN: the data goes out with the connect that it makes. */
-		__u64 flags = call.args[act == ACT_SENDMSG ? 2 : 3];
+		__u64 flags = call->args[act == ACT_SENDMSG ? 2 : 3];
 		int opens = flags & MSG_FASTOPEN;
 
-		endpoint.kind = opens ? LZ_CONNECT : LZ_SEND;
-		endpoint.alone = act != ACT_SENDMMSG && !(flags & MSG_MORE);
-		endpoint.kernel = opens && (call.result >= 0 || call.result == -EINPROGRESS) ? 2 : 0;
-		endpoint.local = 1;
-		endpoint.address = call.args[4];
-		endpoint.length = call.args[5];
+		endpoint->kind = opens ? LZ_CONNECT : LZ_SEND;
+		endpoint->alone = act != ACT_SENDMMSG && !(flags & MSG_MORE);
+		endpoint->kernel = opens && (call->result >= 0 || call->result == -EINPROGRESS) ? 2 : 0;
+		endpoint->local = 1;
+		endpoint->address = call->args[4];
+		endpoint->length = call->args[5];
 		if (act == ACT_SENDMMSG) {
-			send_messages(&endpoint, &call);
+			send_messages(&messages, call);
 			return 0;
 		}
-		struct query query = { .result = call.result, .fd = call.args[0],
-				       .compat = call.compat };
-		if (act == ACT_SENDMSG) {
-			read_message(&endpoint, call.args[1], call.compat);
-			query_of_message(&query, &endpoint, call.args[1]);
-		} else if (act == ACT_SENDTO) {
-			query.address = call.args[4];
-			query.length = call.args[5];
-			query.bytes = call.args[1];
-			query.size = call.args[2];
-		} else {
-			return 0;
-		}
-		send_query(&query);
-		if (!endpoint.address)
+		if (!send_question(call, endpoint) || !endpoint->address)
 			return 0;
 	}
-	send_endpoint(&endpoint);
+	send_endpoint(endpoint);
+	follow_endpoint(endpoint);
 	/* A program that closed its standard streams first needs no dup(2). */
-	if (endpoint.kernel == 2 && endpoint.fd <= 2)
-		send_dup(endpoint.fd);
+	if (endpoint->kernel == 2 && endpoint->fd <= 2)
+		send_dup(endpoint->fd);
 	return 0;
 }
 

@@ -111,6 +111,9 @@ struct scratch {
 	__u8 differ, slash;
 	__u8 is_urgent; /* the reader is woken for it */
 	__u8 pad;
+	__u32 pad2;
+	__u64 args[8];		/* of the call, where a table says which one it is (names.h) */
+	__u64 key[KEY_WORDS]; /* of the record, by which repeats are told (fold.h) */
 	struct record record;
 	__u8 path[PATH_ROOM + 256];
 };
@@ -216,24 +219,21 @@ SHARED int fill_head(struct lz_head *head)
 	head->pid = task->tgid;
 	head->tid = task->pid;
 	head->inner_pid = inner_pid(task);
-	__u64 block[6];
-
-	READ_BLOCK(block, cred);
-	head->uid = PICK(block, cred, uid.val);
-	head->gid = PICK(block, cred, gid.val);
-	head->euid = PICK(block, cred, euid.val);
-	head->egid = PICK(block, cred, egid.val);
+	head->uid = READ(cred, uid.val);
+	head->gid = READ(cred, gid.val);
+	head->euid = READ(cred, euid.val);
+	head->egid = READ(cred, egid.val);
 	head->cpu = bpf_get_smp_processor_id();
 	return 0;
 }
 
 /* The missing capability that this very call asked for, plus one. The task's own storage: cheap, and
  * no other task writes it. */
-INLINE __u32 missing_capability(const struct pt_regs *regs)
+INLINE __u32 missing_capability(const struct call *call)
 {
 	struct ours *ours = find_ours(bpf_get_current_task_btf());
 
-	if (!ours || ours->asking_at != regs->ip || ours->asking_call != regs->orig_ax)
+	if (!ours || ours->asking_at != call->ip || (__u32)ours->asking_call != call->number)
 		return 0;
 	return ours->missing;
 }
@@ -254,8 +254,8 @@ INLINE void read_cred(struct lz_cred *out, struct task_struct *task)
 	out->fsgid = PICK(block, cred, fsgid.val);
 	struct capabilities effective = PICK(block, cred, cap_effective);
 	struct capabilities permitted = PICK(block, cred, cap_permitted);
-	out->effective = effective.val;
-	out->permitted = permitted.val;
+	out->effective = effective.low | (__u64)effective.high << 32;
+	out->permitted = permitted.low | (__u64)permitted.high << 32;
 }
 
 INLINE __u64 wake_flag(void *ring)

@@ -33,10 +33,20 @@ enum {
 	IORING_OP_FTRUNCATE = 55,
 };
 
+/* The kernel's own copy of a path, as requests on names keep it; 0: there is none. */
+INLINE __u64 text_of(struct filename *name)
+{
+	return name ? (__u64)READ(name, name) : 0;
+}
+
+#define NAME_IN(type, request, member)                                                             \
+	text_of(HAS_MEMBER(type, member) ?                                                         \
+			READ((type *)(request), member) :                                          \
+			READ((type##___delayed *)(request), member.__incomplete_filename))
+
 INLINE void uring_open(struct io_open *request)
 {
 	struct scratch *s = begin(sizeof(struct lz_open_failed), LZ_FILE);
-	struct filename *name = READ(request, filename);
 	__u32 at;
 
 	if (!s)
@@ -45,7 +55,7 @@ INLINE void uring_open(struct io_open *request)
 	body->result = -EINPROGRESS;
 	body->flags = READ(request, how.flags);
 	at = s->at;
-	body->path.text = add_kernel_text(s, (__u64)READ(name, name));
+	body->path.text = add_kernel_text(s, NAME_IN(struct io_open, request, filename));
 	add_base(s, &body->path, at, READ(request, dfd));
 	send_or_count(s, LZ_OPEN_FAILED);
 }
@@ -114,12 +124,6 @@ INLINE void uring_sendmsg(struct io_kiocb *request, struct io_sr_msg *message)
 		send_endpoint(&endpoint);
 }
 
-/* The kernel's own copy of a path, as requests on names keep it. */
-INLINE __u64 name_of(struct filename *name)
-{
-	return name ? (__u64)READ(name, name) : 0;
-}
-
 /* By a descriptor, in another way than by writing. */
 INLINE int changes_file(__u32 opcode)
 {
@@ -135,19 +139,19 @@ INLINE void uring_other(struct io_kiocb *request, __u32 opcode)
 	if (!s)
 		return;
 	if (opcode == IORING_OP_UNLINKAT)
-		first = name_of(READ((struct io_unlink *)request, filename));
+		first = NAME_IN(struct io_unlink, request, filename);
 	if (opcode == IORING_OP_MKDIRAT)
-		first = name_of(READ((struct io_mkdir *)request, filename));
+		first = NAME_IN(struct io_mkdir, request, filename);
 	if (opcode == IORING_OP_RENAMEAT) {
-		first = name_of(READ((struct io_rename *)request, oldpath));
-		second = name_of(READ((struct io_rename *)request, newpath));
+		first = NAME_IN(struct io_rename, request, oldpath);
+		second = NAME_IN(struct io_rename, request, newpath);
 	}
 	if (opcode == IORING_OP_LINKAT || opcode == IORING_OP_SYMLINKAT) {
-		first = name_of(READ((struct io_link *)request, oldpath));
-		second = name_of(READ((struct io_link *)request, newpath));
+		first = NAME_IN(struct io_link, request, oldpath);
+		second = NAME_IN(struct io_link, request, newpath);
 	}
 	if (opcode == IORING_OP_SETXATTR)
-		first = name_of(READ((struct io_xattr *)request, filename));
+		first = NAME_IN(struct io_xattr, request, filename);
 	struct lz_ring *body = &s->record.body.ring;
 	body->opcode = opcode;
 	body->fd = descriptor(request);
@@ -165,6 +169,7 @@ INLINE void uring_other(struct io_kiocb *request, __u32 opcode)
 	send_or_count(s, LZ_RING);
 }
 
+/* Before 6.3 the tracepoint is called io_uring_submit_sqe; its first argument is the same. */
 SEC("tp_btf/io_uring_submit_req")
 int uring(__u64 *ctx)
 {

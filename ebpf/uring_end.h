@@ -54,8 +54,10 @@ INLINE void uring_endpoint(__u64 file, __u32 kind, __u32 side, __s32 result)
 	struct endpoint endpoint = { .kind = kind, .result = result, .fd = -1, .file = file,
 				     .kernel = side, .local = side == 2 };
 
-	if (file)
-		send_endpoint(&endpoint);
+	if (!file)
+		return;
+	send_endpoint(&endpoint);
+	follow_endpoint(&endpoint);
 }
 
 INLINE void uring_connected(struct file *file, __s32 result)
@@ -66,7 +68,7 @@ INLINE void uring_connected(struct file *file, __s32 result)
 	if (!sk || socket.kind != SOCK_STREAM || (socket.family != AF_INET && socket.family != AF_INET6))
 		return;
 	if (result >= 0) {
-		own_flow(sk, -EINPROGRESS);
+		own_flow((__u64)sk, -EINPROGRESS);
 		return;
 	}
 	struct owner owner = { .sock = (__u64)sk, .error = -result };

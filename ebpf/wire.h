@@ -99,7 +99,7 @@ struct lz_head {
 	__u32 size; /* of the whole record */
 	__u16 kind;
 	__u16 flags;
-	__u64 time;  /* CLOCK_BOOTTIME, ns, taken immediately before the record enters its ring */
+	__u64 time;  /* CLOCK_BOOTTIME, ns, taken when the record enters its ring */
 	__u64 start; /* start_boottime of the thread-group leader, ns */
 	__u32 pid;   /* thread group, initial pid namespace */
 	__u32 tid;

@@ -602,7 +602,8 @@ fn what_a_ring_does_with_files_of_its_own_table_is_seen_with_path_and_address() 
     };
     let (server, client) = (port_of("bind "), port_of("accept "));
     let steady = |line: &String| line.replace(&server, "SERVER").replace(&client, "CLIENT");
-    let dull = ["kernel ", "socket 2.1.0", "exit"];
+    // What the ring still holds, a kernel thread closes, perhaps after the last task is gone.
+    let dull = ["kernel ", "socket 2.1.0", "exit", "flow "];
     let told: Vec<_> = lines.iter().map(steady).collect();
     let mut told: Vec<_> = told
         .iter()
@@ -633,9 +634,7 @@ fn what_a_ring_does_with_files_of_its_own_table_is_seen_with_path_and_address() 
         "source 2.1.6 127.0.0.1:CLIENT 127.0.0.1:SERVER",
         "settled 2.1.6 127.0.0.1:CLIENT 127.0.0.1:SERVER",
         "ring 46 8 TCP ",
-        "flow 2.1.6 127.0.0.1:SERVER 127.0.0.1:CLIENT sent 0 received 0",
     ];
-    told.retain(|line| !line.starts_with("flow ") || line.contains("SERVER 127.0.0.1:CLIENT"));
     told.sort_unstable();
     expected.sort_unstable();
     assert_eq!(told, expected, "{lines:#?}");
@@ -662,7 +661,7 @@ fn the_survey_says_what_works_and_what_to_do_about_the_rest() {
     }
     let blind = survey_with(Path::new("/nonexistent/vmlinux"));
     let refused = blind.iter().filter(|answer| answer.needed && answer.refused.is_some());
-    assert_eq!(refused.count(), 3, "{blind:#?}");
+    assert_eq!(refused.count(), 4, "{blind:#?}");
 }
 
 /// A line without what differs from run to run: pids, and results that are new numbers.

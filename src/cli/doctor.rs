@@ -22,10 +22,12 @@ struct Check {
 
 /// 0: able. 5: something that is needed does not work.
 pub fn run(args: Doctor, state: &Path) -> Result<u8, Failure> {
+    // First: what comes after it starts threads.
+    let cage = sandbox::survey(state);
     let mut checks: Vec<Check> = trace::survey().into_iter().map(of_probe).collect();
     checks.push(captured());
     checks.push(simulated());
-    checks.extend(sandbox::survey(state).into_iter().map(of_cage));
+    checks.extend(cage.into_iter().map(of_cage));
     match args.format {
         Format::Human => checks.iter().for_each(print),
         Format::Json => print_json(&checks)?,

@@ -145,6 +145,11 @@ fn what(call: &Call) -> ProcessCall {
         b"seccomp" => ProcessCall::Seccomp,
         b"personality" => ProcessCall::Personality,
         b"nanosleep" | b"clock_nanosleep" | b"clock_nanosleep_time64" => ProcessCall::Sleep,
+        // Without descriptors: with some they are not recorded.
+        b"select" | b"_newselect" | b"pselect6" | b"pselect6_time64" => ProcessCall::Sleep,
+        b"poll" | b"ppoll" | b"ppoll_time64" => ProcessCall::Sleep,
+        b"alarm" | b"setitimer" | b"timer_settime" | b"timer_settime64" => ProcessCall::Timer,
+        b"timerfd_settime" | b"timerfd_settime64" => ProcessCall::Timer,
         b"setgroups" | b"setgroups32" => ProcessCall::Groups,
         _ if call.args[0] == PR_SET_NAME => ProcessCall::Name,
         _ if call.args[0] == PR_SET_SECCOMP => ProcessCall::Seccomp,

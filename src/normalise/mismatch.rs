@@ -19,8 +19,9 @@ const O_CREAT: u32 = 0o100;
 const O_EXCL: u32 = 0o200;
 const O_NOFOLLOW: u32 = 0o400_000;
 const O_TMPFILE: u32 = 0o20_000_000;
-/// include/uapi/linux/magic.h
+// include/uapi/linux/magic.h
 const PROC: u64 = 0x9fa0;
+const SYSFS: u64 = 0x6265_6572;
 
 impl<P: Provenance> Normaliser<P> {
     /// What the string of an open led to, where that is not the file that was opened.
@@ -39,9 +40,12 @@ impl<P: Provenance> Normaliser<P> {
         let keeps = flags & O_NOFOLLOW != 0 || flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
         let last = if keeps { Last::Keep } else { Last::Follow };
         let resolved = self.names.resolve(passed, last, pid, &mut self.provenance);
-        // `self` and every number of a process are names of the reader's own in /proc.
-        let is_proc = file.magic == PROC && resolved.path.starts_with(b"/proc/");
-        if !resolved.sure || resolved.path == file.path || is_proc {
+        // `self` and every number of a process are names of the reader's own in /proc; the links in /sys are the
+        // kernel's, and nobody was asked where they lead.
+        let below = |root: &[u8]| resolved.path.starts_with(root) && file.path.starts_with(root);
+        let is_kernels = file.magic == PROC && resolved.path.starts_with(b"/proc/")
+            || file.magic == SYSFS && below(b"/sys/");
+        if !resolved.sure || resolved.path == file.path || is_kernels {
             return None;
         }
         let taken = Bytes::from(file.path.as_slice());

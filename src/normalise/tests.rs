@@ -314,6 +314,11 @@ fn a_string_that_leads_elsewhere_than_the_file_is_a_mismatch() {
     let own = KernelFile { path: b"/proc/11/maps".to_vec(), magic: 0x9fa0, ..shadow() };
     check("/proc/self/maps", own.clone(), 0, None);
     check("/tmp/x", own, 0, Some(("/tmp/x", "/proc/11/maps")));
+    // The links of /sys are the kernel's own.
+    let disk =
+        KernelFile { path: b"/sys/devices/virtual/block/loop1/dev".to_vec(), magic: 0x6265_6572, ..shadow() };
+    check("/sys/block/loop1/dev", disk.clone(), 0, None);
+    check("/tmp/x", disk, 0, Some(("/tmp/x", "/sys/devices/virtual/block/loop1/dev")));
 }
 
 #[test]

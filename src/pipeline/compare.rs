@@ -183,6 +183,12 @@ fn seen(stat: &FileStat) -> Seen {
     }
 }
 
+/// The text of a link never changes, and tmpfs gives no number twice (fs/inode.c, `get_next_ino`): this is the
+/// link that stood there, with another owner.
+fn is_same_link(before: Option<&Seen>, stat: &FileStat) -> bool {
+    matches!(before, Some(Seen::Other { inode, size, .. }) if (*inode, *size) == (stat.st_ino, stat.st_size))
+}
+
 struct Comparison<'c> {
     before: &'c Before,
     rootfs: &'c Rootfs,
@@ -242,6 +248,9 @@ impl Comparison<'_> {
             SFlag::S_IFDIR => {
                 self.directory(entry, before, same_kind)?;
                 self.xattrs(entry)?;
+            }
+            SFlag::S_IFLNK if device != self.before.overlay && is_same_link(before, entry.stat) => {
+                self.ask(entry, "attributes", &Found::Attributes);
             }
             SFlag::S_IFLNK => self.link(entry, same_kind)?,
             SFlag::S_IFREG => {

@@ -56,7 +56,7 @@ pub fn look(cgroup: &Path) -> Stood {
 /// The call of a thread, if it is one to tell of.
 fn call_of(pid: u32, tid: u32) -> Option<Standing> {
     let directory = format!("/proc/{pid}/task/{tid}");
-    let (number, args, at) = parse_call(&std::fs::read_to_string(format!("{directory}/syscall")).ok()?)?;
+    let (number, args, at) = call_of_line(&std::fs::read_to_string(format!("{directory}/syscall")).ok()?)?;
     let compat = is_compat(&directory, at);
     let status = std::fs::read_to_string(format!("{directory}/status")).ok()?;
     let out_of_reach = value(&status, "State:").is_some_and(|state| state.starts_with('D'));
@@ -107,7 +107,7 @@ fn of_note_compat(number: u32, second: u64) -> Option<Holds> {
 }
 
 /// Whether the thread stands behind an `int 0x80`.
-fn is_compat(directory: &str, at: u64) -> bool {
+pub(super) fn is_compat(directory: &str, at: u64) -> bool {
     let mut instruction = [0; 2];
     let memory = std::fs::File::open(format!("{directory}/mem"));
     let read = memory.and_then(|memory| memory.read_exact_at(&mut instruction, at.wrapping_sub(2)));
@@ -116,7 +116,7 @@ fn is_compat(directory: &str, at: u64) -> bool {
 
 /// Number, six arguments, stack and instruction pointer; `running`, or -1 outside of any call
 /// (fs/proc/base.c, `proc_pid_syscall`).
-fn parse_call(line: &str) -> Option<(u32, [u64; 6], u64)> {
+pub(super) fn call_of_line(line: &str) -> Option<(u32, [u64; 6], u64)> {
     let mut words = line.split_ascii_whitespace();
     let number = words.next()?.parse().ok()?;
     let mut next = || u64::from_str_radix(words.next()?.strip_prefix("0x")?, 16).ok();
@@ -128,12 +128,12 @@ fn parse_call(line: &str) -> Option<(u32, [u64; 6], u64)> {
     Some((number, args, at))
 }
 
-fn value<'s>(status: &'s str, name: &str) -> Option<&'s str> {
+pub(super) fn value<'s>(status: &'s str, name: &str) -> Option<&'s str> {
     status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
 
 /// Real and effective.
-fn ids(status: &str, name: &str) -> [u32; 2] {
+pub(super) fn ids(status: &str, name: &str) -> [u32; 2] {
     let mut words = value(status, name).unwrap_or_default().split_ascii_whitespace();
     [(); 2].map(|()| words.next().and_then(|word| word.parse().ok()).unwrap_or(u32::MAX))
 }
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_line_of_proc_is_a_call_or_none() {
-        let check = |line: &str, expected| assert_eq!(parse_call(line), expected, "{line}");
+        let check = |line: &str, expected| assert_eq!(call_of_line(line), expected, "{line}");
         check("running\n", None);
         check("-1 0x7ffd 0x7f00\n", None);
         check(

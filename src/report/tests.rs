@@ -76,7 +76,9 @@ impl Story {
     fn net(&mut self, process: &Process, action: NetAction, address: &str, outcome: Outcome) {
         let end = Some(Endpoint::Inet(address.parse().unwrap()));
         let (local, remote) = match action {
-            NetAction::Socket | NetAction::Accept | NetAction::Close { .. } => (None, None),
+            NetAction::Socket | NetAction::Accept | NetAction::Close { .. } | NetAction::Return { .. } => {
+                (None, None)
+            }
             NetAction::Settle | NetAction::Option { .. } => (None, None),
             NetAction::Bind | NetAction::Listen => (end, None),
             NetAction::Connect | NetAction::Send => (None, end),

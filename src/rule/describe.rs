@@ -115,6 +115,8 @@ fn process_call(what: ProcessCall, call: &Call) -> String {
         ProcessCall::TakeDescriptor => format!("took a descriptor from {}", target()),
         ProcessCall::Name => format!("named its thread {}", texts(&call.texts)),
         ProcessCall::Session => "began a session of its own".to_owned(),
+        ProcessCall::Wait => format!("still waited in {} when the run was over", called(call)),
+        ProcessCall::Busy => "kept a processor busy until the run was over".to_owned(),
         _ => format!("called {}", called(call)),
     }
 }
@@ -299,6 +301,9 @@ fn net_act(act: &NetAct) -> String {
             at(&act.remote)
         ),
         NetAction::Settle => format!("was connected ({protocol}) to {}", at(&act.remote)),
+        NetAction::Return { times } => {
+            format!("came back ({protocol}) to {} after a pause, {times} times by now", at(&act.remote))
+        }
         NetAction::Option { level, number, value } => {
             let name = option_name(level, number)
                 .map_or_else(|| format!("option {level}/{number}"), |name| format!("option {name}"));

@@ -33,7 +33,7 @@ pub fn find(btf: &[u8], kind: Kind, name: &str) -> Option<u32> {
 }
 
 /// Bytes that follow the common part of a type with this many members.
-fn extra(kind: u32, members: usize) -> Option<usize> {
+pub(super) fn extra(kind: u32, members: usize) -> Option<usize> {
     Some(match kind {
         1 | 14 | 17 => 4,                // int, var, decl_tag
         3 => 12,                         // array
@@ -51,7 +51,7 @@ fn is_named(strings: &[u8], at: usize, name: &str) -> bool {
         .is_some_and(|rest| rest.first() == Some(&0))
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn word(bytes: &[u8], at: usize) -> Option<u32> {
     let bytes = bytes.get(at..at.checked_add(4)?)?;
     Some(u32::from_ne_bytes(bytes.try_into().ok()?))
 }

@@ -253,3 +253,21 @@ fn ordinary_names_are_none_and_domains_are_apart() {
     let apart = [format!("{}.one.example", &key[..10]), format!("{}.two.other", &key[10..])];
     assert_eq!(asked(&scanner, &apart), []);
 }
+
+#[test]
+fn names_tell_of_the_machine_by_its_name() {
+    let check = |hostname: &str, name: &str, expected: Option<&str>| {
+        let scanner = Scanner::new(&Baits::default()).with_machine(hostname);
+        let found = scanner.name(name.as_bytes());
+        let encodings: Vec<_> = found.iter().map(|it| (it.name.as_str(), it.encoding.as_str())).collect();
+        let expected: Vec<_> = expected.map(|encoding| ("machine-name", encoding)).into_iter().collect();
+        assert_eq!(encodings, expected, "{name}");
+    };
+    const NAME: &str = "713bdce97de8";
+    check(NAME, "713bdce97de8.root.pkg.example.com", Some("dns-labels"));
+    check(NAME, "373133626463653937646538.0.example.com", Some("dns-labels+hex"));
+    check(NAME, "g4ytgytemnstsn3emu4a.x.example.com", Some("dns-labels+base32"));
+    check(NAME, "713bdce97de8", None);
+    check(NAME, "www.example.com", None);
+    check("web", "web.pkg.example.com", None);
+}

@@ -10,6 +10,7 @@ const NEW_LINK: u16 = libc::RTM_NEWLINK;
 const SET_LINK: u16 = libc::RTM_SETLINK;
 const NEW_ADDRESS: u16 = libc::RTM_NEWADDR;
 const NEW_ROUTE: u16 = libc::RTM_NEWROUTE;
+const NEW_NEIGHBOUR: u16 = libc::RTM_NEWNEIGH;
 
 const INET: u8 = libc::AF_INET as u8;
 const INET6: u8 = libc::AF_INET6 as u8;
@@ -19,6 +20,9 @@ const PEER: u16 = 1;
 /// `IFLA_INET6_ADDR_GEN_MODE`, and its value none: no address but those that are given.
 const GENERATION: u16 = 8;
 const NO_GENERATION: u8 = 1;
+/// States of a neighbour (linux/neighbour.h): for ever; known, and to be asked for now and then.
+const PERMANENT: u16 = 0x80;
+const STALE: u16 = 0x04;
 /// The loopback interface is the first of every namespace.
 const LO: u32 = 1;
 /// Lengths of prefixes, of IPv4 and IPv6: the sandbox's network as engines make it; the world has nobody
@@ -51,6 +55,10 @@ pub struct Ends {
 }
 
 impl End {
+    fn addresses(&self) -> [IpAddr; 3] {
+        [self.v4.into(), self.v6.into(), self.link_local().into()]
+    }
+
     /// The link-local address that the kernel would make of the hardware address (RFC 4291, appendix A).
     pub fn link_local(&self) -> Ipv6Addr {
         let [a, b, c, d, e, f] = self.mac;
@@ -85,6 +93,7 @@ pub fn wire(ends: &Ends, sandbox: BorrowedFd<'_>) -> Result<(), NetlinkError> {
         ("route to the sandbox", route.number(libc::RTA_OIF, index))
     };
     let mut wishes = bring_up(near, ALONE, index);
+    wishes.extend(far.addresses().map(|address| known(index, address, far.mac, PERMANENT)));
     wishes.extend([
         to_sandbox(far.v4.into(), 32),
         to_sandbox(far.v6.into(), 128),
@@ -109,6 +118,8 @@ impl Ends {
             let route = Message::new(NEW_ROUTE, NEW, &head).put(libc::RTA_GATEWAY, &octets(gateway));
             wishes.push(("route to the world", route.number(libc::RTA_OIF, index)));
         }
+        // As after a while of silence: the first packet need not wait for an answer.
+        wishes.extend(self.world.addresses().map(|address| known(index, address, self.world.mac, STALE)));
         open()?.ask(wishes)
     }
 }
@@ -152,6 +163,16 @@ fn bring_up(end: &End, prefixes: (u8, u8), index: u32) -> Vec<(&'static str, Mes
         ("give the wire's end its IPv6 address", global),
         ("give the wire's end its link-local address", v6(end.link_local(), 64, libc::RT_SCOPE_LINK)),
     ]
+}
+
+/// A neighbour that need not be asked for: `struct ndmsg` (linux/neighbour.h), address, hardware address.
+fn known(index: u32, address: IpAddr, mac: [u8; 6], state: u16) -> (&'static str, Message) {
+    let mut head = [0; 12];
+    head[0] = family(address);
+    head[4..8].copy_from_slice(&index.to_ne_bytes());
+    head[8..10].copy_from_slice(&state.to_ne_bytes());
+    let message = Message::new(NEW_NEIGHBOUR, NEW, &head);
+    ("make the ends known to each other", message.put(1, &octets(address)).put(2, &mac))
 }
 
 const UP: u32 = libc::IFF_UP as u32;

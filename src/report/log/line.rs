@@ -410,6 +410,9 @@ enum ProcessCallDef {
     Groups,
     Name,
     Sleep,
+    Timer,
+    Wait,
+    Busy,
     Control,
 }
 
@@ -685,6 +688,7 @@ enum NetActionDef {
     Accept,
     Close { sent: u64, received: u64 },
     Settle,
+    Return { times: u32 },
     Option { level: u32, number: u32, value: u64 },
 }
 

@@ -113,11 +113,16 @@ fn world() -> Vec<Act> {
     let http = HttpAct {
         flow: flow.clone(),
         secure: true,
+        server_name: Some(bytes("a.example")),
         version: bytes("1.1"),
         method: bytes("POST"),
         host: bytes("api.telegram.org"),
         target: bytes("/bot1:a/sendDocument?x"),
-        headers: vec![bytes("user-agent: curl/8"), bytes("content-type: application/json")],
+        headers: vec![
+            bytes("user-agent: curl/8"),
+            bytes("content-type: application/json"),
+            bytes("authorization: Basic YTpi"),
+        ],
         headers_omitted: 0,
         body: bytes("{}"),
         body_size: 2,
@@ -195,6 +200,13 @@ fn acts() -> Vec<Act> {
         protocol: Protocol::Packet,
         local: None,
         remote: None,
+        name: None,
+    }));
+    acts.push(Act::Net(NetAct {
+        action: NetAction::Return { times: 8 },
+        protocol: Protocol::Tcp,
+        local: None,
+        remote: Some(Endpoint::Inet("192.0.2.1:443".parse().unwrap())),
         name: None,
     }));
     acts.push(Act::Net(NetAct {
