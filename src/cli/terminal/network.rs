@@ -4,7 +4,7 @@ use anstyle::{AnsiColor, Style};
 
 use super::page::Page;
 use super::{base_name, plural, quoted};
-use crate::report::document::{BaitDeed, BaitUse, Behaviour, DnsQuestion, Flow, HttpRequest};
+use crate::report::document::{BaitDeed, BaitUse, Behaviour, Command, DnsQuestion, Flow, HttpRequest};
 
 /// Entries of each kind that are shown; the others are in the report.
 const SHOWN: usize = 6;
@@ -21,6 +21,8 @@ pub fn network(page: &mut Page, behaviour: &Behaviour) {
     names(page, &network.dns, network.dns_omitted);
     entries(page, Style::new(), "spoke to", outside.into_iter().map(flow), network.flows_omitted);
     entries(page, Style::new(), "asked for", network.http.iter().map(request), network.http_omitted);
+    let said: Vec<&Command> = network.commands.iter().filter(|it| is_telling(it)).collect();
+    entries(page, Style::new(), "said", said.into_iter().map(command), 0);
 }
 
 /// Left out: what stays inside (unix sockets, loopback), what the name server was told, and datagram
@@ -108,6 +110,44 @@ fn request(request: &HttpRequest) -> String {
     format!("{} {what}{body}, answered {status}{times}", quoted(method))
 }
 
+/// Log-ins, what a machine was told to run, and what was taken or brought: not what every client says.
+fn is_telling(command: &Command) -> bool {
+    const VERBS: [&str; 21] = [
+        "APPE",
+        "AUTH",
+        "CONFIG",
+        "DATA",
+        "FORWARD",
+        "JOIN",
+        "KEY",
+        "LISTEN",
+        "LOGIN",
+        "login",
+        "mining.authorize",
+        "OPEN",
+        "PASS",
+        "PRIVMSG",
+        "PUBLISH",
+        "QUERY",
+        "RCPT",
+        "READ",
+        "RUN",
+        "STOR",
+        "WRITE",
+    ];
+    VERBS.contains(&command.verb.as_str())
+}
+
+fn command(command: &Command) -> String {
+    /// Of what was said, so many characters.
+    const TEXT: usize = 80;
+    let Command { service, verb, text, remote, exe, .. } = command;
+    let cut: String = text.chars().take(TEXT).collect();
+    let cut = if cut.len() < text.len() { format!("{cut}…") } else { cut };
+    let by = if exe.is_empty() { String::new() } else { format!(" by {}", quoted(base_name(exe))) };
+    format!("{} {} ({}) to {}{by}", quoted(verb), quoted(&cut), quoted(service), quoted(remote))
+}
+
 fn bait(bait: &BaitUse) -> String {
     let by = match bait.exe.as_str() {
         "" => String::new(),
@@ -137,6 +177,24 @@ fn bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_said_is_shown_where_it_tells_something() {
+        let said = |verb: &str, text: &str| Command {
+            service: "ssh".into(),
+            verb: verb.into(),
+            text: text.into(),
+            remote: "evil.example:22".into(),
+            exe: "/usr/bin/ssh".into(),
+            count: 1,
+            first_seen: 0.0,
+        };
+        assert!(!is_telling(&said("BANNER", "SSH-2.0-x")));
+        let login = said("LOGIN", "root hunter2");
+        assert!(is_telling(&login));
+        assert_eq!(command(&login), "LOGIN \"root hunter2\" (ssh) to evil.example:22 by ssh");
+        assert!(command(&said("DATA", &"x".repeat(200))).len() < 150);
+    }
 
     #[test]
     fn bytes_are_shown_in_a_unit_that_fits() {

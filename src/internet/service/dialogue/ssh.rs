@@ -55,7 +55,7 @@ enum State {
     Hello(Vec<u8>),
     Exchange(Exchange),
     /// Our keys are in use; the client's are from its next word on.
-    Agreed(packet::Seal),
+    Agreed(Box<packet::Seal>),
     In,
     Over,
 }
@@ -121,10 +121,10 @@ impl Ssh {
                 self.say(turn, &[&agreed.reply]);
                 self.say(turn, &[&[21]]);
                 self.said.seal(to);
-                self.state = State::Agreed(from);
+                self.state = State::Agreed(Box::new(from));
             }
             (State::Agreed(seal), 21) => {
-                self.heard.seal(seal);
+                self.heard.seal(*seal);
                 self.state = State::In;
             }
             (State::In, kind) => {

@@ -93,10 +93,23 @@ pub(super) fn output(command: &str) -> String {
         }
         _ => match command.strip_prefix("echo ") {
             Some(text) => format!("{}\r\n", text.trim_start_matches("-e ").trim_matches(['\'', '"'])),
-            None if command.trim() == "id" => "uid=0(root) gid=0(root)\r\n".to_owned(),
-            None => String::new(),
+            None => known(command.trim()).map_or(String::new(), |text| format!("{text}\r\n")),
         },
     }
+}
+
+/// What one asks a machine that one has just got into.
+fn known(command: &str) -> Option<&'static str> {
+    const KNOWN: [(&str, &str); 7] = [
+        ("id", "uid=0(root) gid=0(root)"),
+        ("whoami", "root"),
+        ("pwd", "/root"),
+        ("uname", "Linux"),
+        ("uname -s", "Linux"),
+        ("uname -m", "x86_64"),
+        ("uname -a", "Linux device 5.15.0-105-generic #115 SMP x86_64 GNU/Linux"),
+    ];
+    KNOWN.into_iter().find(|(asked, _)| *asked == command).map(|(_, text)| text)
 }
 
 impl Dialogue for Telnet {

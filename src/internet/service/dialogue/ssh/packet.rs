@@ -115,7 +115,7 @@ impl Packets {
             return Ok(None);
         };
         let length = u32::from_be_bytes(*length) as usize;
-        if !(5..=LENGTH_MAX).contains(&length) || (is_counter && (4 + length) % BLOCK != 0) {
+        if !(5..=LENGTH_MAX).contains(&length) || (is_counter && !(4 + length).is_multiple_of(BLOCK)) {
             return Err(Broken);
         }
         let end = 4 + length + self.seal.behind();
