@@ -100,7 +100,7 @@ pub fn guess(bytes: &[u8]) -> Guess {
         [5, count, rest @ ..] if usize::from(*count) == rest.len() && *count > 0 => Guess::Socks,
         [4] | [4, 1, ..] if bytes.len() < 9 => Guess::Open,
         // Version 4: to connect; port, address, and the user's name, which is text.
-        [4, 1, _, _, _, _, _, _, user, ..] if matches!(user, 0 | 0x20..=0x7e) => Guess::Socks,
+        [4, 1, _, _, _, _, _, _, 0 | 0x20..=0x7e, ..] => Guess::Socks,
         [5] => Guess::Open,
         [5, count, rest @ ..] if rest.len() < usize::from(*count) => Guess::Open,
         _ if bytes.starts_with(PREFACE) => Guess::Http2,
