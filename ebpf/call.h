@@ -10,6 +10,7 @@
 #include "fold.h"
 #include "open.h"
 #include "sleep.h"
+#include "entered.h"
 
 /* The same number in every table. */
 enum { PIDFD_GETFD = 438 };
@@ -21,6 +22,33 @@ INLINE int is_prctl_of_note(__u64 option)
 	       option == PR_SET_SECUREBITS || option == PR_SET_MM ||
 	       option == PR_SET_CHILD_SUBREAPER || option == PR_CAP_AMBIENT ||
 	       option == PR_SET_PTRACER;
+}
+
+/* What is asked of a terminal, a device or an interface beyond its use: TIOCSTI, TIOCLINUX, TIOCCONS
+ * (asm-generic/ioctls.h); SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFHWADDR, SIOCADDRT (linux/sockios.h); LOOP_SET_FD,
+ * LOOP_CONFIGURE, LOOP_CTL_GET_FREE (linux/loop.h); FIFREEZE (linux/fs.h); TUNSETIFF (linux/if_tun.h);
+ * USERFAULTFD_IOC_NEW (linux/userfaultfd.h); KVM_CREATE_VM (linux/kvm.h); VHOST_SET_OWNER (linux/vhost.h). */
+INLINE int is_ioctl_of_note(__u64 command)
+{
+	switch ((__u32)command) {
+	case 0x5412:
+	case 0x541c:
+	case 0x541d:
+	case 0x8914:
+	case 0x8916:
+	case 0x8924:
+	case 0x890b:
+	case 0x4c00:
+	case 0x4c0a:
+	case 0x4c82:
+	case 0xc0045877:
+	case 0x400454ca:
+	case 0xaa00:
+	case 0xae01:
+	case 0xaf01:
+		return 1;
+	}
+	return 0;
 }
 
 INLINE __u64 detail_of(const struct call *call, __u32 shape)
@@ -37,42 +65,45 @@ INLINE __u64 detail_of(const struct call *call, __u32 shape)
 }
 
 /* The process that a pidfd leads to, by the kernel's own struct pid. */
-INLINE void fill_target(struct lz_call *body, __u32 fd)
+SHARED __u32 target_of(__u32 fd)
 {
 	struct file *file = file_of(fd);
 	struct upid upid = {};
 
 	if (!file)
-		return;
+		return 0;
 	struct inode *inode = READ(file, f_inode);
 	struct super_block *sb = READ(inode, i_sb);
 	if (READ(sb, s_magic) != PIDFS_MAGIC)
-		return;
+		return 0;
 	struct pid *pid = READ(file, private_data);
 	if (!pid) /* 6.9 and later keep it in the inode. */
 		pid = (struct pid *)READ(inode, i_private);
 	if (!pid)
-		return;
+		return 0;
 	bpf_probe_read_kernel(&upid.nr, sizeof(upid.nr),
 			      (void *)((__u64)pid + OFFSET(struct pid, numbers)));
-	body->target_pid = upid.nr;
+	return upid.nr;
 }
 
-INLINE void add_file_path(struct scratch *s, struct lz_call *body, __u32 fd)
+SHARED int add_file_path(struct scratch *s, __u32 fd)
 {
+	if (!s)
+		return 0;
 	struct file *file = file_of(fd);
 
 	if (file)
-		body->texts[0] = add_path(s, (__u64)READ(file, f_path.dentry),
-					  (__u64)READ(file, f_path.mnt));
+		s->record.body.call.texts[0] = add_path(s, (__u64)READ(file, f_path.dentry),
+							(__u64)READ(file, f_path.mnt));
+	return 0;
 }
 
-CALLED int add_call_text(struct scratch *s, __u32 index, __u64 from)
+SHARED int add_call_text(struct scratch *s, __u32 index, __u64 from)
 {
+	if (!s || !from)
+		return 0;
 	struct lz_call *body = &s->record.body.call;
 
-	if (!from)
-		return 0;
 	__u32 length = add_user_text(s, from, &body->unreadable);
 	if (index == 0)
 		body->texts[0] = length;
@@ -83,8 +114,26 @@ CALLED int add_call_text(struct scratch *s, __u32 index, __u64 from)
 	return 0;
 }
 
-INLINE void add_texts(struct scratch *s, const struct call *call, __u32 shape)
+/* What the arguments hold beside numbers. */
+INLINE __u32 shape_of(const struct call *call)
 {
+	return HANDLER(call->act) == ON_WAIT ? OF_NOTHING : call->act & 15;
+}
+
+/* What stands behind the registers of a call of this shape. */
+SHARED int add_details(struct scratch *s, const struct call *call)
+{
+	if (!s || !call)
+		return 0;
+	struct lz_call *body = &s->record.body.call;
+	__u32 shape = shape_of(call);
+
+	if (shape == OF_PIDFD)
+		body->target_pid = target_of(call->args[0]);
+	if ((call->number == PIDFD_GETFD || shape == OF_OPENED) && call->result >= 0)
+		add_file_path(s, call->result);
+	if (shape == OF_FILE)
+		add_file_path(s, call->args[0]);
 	if (shape == OF_TEXT || shape == OF_TWO_TEXTS || shape == OF_THREE_TEXTS)
 		add_call_text(s, 0, call->args[0]);
 	if (shape == OF_TWO_TEXTS || shape == OF_THREE_TEXTS)
@@ -97,6 +146,7 @@ INLINE void add_texts(struct scratch *s, const struct call *call, __u32 shape)
 	}
 	if (shape == OF_OPEN_TREE || (shape == OF_PRCTL && call->args[0] == PR_SET_NAME))
 		add_call_text(s, 0, call->args[1]);
+	return 0;
 }
 
 INLINE __u32 kind_of_call(__u16 act)
@@ -105,15 +155,17 @@ INLINE __u32 kind_of_call(__u16 act)
 	case ON_MEMORY_CALL:
 		return LZ_MEMORY_CALL;
 	case ON_PROCESS_CALL:
+	case ON_WAIT:
 		return LZ_PROCESS_CALL;
 	}
 	return LZ_KERNEL_CALL;
 }
 
-CALLED int send_call(const struct call *call, __u64 detail, __u32 missing, __u32 kind)
+SHARED int send_call(const struct call *call, __u64 detail, __u32 missing, __u32 kind)
 {
+	if (!call)
+		return 0;
 	struct scratch *s = begin(sizeof(struct lz_call), family_of(kind));
-	__u32 shape = call->act & 15;
 
 	if (!s)
 		return 0;
@@ -126,14 +178,9 @@ CALLED int send_call(const struct call *call, __u64 detail, __u32 missing, __u32
 		body->args[i] = call->args[i];
 	if (call->compat)
 		s->flags |= LZ_COMPAT;
+	s->flags |= barred_flag();
 	__u32 fixed = s->at;
-	if (shape == OF_PIDFD)
-		fill_target(body, call->args[0]);
-	if ((call->number == PIDFD_GETFD || shape == OF_OPENED) && call->result >= 0)
-		add_file_path(s, body, call->result);
-	if (shape == OF_FILE)
-		add_file_path(s, body, call->args[0]);
-	add_texts(s, call, shape);
+	add_details(s, call);
 	if (s->at != fixed)
 		return send_or_count(s, kind);
 	/* Alike if the first two arguments are: other registers may hold anything. */
@@ -158,30 +205,47 @@ INLINE void send_handle(const struct call *call)
 	send_open(file, &opening, 0, LZ_NO_SLOT, &time);
 }
 
-SEC("tp_btf/sys_exit")
-int call(__u64 *ctx)
+SHARED int on_wait(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
+	__u32 shape = call->act & 15;
+	__u64 time = wait_time(call, shape);
+
+	if (is_dull_wait(shape, time))
+		return 0;
+	if (is_absolute_timer(call, shape))
+		time = 0;
+	send_call(call, time, 0, LZ_PROCESS_CALL);
+	return 0;
+}
+
+SHARED int on_call(struct call *call)
+{
+	if (!call)
+		return 0;
 	__u32 shape;
 	__u64 detail;
 
-	read_call(&call, ctx);
-	shape = call.act & 15;
-	detail = detail_of(&call, shape);
+	/* The sieve sends here only those of note. */
+	if (call->act == ACT_IOCTL)
+		call->act = ACT(ON_KERNEL_CALL, OF_FILE);
+	shape = shape_of(call);
+	detail = detail_of(call, shape);
 	if (is_sleep(shape)) {
-		detail = sleep_time(&call, shape);
-		if (is_dull_sleep(&call, shape, detail))
+		detail = sleep_time(call, shape);
+		if (is_dull_sleep(call, shape, detail))
 			return 0;
 	}
 	if ((shape == OF_CLONE || shape == OF_CLONE3) &&
-	    (!(detail & CLONE_NEW_ANY) || !call.result)) /* the child returns from it as well */
+	    (!(detail & CLONE_NEW_ANY) || !call->result)) /* the child returns from it as well */
 		return 0;
 	if (shape == OF_UNSHARE && !(detail & CLONE_NEW_ANY))
 		return 0;
-	if (shape == OF_OPENED && call.result >= 0)
-		send_handle(&call);
-	send_call(&call, detail, missing_capability((struct pt_regs *)ctx[0]),
-		  kind_of_call(call.act));
+	if (shape == OF_OPENED && call->result >= 0)
+		send_handle(call);
+	send_call(call, detail, missing_capability(call),
+		  kind_of_call(call->act));
 	return 0;
 }
 

@@ -26,6 +26,8 @@ enum handler {
 	ON_KERNEL_CALL = 10,
 	ON_IDS = 11,
 	ON_SIGNAL = 12,
+	/* The program of ON_PROCESS_CALL again, with shapes of their own. */
+	ON_WAIT = 13,
 	ON_CHANGE = 16,
 	ON_FILE_CHANGE = 17,
 	ON_QUERY = 18,
@@ -138,6 +140,17 @@ enum shape_of_call {
 	OF_OPENED = 15,	   /* a descriptor as result, without a name */
 };
 
+/* Where a call that waits, or sets a timer, holds the time. */
+enum shape_of_wait {
+	WAIT_VALUE = 0,	    /* select: struct timeval in the fifth argument */
+	WAIT_SPEC = 1,	    /* pselect6: struct timespec in the fifth */
+	WAIT_MS = 2,	    /* poll: milliseconds in the third */
+	WAIT_SPEC_THIRD = 3, /* ppoll */
+	TIMER_SECONDS = 4,  /* alarm: in the first */
+	TIMER_VALUE = 5,    /* setitimer: the second half of a struct itimerval in the second */
+	TIMER_SPEC = 6,	    /* timer_settime, timerfd_settime: flags, and the same of timespecs in the third */
+};
+
 #define CALLS 512
 
 /* arch/x86/entry/syscalls/syscall_64.tbl */
@@ -186,6 +199,14 @@ static const __u16 calls_native[CALLS] = {
 	[116] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* setgroups */
 	[35] = ACT(ON_PROCESS_CALL, OF_SLEEP),	     /* nanosleep */
 	[230] = ACT(ON_PROCESS_CALL, OF_SLEEP_BY),   /* clock_nanosleep */
+	[23] = ACT(ON_WAIT, WAIT_VALUE),	     /* select */
+	[270] = ACT(ON_WAIT, WAIT_SPEC),	     /* pselect6 */
+	[7] = ACT(ON_WAIT, WAIT_MS),		     /* poll */
+	[271] = ACT(ON_WAIT, WAIT_SPEC_THIRD),	     /* ppoll */
+	[37] = ACT(ON_WAIT, TIMER_SECONDS),	     /* alarm */
+	[38] = ACT(ON_WAIT, TIMER_VALUE),	     /* setitimer */
+	[223] = ACT(ON_WAIT, TIMER_SPEC),	     /* timer_settime */
+	[286] = ACT(ON_WAIT, TIMER_SPEC),	     /* timerfd_settime */
 	[56] = ACT(ON_KERNEL_CALL, OF_CLONE),	     [435] = ACT(ON_KERNEL_CALL, OF_CLONE3),
 	[272] = ACT(ON_KERNEL_CALL, OF_UNSHARE),     /* unshare */
 	[308] = ACT(ON_KERNEL_CALL, OF_PIDFD),	     /* setns */
@@ -216,6 +237,20 @@ static const __u16 calls_native[CALLS] = {
 	[169] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* reboot */
 	[170] = ACT(ON_KERNEL_CALL, OF_TEXT),	     /* sethostname */
 	[172] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [173] = ACT(ON_KERNEL_CALL, OF_NOTHING), /* iopl, ioperm */
+	[163] = ACT(ON_KERNEL_CALL, OF_TEXT),	     /* acct */
+	[179] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   /* quotactl */
+	[443] = ACT(ON_KERNEL_CALL, OF_FILE),	     /* quotactl_fd */
+	[164] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [227] = ACT(ON_KERNEL_CALL, OF_NOTHING), /* settimeofday, clock_settime */
+	[159] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [305] = ACT(ON_KERNEL_CALL, OF_NOTHING), /* adjtimex, clock_adjtime */
+	[171] = ACT(ON_KERNEL_CALL, OF_TEXT),	     /* setdomainname */
+	[154] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* modify_ldt */
+	[444] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [446] = ACT(ON_KERNEL_CALL, OF_NOTHING), /* landlock_create_ruleset, landlock_restrict_self */
+	[300] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [301] = ACT(ON_KERNEL_CALL, OF_NOTHING), /* fanotify_init, fanotify_mark */
+	[254] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   /* inotify_add_watch */
+	[303] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   /* name_to_handle_at */
+	[431] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* fsconfig */
+	[467] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   /* open_tree_attr */
+	[134] = ACT(ON_KERNEL_CALL, OF_TEXT),	     /* uselib */
 	[167] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [168] = ACT(ON_KERNEL_CALL, OF_TEXT), /* swapon, swapoff */
 };
 
@@ -266,6 +301,12 @@ static const __u16 calls_compat[CALLS] = {
 	[206] = ACT(ON_PROCESS_CALL, OF_NOTHING),
 	[162] = ACT(ON_PROCESS_CALL, OF_SLEEP),	     [267] = ACT(ON_PROCESS_CALL, OF_SLEEP_BY),
 	[407] = ACT(ON_PROCESS_CALL, OF_SLEEP_BY),
+	[142] = ACT(ON_WAIT, WAIT_VALUE),	     [308] = ACT(ON_WAIT, WAIT_SPEC),
+	[413] = ACT(ON_WAIT, WAIT_SPEC),	     [168] = ACT(ON_WAIT, WAIT_MS),
+	[309] = ACT(ON_WAIT, WAIT_SPEC_THIRD),	     [414] = ACT(ON_WAIT, WAIT_SPEC_THIRD),
+	[27] = ACT(ON_WAIT, TIMER_SECONDS),	     [104] = ACT(ON_WAIT, TIMER_VALUE),
+	[259] = ACT(ON_WAIT, TIMER_SPEC),	     [409] = ACT(ON_WAIT, TIMER_SPEC),
+	[325] = ACT(ON_WAIT, TIMER_SPEC),	     [411] = ACT(ON_WAIT, TIMER_SPEC),
 	[120] = ACT(ON_KERNEL_CALL, OF_CLONE),	     [435] = ACT(ON_KERNEL_CALL, OF_CLONE3),
 	[310] = ACT(ON_KERNEL_CALL, OF_UNSHARE),     [346] = ACT(ON_KERNEL_CALL, OF_PIDFD),
 	[21] = ACT(ON_KERNEL_CALL, OF_THREE_TEXTS),  [52] = ACT(ON_KERNEL_CALL, OF_TEXT),
@@ -282,6 +323,17 @@ static const __u16 calls_compat[CALLS] = {
 	[425] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [427] = ACT(ON_KERNEL_CALL, OF_NOTHING),
 	[88] = ACT(ON_KERNEL_CALL, OF_NOTHING),	     [74] = ACT(ON_KERNEL_CALL, OF_TEXT),
 	[110] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [101] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[51] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [131] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),
+	[443] = ACT(ON_KERNEL_CALL, OF_FILE),	     [79] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[25] = ACT(ON_KERNEL_CALL, OF_NOTHING),	     [264] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[404] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [124] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[343] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [405] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[121] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [123] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[444] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [446] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[338] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [339] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[292] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   [341] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),
+	[431] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [467] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),
+	[86] = ACT(ON_KERNEL_CALL, OF_TEXT),
 	[87] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [115] = ACT(ON_KERNEL_CALL, OF_TEXT),
 };
 
@@ -309,14 +361,8 @@ INLINE __u16 act_of(__u32 number, int compat)
 	return compat ? calls_compat[number] : calls_native[number];
 }
 
-INLINE void read_call(struct call *call, const __u64 *ctx)
+INLINE void read_arguments(struct call *call, const struct pt_regs *regs)
 {
-	struct pt_regs *regs = (struct pt_regs *)ctx[0];
-
-	call->result = ctx[1];
-	call->number = regs->orig_ax;
-	call->compat = is_compat(bpf_get_current_task_btf());
-	call->act = act_of(call->number, call->compat);
 	if (call->compat) {
 		call->args[0] = (__u32)regs->bx;
 		call->args[1] = (__u32)regs->cx;
@@ -332,6 +378,17 @@ INLINE void read_call(struct call *call, const __u64 *ctx)
 		call->args[4] = regs->r8;
 		call->args[5] = regs->r9;
 	}
+}
+
+INLINE void read_call(struct call *call, const __u64 *ctx)
+{
+	struct pt_regs *regs = (struct pt_regs *)ctx[0];
+
+	call->result = ctx[1];
+	call->number = regs->orig_ax;
+	call->compat = is_compat(bpf_get_current_task_btf());
+	call->act = act_of(call->number, call->compat);
+	read_arguments(call, regs);
 }
 
 #endif

@@ -17,6 +17,19 @@ INLINE int sets_flags(__u64 command)
 	return low == 0x40086602 || low == 0x40046602 || low == 0x401c5820;
 }
 
+/* FICLONE, FICLONERANGE: content of another file */
+INLINE int clones_content(__u64 command)
+{
+	__u32 low = command;
+
+	return low == 0x40049409 || low == 0x4020940d;
+}
+
+INLINE int is_change_by_ioctl(__u64 command)
+{
+	return sets_flags(command) || clones_content(command);
+}
+
 /* Where the arguments of a call by name stand; NONE where there is no such one. */
 struct change_shape {
 	__u8 what;
@@ -117,7 +130,7 @@ INLINE void add_xattr(struct scratch *s, struct lz_change *body, __u64 name, __u
 INLINE void add_named_xattr(struct scratch *s, struct lz_change *body, const struct call *call,
 			    const struct change_shape *shape)
 {
-	__u64 name = argument(call, shape->first), value = argument(call, shape->second);
+	__u64 name = argument(s, shape->first), value = argument(s, shape->second);
 	__u64 size = call->args[3];
 
 	if (call->act == ACT_SETXATTRAT) {
@@ -127,11 +140,11 @@ INLINE void add_named_xattr(struct scratch *s, struct lz_change *body, const str
 	add_xattr(s, body, name, value, size);
 }
 
-INLINE void fill_numbers(struct lz_change *body, const struct call *call,
+INLINE void fill_numbers(struct scratch *s, struct lz_change *body, const struct call *call,
 			 const struct change_shape *shape)
 {
-	body->numbers[0] = argument(call, shape->first);
-	body->numbers[1] = argument(call, shape->second);
+	body->numbers[0] = argument(s, shape->first);
+	body->numbers[1] = argument(s, shape->second);
 	if (body->what == LZ_CHOWN) {
 		body->numbers[0] = (__u32)body->numbers[0];
 		body->numbers[1] = (__u32)body->numbers[1];
@@ -145,42 +158,47 @@ INLINE void fill_numbers(struct lz_change *body, const struct call *call,
 		body->numbers[0] = body->numbers[1] = 0;
 }
 
-SEC("tp_btf/sys_exit")
-int change(__u64 *ctx)
+SHARED int on_change(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct scratch *s;
 	const struct change_shape *shape;
 
-	read_call(&call, ctx);
-	shape = &change_shapes[call.act & 15];
+	shape = &change_shapes[call->act & 15];
 	s = begin(sizeof(struct lz_change), LZ_FILE);
 	if (!s)
 		return 0;
+	keep_arguments(s, call);
 	struct lz_change *body = &s->record.body.change;
-	__u64 text = argument(&call, shape->text);
+	__u64 text = argument(s, shape->text);
 
-	body->result = call.result;
+	body->result = call->result;
 	body->what = shape->what;
 	body->keep = shape->keep;
-	if (shape->flags != NONE && argument(&call, shape->flags) & AT_SYMLINK_NOFOLLOW)
+	if (shape->flags != NONE && argument(s, shape->flags) & AT_SYMLINK_NOFOLLOW)
 		body->keep = 1;
-	fill_numbers(body, &call, shape);
+	fill_numbers(s, body, call, shape);
 	/* The order of the texts: path, root, cwd, name, value. */
-	struct file *file = text ? 0 : file_of(directory(&call, shape->dir));
+	struct file *file = text ? 0 : file_of(directory(s, shape->dir));
 	if (file) {
 		/* utimensat(2) without a name means the descriptor itself. */
 		fill_file(s, &body->file, file);
 	} else {
 		body->by_name = 1;
-		add_argument(s, &body->path, text, directory(&call, shape->dir));
+		add_argument(s, &body->path, text, directory(s, shape->dir));
 		body->root = add_root(s);
-		if (call.result >= 0)
+		if (call->result >= 0)
 			body->cwd = add_cwd(s);
 	}
 	if (body->what == LZ_SET_XATTR || body->what == LZ_REMOVE_XATTR)
-		add_named_xattr(s, body, &call, shape);
+		add_named_xattr(s, body, call, shape);
+	struct lz_argument path = body->path;
+	s->held = 1;
 	send_or_count(s, LZ_CHANGE);
+	if (!file)
+		compare_names(s, call, &path, 0, sizeof(struct lz_change));
+	release(s);
 	return 0;
 }
 
@@ -215,6 +233,10 @@ INLINE __u32 describe_change(struct lz_change *body, const struct call *call)
 		body->what = LZ_REMOVE_XATTR;
 		break;
 	case ACT_IOCTL:
+		if (clones_content(call->args[1])) {
+			body->what = LZ_COPY;
+			break;
+		}
 		body->what = LZ_SET_FLAGS;
 		body->numbers[0] = user_number(call->args[2], 4);
 		/* 1: the numbers are those of FS_XFLAG_*. */
@@ -236,37 +258,38 @@ INLINE __u16 mode_of(struct file *file)
 	return READ(inode, i_mode);
 }
 
-SEC("tp_btf/sys_exit")
-int file_change(__u64 *ctx)
+SHARED int on_file_change(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct scratch *s;
 	struct file *file;
 	__u32 fd;
 
-	read_call(&call, ctx);
 	/* The sieve sends no other mmap here. */
-	if (HANDLER(call.act) == ON_MAPPING)
-		call.act = ACT_SHARED_MAP;
+	if (HANDLER(call->act) == ON_MAPPING)
+		call->act = ACT_SHARED_MAP;
 	s = begin(sizeof(struct lz_change), LZ_FILE);
 	if (!s)
 		return 0;
 	struct lz_change *body = &s->record.body.change;
-	body->result = call.result;
-	fd = describe_change(body, &call);
+	body->result = call->result;
+	fd = describe_change(body, call);
 	file = file_of(fd);
 	/* Of copies only those into files: into a socket or a pipe they change nothing that stays. */
 	int is_content = body->what == LZ_COPY || body->what == LZ_MAP;
-	if (!file || (is_content && (is_error(call.result) || !call.result ||
+	/* A clone that was made answers 0. */
+	int is_nothing = is_error(call->result) || (!call->result && call->act != ACT_IOCTL);
+	if (!file || (is_content && (is_nothing ||
 				     (mode_of(file) & S_IFMT) != S_IFREG))) {
-		s->busy = 0;
+		release(s);
 		return 0;
 	}
 	if (body->what == LZ_COPY || body->what == LZ_MAP)
 		body->result = 0;
 	fill_file(s, &body->file, file);
 	if (body->what == LZ_SET_XATTR || body->what == LZ_REMOVE_XATTR)
-		add_xattr(s, body, call.args[1], call.args[2], call.args[3]);
+		add_xattr(s, body, call->args[1], call->args[2], call->args[3]);
 	send_or_count(s, LZ_CHANGE);
 	return 0;
 }

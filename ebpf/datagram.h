@@ -1,8 +1,7 @@
 /* flow, of what has no connection: bytes of UDP, ICMP and raw IP each way, by the two ends.
  *
  * Counted as packets pass the sandbox's cgroup; the loader reads the table when the run is over. An entry
- * is the record itself. Whose it is, is whoever first sent: what comes in belongs to nobody in particular
- * (it is handled in an interrupt of any task), so a socket that only hears has no entry that counts.
+ * is the record itself. Whose it is, is whoever first sent, or bound the socket that it comes to (bound.h).
  */
 #ifndef LZ_DATAGRAM_H
 #define LZ_DATAGRAM_H
@@ -131,8 +130,17 @@ INLINE void count_packet(struct __sk_buff *skb, int out)
 		known = begin_way(&way);
 	if (!known)
 		return;
+	if (out && way.protocol == IPPROTO_UDP)
+		remember_sent(way.remote, way.remote_port, way.family);
 	if (out && !known->head.pid)
 		fill_head(&known->head);
+	if (!out && !known->head.pid && way.protocol == IPPROTO_UDP) {
+		const struct lz_head *owner =
+			find_binder(way.local, way.local_port, way.family, way.protocol);
+
+		if (owner)
+			copy_owner(&known->head, owner);
+	}
 	__sync_fetch_and_add(out ? &known->flow.sent : &known->flow.received, packet.size);
 }
 

@@ -6,6 +6,7 @@
 
 /* A walk from a dentry up to the root of the sandbox, across mounts. */
 struct walk {
+	struct scratch *scratch; /* that of the path: an area that is looked up again may be another's */
 	struct dentry *dentry;
 	struct mount *mount;
 	struct dentry *mount_root;
@@ -37,13 +38,13 @@ INLINE int prepend(struct scratch *s, const unsigned char *name, __u32 length, i
 
 static long step(__u32 index, struct walk *walk)
 {
-	struct scratch *s = this_scratch();
+	struct scratch *s = walk->scratch;
 	struct dentry *dentry = walk->dentry;
 	struct mount *mount = walk->mount;
 	struct dentry *parent;
 	const unsigned char *name;
 	__u32 length;
-	__u64 block[8];
+	__u64 block[6];
 
 	if (!s || ((__u64)dentry == walk->root_dentry && (__u64)mount == walk->root_mount))
 		return 1;
@@ -83,6 +84,7 @@ SHARED int add_path(struct scratch *s, __u64 dentry, __u64 vfsmount)
 	/* Read before it goes into the struct: an access to `walk` inside READ would be relocated. */
 	struct mount *mount = (struct mount *)(vfsmount - OFFSET(struct mount, mnt));
 	struct walk walk = {
+		.scratch = s,
 		.dentry = (struct dentry *)dentry,
 		.mount = mount,
 		.mount_root = READ(mount, mnt.mnt_root),
@@ -132,16 +134,21 @@ INLINE struct file *file_of(__u32 fd)
 /* fs/overlayfs/ovl_entry.h; in vmlinux only where overlayfs is built in. */
 INLINE __u8 overlay_side(struct inode *inode, __u64 magic)
 {
-	if (magic != OVERLAYFS_MAGIC || !HAS_MEMBER(struct ovl_inode, __upperdentry))
+	__u64 at = upper_at, upper = 0;
+
+	if (HAS_MEMBER(struct ovl_inode, __upperdentry))
+		at = OFFSET(struct ovl_inode, __upperdentry) - OFFSET(struct ovl_inode, vfs_inode);
+	if (magic != OVERLAYFS_MAGIC || !at)
 		return 0;
-	struct ovl_inode *ovl = (void *)((__u64)inode - OFFSET(struct ovl_inode, vfs_inode));
-	return READ(ovl, __upperdentry) ? 2 : 1;
+	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)((__u64)inode + at));
+	return upper ? 2 : 1;
 }
 
-INLINE void fill_inode(struct scratch *s, struct lz_file *out, struct inode *inode, __u64 dentry,
-		       __u64 mount)
+/* Numbers of an inode. A function of its own, so that its block is gone from the stack when the path is
+ * walked. */
+CALLED int fill_numbers_of(struct lz_file *out, struct inode *inode)
 {
-	__u64 block[12];
+	__u64 block[10];
 
 	READ_BLOCK(block, inode);
 	struct super_block *sb = PICK(block, inode, i_sb);
@@ -151,17 +158,21 @@ INLINE void fill_inode(struct scratch *s, struct lz_file *out, struct inode *ino
 	out->magic = READ(sb, s_magic);
 	out->device = READ(sb, s_dev);
 	out->upper = overlay_side(inode, out->magic);
+	return 0;
+}
+
+INLINE void fill_inode(struct scratch *s, struct lz_file *out, struct inode *inode, __u64 dentry,
+		       __u64 mount)
+{
+	fill_numbers_of(out, inode);
 	out->path = add_path(s, dentry, mount);
 }
 
 INLINE void fill_file(struct scratch *s, struct lz_file *out, struct file *file)
 {
-	__u64 block[12];
-
-	READ_BLOCK(block, file);
-	struct inode *inode = PICK(block, file, f_inode);
-	__u64 dentry = (__u64)PICK(block, file, f_path.dentry);
-	__u64 mount = (__u64)PICK(block, file, f_path.mnt);
+	struct inode *inode = READ(file, f_inode);
+	__u64 dentry = (__u64)READ(file, f_path.dentry);
+	__u64 mount = (__u64)READ(file, f_path.mnt);
 	fill_inode(s, out, inode, dentry, mount);
 }
 
@@ -283,19 +294,19 @@ INLINE __s32 standard_stream(const __u64 *text, __u32 length)
 	return -1;
 }
 
-/* Appends where the descriptor leads that the text at `at` begins with: no walk over names could tell. */
-SHARED int add_link(struct scratch *s, struct lz_argument *out, __u32 at)
+/* The descriptor that the text at `at` begins with; -1: none. */
+SHARED int named_descriptor(struct scratch *s, __u32 at, __u32 length)
 {
-	if (!s || !out)
-		return 0;
+	if (!s)
+		return -1;
 	__u64 text[3] = {}, digits = 0;
 	__u32 from;
 	__s32 fd;
 
-	if (at > TEXT_LIMIT || out->text < 9)
-		return 0;
+	if (at > TEXT_LIMIT || length < 9)
+		return -1;
 	bpf_probe_read_kernel(text, sizeof(text), (__u8 *)&s->record + at);
-	fd = standard_stream(text, out->text);
+	fd = standard_stream(text, length);
 	from = descriptor_at(text);
 	if (!from)
 		from = descriptor_of_pid(s, text, at);
@@ -303,6 +314,16 @@ SHARED int add_link(struct scratch *s, struct lz_argument *out, __u32 at)
 		bpf_probe_read_kernel(&digits, sizeof(digits), (__u8 *)&s->record + at + from);
 		fd = number_in(digits);
 	}
+	return fd;
+}
+
+/* Appends where the descriptor leads that the text at `at` begins with: no walk over names could tell. */
+SHARED int add_link(struct scratch *s, struct lz_argument *out, __u32 at)
+{
+	if (!s || !out)
+		return 0;
+	__s32 fd = named_descriptor(s, at, out->text);
+
 	if (fd < 0)
 		return 0;
 	struct file *file = file_of(fd);

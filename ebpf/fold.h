@@ -16,44 +16,54 @@
 /* A second where HZ is 250, as Debian has it; a quarter to two and a half elsewhere. */
 #define FOLD_JIFFIES 250
 
-/* Built on the stack: the scratch area may hold the very record that needs the slot. */
+struct counted {
+	struct lz_head head;
+	struct lz_fold fold;
+};
+
+/* Built in the ring itself: the scratch area may hold the very record that needs the slot, and the stack
+ * is short this far down (tests/bpf_object.rs). */
 SHARED int send_count(struct slot *slot, __u32 index)
 {
 	if (!slot)
 		return 0;
 	__u32 kind = slot->key[4] & 0xffff;
-	struct {
-		struct lz_head head;
-		struct lz_fold fold;
-	} record = {};
-	long error;
+	struct counted *record;
 
-	record.fold.first = slot->first;
-	record.fold.count = slot->count;
-	slot->count = 0;
 	slot->sent = bpf_jiffies64();
-	fill_head(&record.head);
-	record.head.size = sizeof(record);
-	record.head.kind = LZ_FOLD;
-	record.head.slot = index;
-	record.head.time = bpf_ktime_get_boot_ns();
 	if (is_critical(kind))
-		error = bpf_ringbuf_output(&critical, &record, sizeof(record), wake_flag(&critical));
+		record = bpf_ringbuf_reserve(&critical, sizeof(*record), 0);
 	else
-		error = bpf_ringbuf_output(&bulk, &record, sizeof(record), wake_flag(&bulk));
-	if (error)
-		lose(family_of(kind), record.fold.count);
+		record = bpf_ringbuf_reserve(&bulk, sizeof(*record), 0);
+	if (!record) {
+		lose(family_of(kind), slot->count);
+		slot->count = 0;
+		return 0;
+	}
+	__builtin_memset(record, 0, sizeof(*record));
+	record->fold.first = slot->first;
+	record->fold.count = slot->count;
+	slot->count = 0;
+	fill_head(&record->head);
+	record->head.size = sizeof(*record);
+	record->head.kind = LZ_FOLD;
+	record->head.slot = index;
+	record->head.time = bpf_ktime_get_boot_ns();
+	bpf_ringbuf_submit(record, is_critical(kind) ? wake_flag(&critical) : wake_flag(&bulk));
 	return 0;
 }
 
 /* Sends all counts that are still held for the current thread, and forgets what they stood for. */
-INLINE void flush(struct ours *ours)
+SHARED int flush(struct ours *ours)
 {
+	if (!ours)
+		return 0;
 	for (__u32 i = 0; i < SLOTS; i++) {
 		if (ours->slots[i].count)
 			send_count(&ours->slots[i], i);
 		ours->slots[i].first = 0;
 	}
+	return 0;
 }
 
 INLINE __u32 slot_index(const __u64 *key)
@@ -68,7 +78,8 @@ INLINE int same(const struct slot *slot, const __u64 *key)
 	       slot->key[5] == key[5];
 }
 
-/* The slot for this act. If it already holds this act, the act is counted and 0 is returned. */
+/* The slot for this act, with its key, to be filled once its record is sent. If it already holds this act,
+ * the act is counted and 0 is returned. */
 INLINE struct slot *take_slot(struct ours *ours, const __u64 *key, __u32 *index)
 {
 	__u32 i = slot_index(key) & (SLOTS - 1);
@@ -84,15 +95,15 @@ INLINE struct slot *take_slot(struct ours *ours, const __u64 *key, __u32 *index)
 	if (slot->count)
 		send_count(slot, i);
 	slot->first = 0;
+	for (int word = 0; word < KEY_WORDS; word++)
+		slot->key[word] = key[word];
 	return slot;
 }
 
-INLINE void fill_slot(struct slot *slot, const __u64 *key, __u64 time)
+INLINE void fill_slot(struct slot *slot, __u64 time)
 {
 	if (!time)
 		return;
-	for (int i = 0; i < KEY_WORDS; i++)
-		slot->key[i] = key[i];
 	slot->first = time;
 	slot->sent = bpf_jiffies64();
 	slot->count = 0;
@@ -105,6 +116,7 @@ INLINE struct ours *slots_of_current(void)
 }
 
 struct sip {
+	struct scratch *scratch;
 	__u64 v0, v1, v2, v3;
 	__u32 at, end;
 };
@@ -127,7 +139,7 @@ INLINE void sip_round(struct sip *sip)
 
 static long sip_word(__u32 index, struct sip *sip)
 {
-	struct scratch *s = this_scratch();
+	struct scratch *s = sip->scratch;
 	__u32 at = sip->at;
 	__u64 word;
 
@@ -148,6 +160,7 @@ SHARED __u64 hash_record(struct scratch *s)
 		return 0;
 	__u32 at = s->at;
 	struct sip sip = {
+		.scratch = s,
 		.v0 = secret[0] ^ 0x736f6d6570736575ULL,
 		.v1 = secret[1] ^ 0x646f72616e646f6dULL,
 		.v2 = secret[0] ^ 0x6c7967656e657261ULL,
@@ -192,9 +205,9 @@ INLINE int send_or_count_by(struct scratch *s, __u32 kind, const __u64 *key)
 	}
 	slot = take_slot(ours, key, &index);
 	if (slot)
-		fill_slot(slot, key, send(s, kind, index));
-	else
-		s->busy = 0;
+		fill_slot(slot, send(s, kind, index));
+	else if (!s->held)
+		release(s);
 	return 0;
 }
 
@@ -202,8 +215,14 @@ SHARED int send_or_count(struct scratch *s, __u32 kind)
 {
 	if (!s)
 		return 0;
-	__u64 key[KEY_WORDS] = { hash_record(s), s->at, s->flags, 0, kind, acting_ids() };
+	__u64 *key = s->key;
 
+	key[0] = hash_record(s);
+	key[1] = s->at;
+	key[2] = s->flags;
+	key[3] = 0;
+	key[4] = kind;
+	key[5] = acting_ids();
 	return send_or_count_by(s, kind, key);
 }
 

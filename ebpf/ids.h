@@ -10,10 +10,11 @@
 #include "fold.h"
 
 /* Remembers what a task is now. */
-INLINE void remember_cred(struct ours *ours, struct task_struct *task)
+CALLED int remember_cred(struct ours *ours, struct task_struct *task)
 {
 	read_cred(&ours->cred, task);
 	ours->cred_known = 1;
+	return 0;
 }
 
 INLINE int same_cred(const struct lz_cred *a, const struct lz_cred *b)
@@ -23,21 +24,20 @@ INLINE int same_cred(const struct lz_cred *a, const struct lz_cred *b)
 	       a->fsgid == b->fsgid && a->effective == b->effective && a->permitted == b->permitted;
 }
 
-SEC("tp_btf/sys_exit")
-int ids(__u64 *ctx)
+SHARED int on_ids(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct ours *ours = slots_of_current();
 	struct scratch *s;
 
-	read_call(&call, ctx);
 	s = begin(sizeof(struct lz_ids), LZ_PROCESS);
 	if (!s)
 		return 0;
 	struct lz_ids *body = &s->record.body.ids;
-	body->result = call.result;
-	body->number = call.number;
-	if (call.compat)
+	body->result = call->result;
+	body->number = call->number;
+	if (call->compat)
 		s->flags |= LZ_COMPAT;
 	read_cred(&body->after, bpf_get_current_task_btf());
 	if (ours) {
@@ -46,8 +46,8 @@ int ids(__u64 *ctx)
 		ours->cred = body->after;
 		ours->cred_known = 1;
 	}
-	if (call.result >= 0 && body->known && same_cred(&body->before, &body->after)) {
-		s->busy = 0;
+	if (call->result >= 0 && body->known && same_cred(&body->before, &body->after)) {
+		release(s);
 		return 0;
 	}
 	send_or_count(s, LZ_IDS);

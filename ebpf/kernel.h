@@ -79,9 +79,10 @@ enum { SIGNAL_GROUP_EXIT = 4 };
 /* open flags that the kernel takes out of f_flags (do_dentry_open): CREAT, EXCL, NOCTTY, TRUNC */
 enum { OPEN_ONLY_FLAGS = 0100 | 0200 | 0400 | 01000 };
 
-/* kernel_cap_t: eight bytes in every kernel, by different names. */
+/* kernel_cap_t: eight bytes in every kernel, by different names. In halves, because before 6.3 it may lie at
+ * an odd multiple of four, where the verifier allows no load of eight. */
 struct capabilities {
-	__u64 val;
+	__u32 low, high;
 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -191,6 +192,9 @@ struct signal_struct {
 struct thread_info {
 	__u32 status;
 };
+struct seccomp {
+	atomic_t filter_count;
+};
 struct task_struct {
 	struct thread_info thread_info;
 	int exit_code;
@@ -205,6 +209,7 @@ struct task_struct {
 	struct files_struct *files;
 	struct signal_struct *signal;
 	struct mm_struct *mm;
+	struct seccomp seccomp;
 };
 struct linux_binprm {
 	const char *filename;
@@ -264,15 +269,35 @@ struct filename {
 };
 /* io_uring/: a request, and what its opcode keeps in the beginning of it. */
 struct io_cqe {
+	__s32 res;
 	int fd;
+};
+/* io_uring/rsrc.h and include/linux/io_uring_types.h, since 6.13: the files of a ring's own table. */
+struct io_rsrc_node {
+	unsigned long file_ptr;
+};
+struct io_rsrc_data {
+	__u32 nr;
+	struct io_rsrc_node **nodes;
+};
+struct io_file_table {
+	struct io_rsrc_data data;
+};
+struct io_ring_ctx {
+	struct io_file_table file_table;
 };
 struct io_kiocb {
 	__u8 opcode;
 	__u32 flags; /* the low half, where it is wider */
 	struct io_cqe cqe;
+	struct io_ring_ctx *ctx;
+};
+struct io_xattr {
+	struct filename *filename;
 };
 struct io_open {
 	int dfd;
+	__u32 file_slot;
 	struct filename *filename;
 	struct open_how how;
 };
@@ -317,6 +342,31 @@ struct io_link {
 	struct filename *oldpath;
 	struct filename *newpath;
 };
+/* The same since 7.0 (fs/namei.c, delayed_getname): the text is copied, what is left for later is its
+ * audit. What follows three underscores is not part of a name that is relocated. */
+struct delayed_filename {
+	struct filename *__incomplete_filename;
+};
+struct io_open___delayed {
+	struct delayed_filename filename;
+};
+struct io_xattr___delayed {
+	struct delayed_filename filename;
+};
+struct io_unlink___delayed {
+	struct delayed_filename filename;
+};
+struct io_mkdir___delayed {
+	struct delayed_filename filename;
+};
+struct io_rename___delayed {
+	struct delayed_filename oldpath;
+	struct delayed_filename newpath;
+};
+struct io_link___delayed {
+	struct delayed_filename oldpath;
+	struct delayed_filename newpath;
+};
 struct pt_regs {
 	unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax, ip, sp;
 };
@@ -347,6 +397,8 @@ static __u64 (*bpf_ktime_get_tai_ns)(void) = (void *)208;
 static __u64 (*bpf_jiffies64)(void) = (void *)118;
 static __u64 (*bpf_ktime_get_boot_ns)(void) = (void *)125;
 static long (*bpf_ringbuf_output)(void *ring, void *data, __u64 size, __u64 flags) = (void *)130;
+static void *(*bpf_ringbuf_reserve)(void *ring, __u64 size, __u64 flags) = (void *)131;
+static void (*bpf_ringbuf_submit)(void *data, __u64 flags) = (void *)132;
 static __u64 (*bpf_ringbuf_query)(void *ring, __u64 flags) = (void *)134;
 static void *(*bpf_task_storage_get)(void *map, struct task_struct *task, void *value,
 				     __u64 flags) = (void *)156;

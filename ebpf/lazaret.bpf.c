@@ -12,13 +12,14 @@
 #include "change.h"
 #include "socket.h"
 #include "uring.h"
+#include "uring_end.h"
 #include "memory.h"
 #include "call.h"
 #include "signal.h"
 #include "flow.h"
 #include "option.h"
 #include "datagram.h"
-#include "startup.h"
+#include "enter.h"
 
 INLINE int is_refusal(long result)
 {
@@ -28,10 +29,8 @@ INLINE int is_refusal(long result)
 /* Calls that are looked at for one kind of result only. */
 INLINE int is_dull(const struct pt_regs *regs, __u16 act, long result, int compat)
 {
-	if (act == ACT_IOCTL) {
-		/* The second argument of either entry; neither number means anything else in the other. */
-		return !sets_flags(regs->si) && !sets_flags(regs->cx);
-	}
+	if (act == ACT_IOCTL)
+		return !is_change_by_ioctl(compat ? regs->cx : regs->si);
 	/* A refused one is told by its number, as any other; one that found nobody waiting is nothing. */
 	if (act == ACT_SOCKET || act == ACT_ACCEPT)
 		return result < 0;
@@ -53,6 +52,9 @@ INLINE int is_dull(const struct pt_regs *regs, __u16 act, long result, int compa
 		return is_dull_signal(regs, act, result, compat);
 	case ON_PROCESS_CALL:
 		return (act & 15) == OF_PRCTL && !is_prctl_of_note(compat ? regs->bx : regs->di);
+	case ON_WAIT:
+		return compat ? waits_for_more(act & 15, regs->bx, regs->cx) :
+				waits_for_more(act & 15, regs->di, regs->si);
 	case ON_KERNEL_CALL:
 		return (act & 15) == OF_CLONE &&
 		       !((compat ? regs->bx : regs->di) & CLONE_NEW_ANY);
@@ -73,9 +75,14 @@ int sys_exit(__u64 *ctx)
 		note_compat(ctx, task);
 	if (HANDLER(act) == ON_MAPPING && maps_for_writing(regs, act, compat))
 		act = ACT_SHARED_MAP;
+	if (act == ACT_IOCTL && is_ioctl_of_note(compat ? regs->cx : regs->si))
+		act = ACT(ON_KERNEL_CALL, OF_FILE);
 	if (act && is_dull(regs, act, result, compat))
 		act = 0;
-	if (!act && !is_refusal(result))
+	/* Of what a filter of its own answers with anything else than a refusal, nothing was done. */
+	if (is_barred(task, regs) && !is_refusal(result))
+		act = ACT(ON_DENIED, 0);
+	else if (!act && !is_refusal(result))
 		return 0;
 	if (!is_ours(task))
 		return 0;
@@ -87,28 +94,100 @@ int sys_exit(__u64 *ctx)
 
 /* A refused call that has no record of its own. Two refusals of a call are alike if their first two
  * arguments are: the registers of arguments that it does not have hold whatever was there before. */
-SEC("tp_btf/sys_exit")
-int denied(__u64 *ctx)
+SHARED int on_denied(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct scratch *s;
 
-	read_call(&call, ctx);
 	s = begin(sizeof(struct lz_denied), LZ_KERNEL);
 	if (!s)
 		return 0;
 	struct lz_denied *body = &s->record.body.denied;
-	body->result = call.result;
-	body->number = call.number;
-	body->capability = missing_capability((struct pt_regs *)ctx[0]);
+	body->result = call->result;
+	body->number = call->number;
+	body->capability = missing_capability(call);
 	for (int i = 0; i < 6; i++)
-		body->args[i] = call.args[i];
-	if (call.compat)
+		body->args[i] = call->args[i];
+	if (call->compat)
 		s->flags |= LZ_COMPAT;
-	__u64 key[KEY_WORDS] = { call.args[0], call.args[1], call.number, call.result,
+	s->flags |= barred_flag();
+	__u64 key[KEY_WORDS] = { call->args[0], call->args[1], call->number, call->result,
 				 LZ_DENIED | s->flags << 16, acting_ids() };
 	send_or_count_by(s, LZ_DENIED, key);
 	return 0;
+}
+
+/* The handlers, in programs by what they have in common: what several of a program call is verified once for
+ * all of them. Which one it is, the number of the call says again. */
+
+SEC("tp_btf/sys_exit")
+int refused(__u64 *ctx)
+{
+	struct call call;
+
+	read_call(&call, ctx);
+	return on_denied(&call);
+}
+
+SEC("tp_btf/sys_exit")
+int files(__u64 *ctx)
+{
+	struct call call;
+
+	read_call(&call, ctx);
+	switch (HANDLER(call.act)) {
+	case ON_OPEN:
+		return on_open(&call);
+	case ON_NAMES:
+		return on_names(&call);
+	case ON_FILE_CHMOD:
+		return on_file_chmod(&call);
+	case ON_CHANGE:
+		return on_change(&call);
+	case ON_EXEC_FAILED:
+		return on_exec_failed(&call);
+	}
+	/* And an mmap that the sieve took for one. */
+	return on_file_change(&call);
+}
+
+SEC("tp_btf/sys_exit")
+int sockets(__u64 *ctx)
+{
+	struct call call;
+
+	read_call(&call, ctx);
+	switch (HANDLER(call.act)) {
+	case ON_QUERY:
+		return on_query(&call);
+	case ON_OPTION:
+		return on_option(&call);
+	case ON_DUP:
+		return on_dup(&call);
+	}
+	on_socket(&call);
+	/* Which socketcall(2) it is, is known only now. */
+	return on_messages(&call);
+}
+
+SEC("tp_btf/sys_exit")
+int calls(__u64 *ctx)
+{
+	struct call call;
+
+	read_call(&call, ctx);
+	switch (HANDLER(call.act)) {
+	case ON_MAPPING:
+		return on_mapping(&call);
+	case ON_IDS:
+		return on_ids(&call);
+	case ON_SIGNAL:
+		return on_signal_call(&call);
+	case ON_WAIT:
+		return on_wait(&call);
+	}
+	return on_call(&call);
 }
 
 char license_text[] SEC("license") = "GPL";

@@ -33,8 +33,10 @@ struct wish {
 	__u32 protection, flags;
 };
 
-INLINE void read_wish(struct wish *wish, const struct call *call)
+SHARED int read_wish(struct wish *wish, const struct call *call)
 {
+	if (!wish || !call)
+		return 0;
 	wish->address = call->args[0];
 	wish->size = call->args[1];
 	wish->protection = call->args[2];
@@ -59,11 +61,12 @@ INLINE void read_wish(struct wish *wish, const struct call *call)
 	}
 	if (call->act != ACT_MPROTECT && !is_error(call->result))
 		wish->address = call->act == ACT_SHMAT && call->compat ? 0 : call->result;
+	return 0;
 }
 
 /* What is mapped, as the sandbox names it. */
 struct mapped {
-	struct inode *inode;
+	__u64 inode;
 	__u64 dentry;
 	__u64 mount;
 };
@@ -79,36 +82,43 @@ INLINE __u64 magic_of(struct inode *inode)
  * was asked for, before that only the descriptor tells. The flag that says so has moved between
  * versions (FMODE_BACKING is another bit in 6.14); what is there instead in any other file is no dentry
  * of an overlay. */
-INLINE void find_mapped(struct mapped *mapped, struct file *file, struct file *asked)
+SHARED int find_mapped(struct mapped *mapped, __u64 of, __u64 asked)
 {
+	struct file *file = (struct file *)of;
+
+	if (!mapped)
+		return 0;
 	if (HAS_MEMBER(struct backing_file, user_path)) {
 		struct backing_file *backing = (struct backing_file *)file;
 		struct dentry *dentry = READ(backing, user_path.dentry);
 		struct inode *inode = READ(dentry, d_inode);
 
 		if (magic_of(inode) == OVERLAYFS_MAGIC) {
-			mapped->inode = inode;
+			mapped->inode = (__u64)inode;
 			mapped->dentry = (__u64)dentry;
 			mapped->mount = (__u64)READ(backing, user_path.mnt);
-			return;
+			return 0;
 		}
 	} else if (asked) {
-		file = asked;
+		file = (struct file *)asked;
 	}
-	mapped->inode = READ(file, f_inode);
+	mapped->inode = (__u64)READ(file, f_inode);
 	mapped->dentry = (__u64)READ(file, f_path.dentry);
 	mapped->mount = (__u64)READ(file, f_path.mnt);
+	return 0;
 }
 
 /* Code that the image itself has, mapped as a loader does: of an overlay, what has no upper half; of
  * other file systems anything but a tmpfs, where memfds live as well. */
-INLINE int is_ordinary(const struct wish *wish, const struct region *region,
+SHARED int is_ordinary(const struct wish *wish, const struct region *region,
 		       const struct mapped *mapped)
 {
+	if (!wish || !region || !mapped)
+		return 0;
 	if (wish->protection & PROT_WRITE || !region->known || region->written || !region->file)
 		return 0;
 	/* A local: inside READ an access to a struct of our own would be relocated as well. */
-	struct inode *inode = mapped->inode;
+	struct inode *inode = (struct inode *)mapped->inode;
 	__u64 magic = magic_of(inode);
 
 	if (magic == OVERLAYFS_MAGIC)
@@ -116,9 +126,11 @@ INLINE int is_ordinary(const struct wish *wish, const struct region *region,
 	return magic != TMPFS_MAGIC;
 }
 
-CALLED int send_mapping(const struct wish *wish, const struct region *region,
+SHARED int send_mapping(const struct wish *wish, const struct region *region,
 			const struct mapped *mapped, __s64 result, __u32 protect)
 {
+	if (!wish || !region || !mapped)
+		return 0;
 	struct scratch *s = begin(sizeof(struct lz_mapping), LZ_MEMORY);
 
 	if (!s)
@@ -134,36 +146,38 @@ CALLED int send_mapping(const struct wish *wish, const struct region *region,
 	body->known = region->known;
 	if (region->file) {
 		body->has_file = 1;
-		fill_inode(s, &body->file, mapped->inode, mapped->dentry, mapped->mount);
+		fill_inode(s, &body->file, (struct inode *)mapped->inode, mapped->dentry, mapped->mount);
 	}
 	/* A compiler at run time maps again and again: alike but for the place. */
-	__u64 key[KEY_WORDS] = { (__u64)wish->protection << 32 | wish->flags, body->file.inode,
-				 (__u64)body->file.device << 32 | body->written << 1 | protect,
-				 body->result, LZ_MAPPING, acting_ids() };
-	return send_or_count_by(s, LZ_MAPPING, key);
+	s->key[0] = (__u64)wish->protection << 32 | wish->flags;
+	s->key[1] = body->file.inode;
+	s->key[2] = (__u64)body->file.device << 32 | body->written << 1 | protect;
+	s->key[3] = body->result;
+	s->key[4] = LZ_MAPPING;
+	s->key[5] = acting_ids();
+	return send_or_count_by(s, LZ_MAPPING, s->key);
 }
 
-SEC("tp_btf/sys_exit")
-int mapping(__u64 *ctx)
+SHARED int on_mapping(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct wish wish = {};
 	struct region region = {};
 	struct mapped mapped = {};
 
-	read_call(&call, ctx);
-	read_wish(&wish, &call);
+	read_wish(&wish, call);
 	if (!(wish.protection & PROT_EXEC))
 		return 0;
-	if (!is_error(call.result)) {
+	if (!is_error(call->result)) {
 		bpf_find_vma(bpf_get_current_task_btf(), wish.address, look_at_region, &region, 0);
 		if (region.file)
-			find_mapped(&mapped, (struct file *)region.file,
-				    call.act == ACT_MMAP ? file_of(call.args[4]) : 0);
+			find_mapped(&mapped, region.file,
+				    call->act == ACT_MMAP ? (__u64)file_of(call->args[4]) : 0);
 		if (is_ordinary(&wish, &region, &mapped))
 			return 0;
 	}
-	send_mapping(&wish, &region, &mapped, call.result, call.act == ACT_MPROTECT);
+	send_mapping(&wish, &region, &mapped, call->result, call->act == ACT_MPROTECT);
 	return 0;
 }
 

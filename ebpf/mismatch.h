@@ -57,30 +57,33 @@ SHARED int note_mismatch(const struct passed_address *from, __u64 sock, const st
 		return 0;
 	struct sock *sk = (struct sock *)sock;
 	__u32 family = socket->family, size = family == AF_INET ? 16 : 28;
-	__u8 passed[32] = {}, actual[32] = {};
 	struct scratch *s;
 
 	if (from->length < (family == AF_INET ? 16 : 24) || !from->address)
 		return 0;
 	if (from->length < size)
 		size = 24;
-	if (bpf_probe_read_user(passed, size & 31, (void *)from->address))
-		return 0;
-	read_actual(actual, sk, family, from->remote);
-	int is_same_family = *(__u16 *)passed == family;
-	int has_ports = socket->protocol == IPPROTO_TCP || socket->protocol == IPPROTO_UDP;
-	/* AF_UNSPEC undoes a connect, and stands for AF_INET in a bind to any address. */
-	if (!*(__u16 *)passed || (is_same_family && !differ(passed, actual, family, has_ports)))
-		return 0;
+	/* Begun before it is known whether there is anything to tell: the stack has no room for both. */
 	s = begin(sizeof(struct lz_mismatch), LZ_NETWORK);
 	if (!s)
 		return 0;
 	struct lz_mismatch *body = &s->record.body.mismatch;
+	if (bpf_probe_read_user(body->passed, size, (void *)from->address)) {
+		release(s);
+		return 0;
+	}
+	read_actual(body->actual, sk, family, from->remote);
+	int is_same_family = *(__u16 *)body->passed == family;
+	int has_ports = socket->protocol == IPPROTO_TCP || socket->protocol == IPPROTO_UDP;
+	/* AF_UNSPEC undoes a connect, and stands for AF_INET in a bind to any address. */
+	if (!*(__u16 *)body->passed ||
+	    (is_same_family && !differ(body->passed, body->actual, family, has_ports))) {
+		release(s);
+		return 0;
+	}
 	body->result = from->result;
 	body->kind = from->kind;
 	body->socket = *socket;
-	__builtin_memcpy(body->passed, passed, 28);
-	__builtin_memcpy(body->actual, actual, 28);
 	send_or_count(s, LZ_MISMATCH);
 	return 0;
 }

@@ -9,6 +9,7 @@
 
 #include "file.h"
 #include "fold.h"
+#include "entered.h"
 
 /* Where the arguments stand; NONE where there is no such one. */
 #define NONE 7
@@ -37,80 +38,79 @@ static const struct shape shapes[16] = {
 	[ACT_FCHMODAT & 15] = { LZ_CHMOD, 0, 1, NONE, NONE, 2 },
 };
 
-/* An array on the stack cannot be indexed by a loaded value without losing track of it. */
-INLINE __u64 argument(const struct call *call, __u8 index)
+/* Lays out the arguments for `argument`: in the scratch area, because there the verifier looks at an index
+ * once, and not at each value that it may have. */
+INLINE void keep_arguments(struct scratch *s, const struct call *call)
 {
-	switch (index) {
-	case 0:
-		return call->args[0];
-	case 1:
-		return call->args[1];
-	case 2:
-		return call->args[2];
-	case 3:
-		return call->args[3];
-	case 4:
-		return call->args[4];
-	}
-	return 0;
+	for (int i = 0; i < 6; i++)
+		s->args[i] = call->args[i];
+	s->args[6] = s->args[NONE] = 0;
 }
 
-INLINE __s32 directory(const struct call *call, __u8 index)
+INLINE __u64 argument(const struct scratch *s, __u8 index)
 {
-	return index == NONE ? AT_FDCWD : (__s32)argument(call, index);
+	return s->args[index & 7];
 }
 
-SEC("tp_btf/sys_exit")
-int names(__u64 *ctx)
+INLINE __s32 directory(const struct scratch *s, __u8 index)
 {
-	struct call call;
+	return index == NONE ? AT_FDCWD : (__s32)argument(s, index);
+}
+
+SHARED int on_names(struct call *call)
+{
+	if (!call)
+		return 0;
 	struct scratch *s;
 	const struct shape *shape;
 
-	read_call(&call, ctx);
-	shape = &shapes[call.act & 15];
+	shape = &shapes[call->act & 15];
 	s = begin(sizeof(struct lz_names), LZ_FILE);
 	if (!s)
 		return 0;
 	struct lz_names *body = &s->record.body.names;
-	body->result = call.result;
-	body->mode = call.act == ACT_RMDIR ? AT_REMOVEDIR : argument(&call, shape->mode);
+	keep_arguments(s, call);
+	body->result = call->result;
+	body->mode = call->act == ACT_RMDIR ? AT_REMOVEDIR : argument(s, shape->mode);
 	if (shape->kind == LZ_SYMLINK)
-		body->first.text = add_user_text(s, argument(&call, shape->text1),
+		body->first.text = add_user_text(s, argument(s, shape->text1),
 						 &body->first.unreadable);
 	else
-		add_argument(s, &body->first, argument(&call, shape->text1),
-			     directory(&call, shape->dir1));
+		add_argument(s, &body->first, argument(s, shape->text1),
+			     directory(s, shape->dir1));
 	if (shape->text2 != NONE)
-		add_argument(s, &body->second, argument(&call, shape->text2),
-			     directory(&call, shape->dir2));
+		add_argument(s, &body->second, argument(s, shape->text2),
+			     directory(s, shape->dir2));
 	body->root = add_root(s);
-	if (call.result < 0) {
+	struct lz_argument first = body->first, second = body->second;
+	s->held = 1;
+	if (call->result < 0) {
 		send_or_count(s, shape->kind);
-		return 0;
+	} else {
+		body->cwd = add_cwd(s);
+		send(s, shape->kind, LZ_NO_SLOT);
 	}
-	body->cwd = add_cwd(s);
-	send(s, shape->kind, LZ_NO_SLOT);
+	compare_names(s, call, &first, shape->text2 == NONE ? 0 : &second, sizeof(struct lz_names));
+	release(s);
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int file_chmod(__u64 *ctx)
+SHARED int on_file_chmod(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct scratch *s;
 	struct file *file;
 
-	read_call(&call, ctx);
-	file = file_of(call.args[0]);
+	file = file_of(call->args[0]);
 	if (!file)
 		return 0;
 	s = begin(sizeof(struct lz_file_chmod), LZ_FILE);
 	if (!s)
 		return 0;
 	struct lz_file_chmod *body = &s->record.body.file_chmod;
-	body->result = call.result;
-	body->mode = call.args[1];
+	body->result = call->result;
+	body->mode = call->args[1];
 	fill_file(s, &body->file, file);
 	send_or_count(s, LZ_FILE_CHMOD);
 	return 0;

@@ -11,6 +11,7 @@ struct opening {
 	__s32 dirfd;
 	__u32 flags;
 	__u32 resolve;
+	__u64 inode, dentry; /* of what was opened */
 };
 
 INLINE void read_opening(struct opening *opening, const struct call *call)
@@ -65,9 +66,24 @@ CALLED int send_open(struct file *file, const struct opening *opening, __u32 cre
 	return 0;
 }
 
-/* The same file under the same name in the same directory, opened in the same way by the same string. */
-INLINE void open_key(__u64 *key, struct inode *inode, struct dentry *dentry, const struct opening *opening)
+/* How it was opened indeed; 1 if it was made thereby. */
+CALLED int read_opened(struct file *file, struct opening *opening)
 {
+	__u64 block[12];
+
+	READ_BLOCK(block, file);
+	opening->flags = PICK(block, file, f_flags) | (opening->flags & OPEN_ONLY_FLAGS);
+	opening->inode = (__u64)PICK(block, file, f_inode);
+	opening->dentry = (__u64)PICK(block, file, f_path.dentry);
+	return !!(PICK(block, file, f_mode) & FMODE_CREATED);
+}
+
+/* The same file under the same name in the same directory, opened in the same way by the same string. A
+ * function of its own, as above: the blocks are not needed where the stack is deepest. */
+CALLED int open_key(__u64 *key, const struct opening *opening)
+{
+	struct inode *inode = (struct inode *)opening->inode;
+	struct dentry *dentry = (struct dentry *)opening->dentry;
 	__u64 block[12];
 
 	READ_BLOCK(block, inode);
@@ -79,41 +95,38 @@ INLINE void open_key(__u64 *key, struct inode *inode, struct dentry *dentry, con
 	key[3] = (__u64)PICK(block, dentry, d_parent) ^ hash_user_text(opening->text);
 	key[4] = (__u64)PICK(block, dentry, d_name.hash) << 32 | LZ_OPEN;
 	key[5] = acting_ids();
+	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int open(__u64 *ctx)
+SHARED int on_open(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct opening opening = {};
 	struct ours *ours;
 	struct slot *slot;
-	__u64 key[KEY_WORDS], time;
+	__u64 time;
 	__u32 index;
 
-	read_call(&call, ctx);
-	read_opening(&opening, &call);
-	if (call.result < 0)
-		return open_failed(&call, &opening);
-	struct file *file = file_of(call.result);
+	read_opening(&opening, call);
+	if (call->result < 0)
+		return open_failed(call, &opening);
+	struct file *file = file_of(call->result);
 	if (!file) {
 		/* Another thread closed it before the call returned. */
 		lose(LZ_FILE, 1);
 		return 0;
 	}
-	__u64 block[12];
-	READ_BLOCK(block, file);
-	opening.flags = PICK(block, file, f_flags) | (opening.flags & OPEN_ONLY_FLAGS);
-	__u32 created = !!(PICK(block, file, f_mode) & FMODE_CREATED);
+	__u32 created = read_opened(file, &opening);
 	ours = created ? 0 : slots_of_current();
 	if (!ours)
 		return send_open(file, &opening, created, LZ_NO_SLOT, &time);
-	open_key(key, PICK(block, file, f_inode), PICK(block, file, f_path.dentry), &opening);
-	slot = take_slot(ours, key, &index);
+	open_key(ours->key, &opening);
+	slot = take_slot(ours, ours->key, &index);
 	if (!slot)
 		return 0;
 	send_open(file, &opening, created, index, &time);
-	fill_slot(slot, key, time);
+	fill_slot(slot, time);
 	return 0;
 }
 

@@ -42,33 +42,32 @@ INLINE int is_option_of_note(__u32 level, __u32 name)
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int option(__u64 *ctx)
+SHARED int on_option(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct scratch *s;
 	struct file *file;
 
-	read_call(&call, ctx);
-	file = file_of(call.args[0]);
+	file = file_of(call->args[0]);
 	s = begin(sizeof(struct lz_option), LZ_NETWORK);
 	if (!s)
 		return 0;
 	struct lz_option *body = &s->record.body.option;
-	__u32 size = call.args[4];
+	__u32 size = call->args[4];
 
 	if (!file || !sock_of(file, &body->socket)) {
-		s->busy = 0;
+		release(s);
 		return 0;
 	}
-	body->result = call.result;
-	body->level = call.args[1];
-	body->name = call.args[2];
+	body->result = call->result;
+	body->level = call->args[1];
+	body->name = call->args[2];
 	/* A struct is told by its beginning. */
 	if (size >= 8)
-		bpf_probe_read_user(&body->value, 8, (void *)call.args[3]);
+		bpf_probe_read_user(&body->value, 8, (void *)call->args[3]);
 	else if (size >= 4)
-		bpf_probe_read_user(&body->value, 4, (void *)call.args[3]);
+		bpf_probe_read_user(&body->value, 4, (void *)call->args[3]);
 	send_or_count(s, LZ_OPTION);
 	return 0;
 }

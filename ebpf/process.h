@@ -5,7 +5,9 @@
 #include "file.h"
 #include "fold.h"
 #include "ids.h"
+#include "entered.h"
 #include "socket.h"
+#include "startup.h"
 
 SEC("tp_btf/sched_process_fork")
 int fork(__u64 *ctx)
@@ -84,7 +86,7 @@ CALLED __u32 send_piece(__u64 pieces, __u64 from, __u32 offset, __u32 length, __
 	if (bpf_probe_read_user((__u8 *)&s->record + sizeof(struct lz_head) +
 					sizeof(struct lz_piece),
 				length, (void *)(from + offset))) {
-		s->busy = 0;
+		release(s);
 		return 0;
 	}
 	s->record.body.piece.pieces = pieces;
@@ -132,27 +134,18 @@ INLINE void learn_root(struct task_struct *task)
 		return;
 	struct fs_struct *fs = READ(task, fs);
 
+	cage_of_calls.filters = READ(task, seccomp.filter_count.counter) + 1;
 	root.mount = (__u64)READ(fs, root.mnt) - OFFSET(struct mount, mnt);
 	root.dentry = (__u64)READ(fs, root.dentry);
 }
 
-SEC("tp_btf/sched_process_exec")
-int exec(__u64 *ctx)
+/* The current task's new program, by the names that it was asked for and that the kernel found. */
+SHARED int send_exec(__u64 asked, __u64 interpreter)
 {
-	struct task_struct *task = (struct task_struct *)ctx[0];
-	struct linux_binprm *bprm = (struct linux_binprm *)ctx[2];
-	struct ours *ours = find_ours(task);
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct mm_struct *mm = READ(task, mm);
 	struct scratch *s;
 
-	if (!ours && bpf_current_task_under_cgroup(&cage, 0) != 1)
-		return 0;
-	if (ours) {
-		flush(ours);
-		remember_cred(ours, task);
-		if (ours->seeded)
-			learn_root(task);
-	}
 	if (!mm)
 		return 0;
 	__u64 argv = READ(mm, arg_start), argv_size = READ(mm, arg_end) - argv;
@@ -177,7 +170,6 @@ int exec(__u64 *ctx)
 	bpf_probe_read_kernel(body->comm, sizeof(body->comm),
 			      (void *)((__u64)task + OFFSET(struct task_struct, comm)));
 	fill_file(s, &body->exe, READ(mm, exe_file));
-	__u64 asked = (__u64)READ(bprm, filename), interpreter = (__u64)READ(bprm, interp);
 	body->asked = add_kernel_text(s, asked);
 	if (interpreter != asked)
 		body->interpreter = add_kernel_text(s, interpreter);
@@ -190,36 +182,54 @@ int exec(__u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int exec_failed(__u64 *ctx)
+SEC("tp_btf/sched_process_exec")
+int exec(__u64 *ctx)
 {
-	struct call call;
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct linux_binprm *bprm = (struct linux_binprm *)ctx[2];
+	struct ours *ours = find_ours(task);
+
+	if (!ours && bpf_current_task_under_cgroup(&cage, 0) != 1)
+		return 0;
+	if (ours) {
+		flush(ours);
+		remember_cred(ours, task);
+		if (ours->seeded)
+			learn_root(task);
+	}
+	send_exec((__u64)READ(bprm, filename), (__u64)READ(bprm, interp));
+	send_startups();
+	return 0;
+}
+
+SHARED int on_exec_failed(struct call *call)
+{
+	if (!call)
+		return 0;
 	struct scratch *s;
 
-	read_call(&call, ctx);
 	s = begin(sizeof(struct lz_exec_failed), LZ_PROCESS);
 	if (!s)
 		return 0;
 	struct lz_exec_failed *body = &s->record.body.exec_failed;
-	body->result = call.result;
-	add_argument(s, &body->asked, call.args[call.act == ACT_EXECVEAT ? 1 : 0],
-		     call.act == ACT_EXECVEAT ? (__s32)call.args[0] : AT_FDCWD);
+	body->result = call->result;
+	add_argument(s, &body->asked, call->args[call->act == ACT_EXECVEAT ? 1 : 0],
+		     call->act == ACT_EXECVEAT ? (__s32)call->args[0] : AT_FDCWD);
 	send_or_count(s, LZ_EXEC_FAILED);
 	return 0;
 }
 
 /* A descriptor 0, 1 or 2 that is a copy of another. */
-SEC("tp_btf/sys_exit")
-int dup(__u64 *ctx)
+SHARED int on_dup(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 
-	read_call(&call, ctx);
-	if (call.act == ACT_FCNTL && call.args[1] != F_DUPFD && call.args[1] != F_DUPFD_CLOEXEC)
+	if (call->act == ACT_FCNTL && call->args[1] != F_DUPFD && call->args[1] != F_DUPFD_CLOEXEC)
 		return 0;
-	if (call.result < 0 || call.result > 2 || (__s64)call.args[0] == call.result)
+	if (call->result < 0 || call->result > 2 || (__s64)call->args[0] == call->result)
 		return 0;
-	send_dup(call.result);
+	send_dup(call->result);
 	return 0;
 }
 

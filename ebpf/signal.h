@@ -17,6 +17,14 @@ INLINE void fill_signal(struct lz_signal *body, struct task_struct *target)
 	body->target_start = READ(leader, start_boottime);
 }
 
+INLINE int is_sending(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+
+	return HANDLER(act_of(READ(regs, orig_ax), is_compat(task))) == ON_SIGNAL;
+}
+
 SEC("tp_btf/signal_generate")
 int signal(__u64 *ctx)
 {
@@ -24,10 +32,11 @@ int signal(__u64 *ctx)
 	struct scratch *s;
 	__s32 code;
 
-	/* SEND_SIG_NOINFO and SEND_SIG_PRIV (include/linux/sched/signal.h) are the kernel's own. */
-	if ((__u64)info <= 1)
+	/* SEND_SIG_PRIV (include/linux/sched/signal.h) is the kernel's own. So is SEND_SIG_NOINFO, unless a call
+	 * that sends a signal is under way: kill(2) has nothing else any more (seen in 7.3). */
+	if ((__u64)info == 1 || (!info && !is_sending()))
 		return 0;
-	code = READ(info, si_code);
+	code = info ? READ(info, si_code) : SI_USER;
 	if (code != SI_USER && code != SI_TKILL)
 		return 0;
 	if (!is_ours(bpf_get_current_task_btf()))
@@ -43,23 +52,22 @@ int signal(__u64 *ctx)
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int signal_call(__u64 *ctx)
+SHARED int on_signal_call(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct scratch *s;
 
-	read_call(&call, ctx);
 	s = begin(sizeof(struct lz_signal), LZ_PROCESS);
 	if (!s)
 		return 0;
 	struct lz_signal *body = &s->record.body.signal;
-	int in_group = call.act == ACT_TGKILL || call.act == ACT_TGSIGQUEUE;
-	body->result = call.result;
-	body->signal = in_group ? call.args[2] : call.args[1];
-	body->asked = call.args[0];
-	if (call.act == ACT_SIGQUEUE || call.act == ACT_TGSIGQUEUE) {
-		__u64 info = in_group ? call.args[3] : call.args[2];
+	int in_group = call->act == ACT_TGKILL || call->act == ACT_TGSIGQUEUE;
+	body->result = call->result;
+	body->signal = in_group ? call->args[2] : call->args[1];
+	body->asked = call->args[0];
+	if (call->act == ACT_SIGQUEUE || call->act == ACT_TGSIGQUEUE) {
+		__u64 info = in_group ? call->args[3] : call->args[2];
 
 		bpf_probe_read_user(&body->code, 4, (void *)(info + 8));
 	}

@@ -9,6 +9,7 @@
 #include "file.h"
 #include "fold.h"
 #include "mismatch.h"
+#include "bound.h"
 
 /* The socket behind a file, and what it is; 0 if the file is none. */
 INLINE struct sock *sock_of(struct file *file, struct lz_socket *out)
@@ -61,8 +62,11 @@ INLINE void fill_local(__u8 *to, struct sock *sk, __u32 family)
 
 /* Appends the address that a unix socket is bound to: of one with a path the path of the kernel's own
  * file, whatever the program called it; else (abstract) as the kernel holds it. */
-CALLED int add_unix_address(struct scratch *s, struct unix_sock *sk)
+SHARED int add_unix_address(struct scratch *s, __u64 sock)
 {
+	if (!s)
+		return 0;
+	struct unix_sock *sk = (struct unix_sock *)sock;
 	struct unix_address *address = READ(sk, addr);
 	__u64 dentry = (__u64)READ(sk, path.dentry), mount = (__u64)READ(sk, path.mnt);
 	__u32 at = s->at;
@@ -85,19 +89,15 @@ CALLED int add_unix_address(struct scratch *s, struct unix_sock *sk)
 	return length;
 }
 
-/* Appends an address of the socket in the form of a sockaddr: its peer's, or its own. */
-CALLED int add_sock_address(struct scratch *s, struct sock *sk, __u32 family, __u32 remote)
+/* Appends an address of an IP socket in the form of a sockaddr: its peer's, or its own. */
+SHARED int add_ip_address(struct scratch *s, __u64 sock, __u32 family, __u32 remote)
 {
+	if (!s)
+		return 0;
+	struct sock *sk = (struct sock *)sock;
 	__u32 at = s->at;
 	__u8 *to;
 
-	if (family == AF_UNIX) {
-		struct unix_sock *unix = (struct unix_sock *)sk;
-
-		if (remote)
-			unix = (struct unix_sock *)READ(unix, peer);
-		return unix ? add_unix_address(s, unix) : 0;
-	}
 	if (at > TEXT_LIMIT)
 		return 0;
 	to = (__u8 *)&s->record + at;
@@ -119,6 +119,17 @@ CALLED int add_sock_address(struct scratch *s, struct sock *sk, __u32 family, __
 		return 28;
 	}
 	return 0;
+}
+
+/* The same of any socket. */
+INLINE int add_sock_address(struct scratch *s, __u64 sock, __u32 family, __u32 remote)
+{
+	if (family != AF_UNIX)
+		return add_ip_address(s, sock, family, remote);
+	struct unix_sock *unix = (struct unix_sock *)sock;
+	if (remote)
+		unix = (struct unix_sock *)READ(unix, peer);
+	return unix ? add_unix_address(s, (__u64)unix) : 0;
 }
 
 /* Appends the bytes that the program passed. */
@@ -144,44 +155,51 @@ SHARED int add_user_address(struct scratch *s, __u64 from, __u64 length)
 	return n;
 }
 
-/* A connect that did not block is decided. Built on the stack, as a flow (flow.h). */
+struct state_record {
+	struct lz_head head;
+	struct lz_state state;
+};
+
+/* A connect that did not block is decided. Built in the ring: as of a flow (flow.h), the scratch area may be
+ * in use. */
 SHARED int send_state(const struct owner *owner, __u32 state)
 {
-	struct {
-		struct lz_head head;
-		struct lz_state state;
-	} record = {};
-
 	if (!owner)
 		return 0;
 	struct sock *sk = (struct sock *)owner->sock;
-	record.head = owner->head;
-	/* Before each: an access to `record` inside READ would be relocated. */
-	__u32 family = READ(sk, __sk_common.skc_family), error = READ(sk, sk_err);
+	/* Before: an access to `record` inside READ would be relocated. */
+	__u32 family = READ(sk, __sk_common.skc_family), known = owner->error, error = READ(sk, sk_err);
 	__u16 port = swap16(owner->port), far_port = READ(sk, __sk_common.skc_dport);
-	record.state.state = state;
-	record.state.error = state == TCP_CLOSE ? error : 0;
-	record.state.socket.family = family;
-	record.state.socket.kind = SOCK_STREAM;
-	record.state.socket.protocol = READ(sk, sk_protocol);
-	fill_address(record.state.local, sk, family, port, 0);
-	fill_address(record.state.remote, sk, family, far_port, 1);
-	record.head.size = sizeof(record);
-	record.head.kind = LZ_STATE;
-	record.head.slot = LZ_NO_SLOT;
-	record.head.cpu = bpf_get_smp_processor_id();
-	record.head.time = bpf_ktime_get_boot_ns();
-	if (bpf_ringbuf_output(&critical, &record, sizeof(record), wake_flag(&critical)))
+	struct state_record *record = bpf_ringbuf_reserve(&critical, sizeof(*record), 0);
+
+	if (!record) {
 		lose(LZ_NETWORK, 1);
+		return 0;
+	}
+	__builtin_memset(record, 0, sizeof(*record));
+	record->head = owner->head;
+	record->state.state = state;
+	record->state.error = state != TCP_CLOSE ? 0 : known ? known : error;
+	record->state.socket.family = family;
+	record->state.socket.kind = SOCK_STREAM;
+	record->state.socket.protocol = READ(sk, sk_protocol);
+	fill_address(record->state.local, sk, family, port, 0);
+	fill_address(record->state.remote, sk, family, far_port, 1);
+	record->head.size = sizeof(*record);
+	record->head.kind = LZ_STATE;
+	record->head.slot = LZ_NO_SLOT;
+	record->head.cpu = bpf_get_smp_processor_id();
+	record->head.time = bpf_ktime_get_boot_ns();
+	bpf_ringbuf_submit(record, wake_flag(&critical));
 	return 0;
 }
 
 /* Remembers whose a connection is. One that was decided before the call returned, as over the loopback,
  * is told at once. */
-INLINE void own_flow(struct sock *sk, __s64 result)
+SHARED int own_flow(__u64 key, __s64 result)
 {
+	struct sock *sk = (struct sock *)key;
 	struct owner owner = {};
-	__u64 key = (__u64)sk;
 	__u8 state = READ(sk, __sk_common.skc_state);
 
 	fill_head(&owner.head);
@@ -191,11 +209,12 @@ INLINE void own_flow(struct sock *sk, __s64 result)
 		send_state(&owner, state == TCP_CLOSE ? TCP_CLOSE : TCP_ESTABLISHED);
 	}
 	if (state == TCP_CLOSE)
-		return;
+		return 0;
 	owner.port = READ(sk, __sk_common.skc_num);
 	owner.net = (__u64)READ(sk, __sk_common.skc_net.net);
 	if (bpf_map_update_elem(&flows, &key, &owner, 0))
 		lose(LZ_NETWORK, 1);
+	return 0;
 }
 
 /* One record about a socket and an address. */
@@ -203,11 +222,13 @@ struct endpoint {
 	__u64 address; /* of user memory */
 	__u64 length;
 	__s64 result;
+	__u64 file; /* struct file, where it is known otherwise than by its descriptor */
 	__u32 fd;
 	__u32 kind;
 	__u8 kernel; /* take the address from the socket: 1 its own, 2 its peer's */
 	__u8 local;  /* tell the socket's own address as well */
 	__u8 cut;
+	__u8 alone; /* of a send: one datagram, and all of it */
 };
 
 SHARED int send_endpoint(const struct endpoint *endpoint)
@@ -225,27 +246,46 @@ SHARED int send_endpoint(const struct endpoint *endpoint)
 	body->result = endpoint->result;
 	if (endpoint->cut)
 		s->flags |= LZ_CUT;
-	file = file_of(endpoint->fd);
+	file = endpoint->file ? (struct file *)endpoint->file : file_of(endpoint->fd);
 	if (file)
 		sk = sock_of(file, &body->socket);
 	__u16 family = body->socket.family;
 	int is_ip = family == AF_INET || family == AF_INET6;
-	struct lz_socket socket = body->socket;
 	if (sk && endpoint->kernel && (is_ip || family == AF_UNIX || endpoint->kernel == 1))
-		length = add_sock_address(s, sk, family, endpoint->kernel == 2);
+		length = add_sock_address(s, (__u64)sk, family, endpoint->kernel == 2);
 	if (!length)
 		length = add_user_address(s, endpoint->address, endpoint->length);
 	body->socket.address = length;
 	if (sk && endpoint->local)
 		fill_local(body->local, sk, family);
 	send_or_count(s, endpoint->kind);
-	if (!sk || !is_ip || !endpoint->kernel)
+	return 0;
+}
+
+/* What the kernel made of the address, once the record is sent: whose the connection is, and where it differs.
+ * Not below the sending: the stack has no room for both. */
+SHARED int follow_endpoint(const struct endpoint *endpoint)
+{
+	struct lz_socket socket = {};
+
+	if (!endpoint || (!endpoint->kernel && !endpoint->alone))
 		return 0;
-	if (socket.kind == SOCK_STREAM && endpoint->kernel == 2)
-		own_flow(sk, endpoint->result);
+	struct file *file = endpoint->file ? (struct file *)endpoint->file : file_of(endpoint->fd);
+	struct sock *sk = file ? sock_of(file, &socket) : 0;
+
+	if (!sk || (socket.family != AF_INET && socket.family != AF_INET6))
+		return 0;
 	struct passed_address passed = { .address = endpoint->address, .length = endpoint->length,
 					 .result = endpoint->result, .kind = endpoint->kind,
 					 .remote = endpoint->kernel == 2 };
+	if (endpoint->kind == LZ_SEND && endpoint->alone)
+		note_misdirected(&passed, &socket);
+	if (!endpoint->kernel)
+		return 0;
+	if (socket.kind == SOCK_DGRAM && endpoint->kind != LZ_LISTEN)
+		own_datagrams((__u64)sk, &socket);
+	if (socket.kind == SOCK_STREAM && endpoint->kernel == 2)
+		own_flow((__u64)sk, endpoint->result);
 	note_mismatch(&passed, (__u64)sk, &socket);
 	return 0;
 }
@@ -266,7 +306,7 @@ SHARED int send_dup(__u32 onto)
 	struct sock *sk = sock_of(file, &body->socket);
 	if (sk) {
 		body->is_socket = 1;
-		body->socket.address = add_sock_address(s, sk, body->socket.family, 1);
+		body->socket.address = add_sock_address(s, (__u64)sk, body->socket.family, 1);
 	} else {
 		fill_file(s, &body->file, file);
 	}
@@ -299,8 +339,10 @@ INLINE __u16 asked_port(const struct query *query, struct sock *sk)
 }
 
 /* Appends bytes of the program's, as many as a question may have altogether. */
-INLINE __u32 add_payload(struct scratch *s, __u64 from, __u64 size, __u32 before)
+SHARED int add_payload(struct scratch *s, __u64 from, __u64 size, __u32 before)
 {
+	if (!s)
+		return 0;
 	__u32 at = s->at, n = size;
 
 	if (before >= LZ_QUERY_MAX || at > TEXT_LIMIT || !size)
@@ -314,8 +356,10 @@ INLINE __u32 add_payload(struct scratch *s, __u64 from, __u64 size, __u32 before
 }
 
 /* A datagram may be put together from parts. */
-INLINE __u32 add_parts(struct scratch *s, const struct query *query)
+SHARED int add_parts(struct scratch *s, const struct query *query)
 {
+	if (!s || !query)
+		return 0;
 	__u32 word = query->compat ? 4 : 8, length = 0;
 
 	if (!query->parts)
@@ -330,19 +374,28 @@ INLINE __u32 add_parts(struct scratch *s, const struct query *query)
 	return length;
 }
 
-/* Sends the beginning of a datagram that goes to port 53. */
+/* The socket of a datagram that goes to port 53; 0 of any other. */
+CALLED __u64 asking_sock(const struct query *query, struct lz_socket *socket)
+{
+	struct file *file = file_of(query->fd);
+	struct sock *sk = file ? sock_of(file, socket) : 0;
+
+	if (!sk || socket->kind != SOCK_DGRAM ||
+	    (socket->family != AF_INET && socket->family != AF_INET6) ||
+	    asked_port(query, sk) != swap16(53))
+		return 0;
+	return (__u64)sk;
+}
+
+/* Sends the beginning of it. */
 SHARED int send_query(const struct query *query)
 {
 	struct lz_socket socket = {};
 
 	if (!query)
 		return 0;
-	struct file *file = file_of(query->fd);
-	struct sock *sk = file ? sock_of(file, &socket) : 0;
-
-	if (!sk || socket.kind != SOCK_DGRAM ||
-	    (socket.family != AF_INET && socket.family != AF_INET6) ||
-	    asked_port(query, sk) != swap16(53))
+	struct sock *sk = (struct sock *)asking_sock(query, &socket);
+	if (!sk)
 		return 0;
 	struct scratch *s = begin(sizeof(struct lz_query), LZ_NETWORK);
 	if (!s)
@@ -352,7 +405,7 @@ SHARED int send_query(const struct query *query)
 	body->socket = socket;
 	fill_local(body->local, sk, socket.family);
 	body->socket.address = query->address ? add_user_address(s, query->address, query->length) :
-						add_sock_address(s, sk, socket.family, 1);
+						add_ip_address(s, (__u64)sk, socket.family, 1);
 	body->payload = add_parts(s, query);
 	send_or_count(s, LZ_QUERY);
 	return 0;
@@ -404,20 +457,44 @@ static long next_message(__u32 index, struct messages *messages)
 	return 0;
 }
 
-INLINE void send_messages(const struct endpoint *endpoint, const struct call *call)
+/* MSG_FASTOPEN: the data goes out with the connect that it makes. */
+INLINE void describe_send(struct endpoint *endpoint, const struct call *call, __u64 flags)
 {
-	struct messages messages = { .endpoint = *endpoint };
+	int opens = flags & MSG_FASTOPEN;
 
+	endpoint->result = call->result;
+	endpoint->fd = call->args[0];
+	endpoint->kind = opens ? LZ_CONNECT : LZ_SEND;
+	endpoint->kernel = opens && (call->result >= 0 || call->result == -EINPROGRESS) ? 2 : 0;
+	endpoint->local = 1;
+}
+
+/* Many at once. Not below on_socket, for the stack's sake. */
+SHARED int on_messages(const struct call *call)
+{
+	if (!call || call->act != ACT_SENDMMSG)
+		return 0;
+	struct messages messages = {};
+
+	describe_send(&messages.endpoint, call, call->args[3]);
 	messages.at = call->args[1];
 	messages.compat = call->compat;
 	/* A refused call still shows what its first message was for. */
 	messages.left = call->result < 0 ? call->args[2] != 0 : call->result;
 	bpf_loop(LZ_MESSAGES_MAX, next_message, &messages, 0);
+	if (messages.endpoint.kernel) {
+		/* The first is the one that connects. */
+		read_message(&messages.endpoint, call->args[1], call->compat);
+		follow_endpoint(&messages.endpoint);
+	}
+	return 0;
 }
 
 /* socketcall(2): the call and its arguments are in memory. Turns it into the call it stands for. */
-INLINE void unpack_socketcall(struct call *call)
+SHARED int unpack_socketcall(struct call *call)
 {
+	if (!call)
+		return 0;
 	__u32 args[6] = {};
 
 	bpf_probe_read_user(args, sizeof(args), (void *)call->args[1]);
@@ -452,83 +529,85 @@ INLINE void unpack_socketcall(struct call *call)
 		call->act = ACT_SENDMMSG;
 		break;
 	default:
-		return;
+		return 0;
 	}
 	for (int i = 0; i < 6; i++)
 		call->args[i] = args[i];
+	return 0;
 }
 
 /* A socket was made: what was asked for is what it is. */
-INLINE void send_socket(const struct call *call)
+SHARED int send_socket(const struct call *call)
 {
 	struct scratch *s;
 
-	if (call->result < 0)
-		return;
+	if (!call || call->result < 0)
+		return 0;
 	s = begin(sizeof(struct lz_endpoint), LZ_NETWORK);
 	if (!s)
-		return;
+		return 0;
 	struct lz_endpoint *body = &s->record.body.endpoint;
 	body->socket.family = call->args[0];
 	body->socket.kind = call->args[1] & 15;
 	body->socket.protocol = call->args[2];
 	send_or_count(s, LZ_SOCKET);
+	return 0;
 }
 
 /* A datagram of write(2) on a connected socket, as Go's resolver sends it. */
-SEC("tp_btf/sys_exit")
-int query(__u64 *ctx)
+SHARED int on_query(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct query query = {};
 
-	read_call(&call, ctx);
-	query.fd = call.args[0];
-	query.result = call.result;
-	query.compat = call.compat;
-	if (call.act == ACT_WRITEV) {
-		query.parts = call.args[1];
-		query.count = call.args[2];
+	query.fd = call->args[0];
+	query.result = call->result;
+	query.compat = call->compat;
+	if (call->act == ACT_WRITEV) {
+		query.parts = call->args[1];
+		query.count = call->args[2];
 	} else {
-		query.bytes = call.args[1];
-		query.size = call.args[2];
+		query.bytes = call->args[1];
+		query.size = call->args[2];
 	}
 	send_query(&query);
 	return 0;
 }
 
-SEC("tp_btf/sys_exit")
-int socket(__u64 *ctx)
+SHARED int on_socket(struct call *call)
 {
-	struct call call;
+	if (!call)
+		return 0;
 	struct endpoint endpoint = {};
 	__u16 act;
 
-	read_call(&call, ctx);
-	if (call.act == ACT_SOCKETCALL)
-		unpack_socketcall(&call);
-	act = call.act;
+	if (call->act == ACT_SOCKETCALL)
+		unpack_socketcall(call);
+	act = call->act;
 	if (act == ACT_SOCKET) {
-		send_socket(&call);
+		send_socket(call);
 		return 0;
 	}
-	endpoint.result = call.result;
-	endpoint.fd = call.args[0];
-	endpoint.address = call.args[1];
-	endpoint.length = call.args[2];
+	if (act == ACT_SENDMMSG)
+		return 0;
+	endpoint.result = call->result;
+	endpoint.fd = call->args[0];
+	endpoint.address = call->args[1];
+	endpoint.length = call->args[2];
 	if (act == ACT_CONNECT) {
 		endpoint.kind = LZ_CONNECT;
-		endpoint.kernel = call.result == 0 || call.result == -EINPROGRESS ? 2 : 0;
+		endpoint.kernel = call->result == 0 || call->result == -EINPROGRESS ? 2 : 0;
 		/* A refused one has none: repeats of it are alike. */
 		endpoint.local = endpoint.kernel;
 	} else if (act == ACT_BIND) {
 		endpoint.kind = LZ_BIND;
-		endpoint.kernel = call.result == 0;
+		endpoint.kernel = call->result == 0;
 	} else if (act == ACT_ACCEPT) {
-		if (call.result < 0)
+		if (call->result < 0)
 			return 0;
 		endpoint.kind = LZ_ACCEPT;
-		endpoint.fd = call.result;
+		endpoint.fd = call->result;
 		endpoint.kernel = 2;
 		endpoint.local = 1;
 		endpoint.address = 0;
@@ -537,28 +616,22 @@ int socket(__u64 *ctx)
 		endpoint.kernel = 1;
 		endpoint.address = 0;
 	} else {
-		/* MSG_FASTOPEN: the data goes out with the connect that it makes. */
-		int opens = call.args[act == ACT_SENDMSG ? 2 : 3] & MSG_FASTOPEN;
+		__u64 flags = call->args[act == ACT_SENDMSG ? 2 : 3];
 
-		endpoint.kind = opens ? LZ_CONNECT : LZ_SEND;
-		endpoint.kernel = opens && (call.result >= 0 || call.result == -EINPROGRESS) ? 2 : 0;
-		endpoint.local = 1;
-		endpoint.address = call.args[4];
-		endpoint.length = call.args[5];
-		if (act == ACT_SENDMMSG) {
-			send_messages(&endpoint, &call);
-			return 0;
-		}
-		struct query query = { .result = call.result, .fd = call.args[0],
-				       .compat = call.compat };
+		describe_send(&endpoint, call, flags);
+		endpoint.alone = !(flags & MSG_MORE);
+		endpoint.address = call->args[4];
+		endpoint.length = call->args[5];
+		struct query query = { .result = call->result, .fd = call->args[0],
+				       .compat = call->compat };
 		if (act == ACT_SENDMSG) {
-			read_message(&endpoint, call.args[1], call.compat);
-			query_of_message(&query, &endpoint, call.args[1]);
+			read_message(&endpoint, call->args[1], call->compat);
+			query_of_message(&query, &endpoint, call->args[1]);
 		} else if (act == ACT_SENDTO) {
-			query.address = call.args[4];
-			query.length = call.args[5];
-			query.bytes = call.args[1];
-			query.size = call.args[2];
+			query.address = call->args[4];
+			query.length = call->args[5];
+			query.bytes = call->args[1];
+			query.size = call->args[2];
 		} else {
 			return 0;
 		}
@@ -567,6 +640,7 @@ int socket(__u64 *ctx)
 			return 0;
 	}
 	send_endpoint(&endpoint);
+	follow_endpoint(&endpoint);
 	/* A program that closed its standard streams first needs no dup(2). */
 	if (endpoint.kernel == 2 && endpoint.fd <= 2)
 		send_dup(endpoint.fd);

@@ -47,7 +47,7 @@ SHARED int send_startup(const struct startup *it, __u32 kind)
 	wish.size = region.end - region.start;
 	wish.protection = 1 | (it->flags & VM_WRITE ? PROT_WRITE : 0) | PROT_EXEC;
 	if (region.file)
-		find_mapped(&mapped, (struct file *)region.file, 0);
+		find_mapped(&mapped, region.file, 0);
 	/* The program itself is told by its exec. */
 	if (!(it->flags & VM_WRITE) && (region.file == it->exe || is_ordinary(&wish, &region, &mapped)))
 		return 0;
@@ -78,8 +78,14 @@ static long next_region(__u32 index, struct startup *it)
 	return 0;
 }
 
-INLINE void send_startups(struct task_struct *task, struct mm_struct *mm)
+/* Of the current task's new program, after its exec is told. */
+SHARED int send_startups(void)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct mm_struct *mm = READ(task, mm);
+
+	if (!mm)
+		return 0;
 	struct startup it = { .exe = (__u64)READ(mm, exe_file) };
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	__u64 code = READ(mm, start_code), data = READ(mm, end_data), stack = READ(mm, start_stack);
@@ -91,18 +97,8 @@ INLINE void send_startups(struct task_struct *task, struct mm_struct *mm)
 	if (entry < code || entry >= it.end)
 		look_at(&it, entry, 0);
 	look_at(&it, stack, MAP_STACK);
-}
-
-/* After `exec`, which is attached first: the program is known by then. */
-SEC("tp_btf/sched_process_exec")
-int startup(__u64 *ctx)
-{
-	struct task_struct *task = (struct task_struct *)ctx[0];
-	struct mm_struct *mm = READ(task, mm);
-
-	if (mm && is_ours(task))
-		send_startups(bpf_get_current_task_btf(), mm);
 	return 0;
 }
+
 
 #endif

@@ -1,7 +1,9 @@
 /* Which task is ours, the maps, and how a record is built and sent.
  *
- * A record is built in the scratch area of the CPU (probes run with preemption off; should a kernel
- * nest them all the same, `busy` turns it into a counted loss) and copied into its ring.
+ * A record is built in a scratch area of the CPU and copied into its ring. The CPU has several: a probe may be
+ * interrupted by another's, and kernels from 7.0 on (and those with PREEMPT_RT) preempt tasks in the middle
+ * of one, which then leaves its area taken until it runs again. Where all are taken, a record is lost, and
+ * counted.
  */
 #ifndef LZ_TASK_H
 #define LZ_TASK_H
@@ -33,6 +35,7 @@ struct ours {
 	__u64 asking_call;
 	__u32 missing;
 	__u32 pad;
+	__u64 key[KEY_WORDS]; /* of the open that returns: here, because the stack is short (fold.h) */
 };
 
 struct {
@@ -80,7 +83,7 @@ struct owner {
 	__u64 sock; /* the key again: a number, as the verifier sees it, and not a pointer */
 	__u64 net; /* struct net: another connection's sock may later lie at the same place */
 	__u32 port; /* its own: given back before the state is told (inet_put_port) */
-	__u32 pad;
+	__u32 error; /* that the connect ended in, where sk_err does not tell any more */
 };
 
 struct {
@@ -102,14 +105,19 @@ struct record {
 
 #define TEXT_LIMIT (sizeof(struct record) - TEXT_ROOM)
 
+#define SCRATCHES 6
+
 struct scratch {
-	__u32 busy;
+	__u32 busy;  /* taken */
+	__u32 held;  /* stays so when its record is sent */
 	__u32 at;    /* length of the record so far */
 	__u32 flags; /* lz_head.flags */
 	__u32 from;  /* where the path in `path` begins */
 	__u32 one, other, left; /* a comparison of two texts (passed.h) */
 	__u8 differ, slash;
 	__u8 pad[2];
+	__u64 key[KEY_WORDS]; /* of the record, by which repeats are told (fold.h) */
+	__u64 args[8]; /* of the call, where a table says which one it is (names.h) */
 	struct record record;
 	__u8 path[PATH_ROOM + 256];
 };
@@ -120,7 +128,7 @@ struct scratch {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, SCRATCHES);
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
@@ -134,6 +142,9 @@ struct {
 /* Set by the loader before the probes are loaded: key of the fold hash, and when to wake the reader. */
 volatile const __u64 secret[2] = {};
 volatile const __u32 wake_at = 256 * 1024;
+/* Bytes from an overlay's inode to its __upperdentry, where overlayfs is a module of the kernel (as
+ * Debian has it), whose types are not the kernel's; 0: not known. */
+volatile const __u32 upper_at = 0;
 
 INLINE struct ours *find_ours(struct task_struct *task)
 {
@@ -161,25 +172,37 @@ INLINE void lose(__u32 family, __u64 records)
 		__sync_fetch_and_add(lost, records);
 }
 
-INLINE struct scratch *this_scratch(void)
+/* A scratch area that nobody on this CPU is in; 0: there is none. */
+INLINE struct scratch *claim(void)
 {
-	__u32 zero = 0;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < SCRATCHES; i++) {
+		__u32 index = i;
+		struct scratch *s = bpf_map_lookup_elem(&scratches, &index);
 
-	return bpf_map_lookup_elem(&scratches, &zero);
+		if (!s)
+			return 0;
+		if (!__sync_lock_test_and_set(&s->busy, 1))
+			return s;
+	}
+	return 0;
+}
+
+INLINE void release(struct scratch *s)
+{
+	s->held = 0;
+	s->busy = 0;
 }
 
 /* Opens a record whose fixed body has this size. 0: counted as lost. */
 INLINE struct scratch *begin(__u32 body, __u32 family)
 {
-	struct scratch *s = this_scratch();
+	struct scratch *s = claim();
 
-	if (!s)
-		return 0;
-	if (s->busy) {
+	if (!s) {
 		lose(family, 1);
 		return 0;
 	}
-	s->busy = 1;
 	s->flags = 0;
 	s->at = sizeof(struct lz_head) + body;
 	__builtin_memset(&s->record.body, 0, sizeof(s->record.body));
@@ -214,24 +237,23 @@ SHARED int fill_head(struct lz_head *head)
 	head->pid = task->tgid;
 	head->tid = task->pid;
 	head->inner_pid = inner_pid(task);
-	__u64 block[6];
-
-	READ_BLOCK(block, cred);
-	head->uid = PICK(block, cred, uid.val);
-	head->gid = PICK(block, cred, gid.val);
-	head->euid = PICK(block, cred, euid.val);
-	head->egid = PICK(block, cred, egid.val);
+	head->uid = READ(cred, uid.val);
+	head->gid = READ(cred, gid.val);
+	head->euid = READ(cred, euid.val);
+	head->egid = READ(cred, egid.val);
 	head->cpu = bpf_get_smp_processor_id();
 	return 0;
 }
 
 /* The missing capability that this very call asked for, plus one. The task's own storage: cheap, and
  * no other task writes it. */
-INLINE __u32 missing_capability(const struct pt_regs *regs)
+INLINE __u32 missing_capability(const struct call *call)
 {
-	struct ours *ours = find_ours(bpf_get_current_task_btf());
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct ours *ours = find_ours(task);
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 
-	if (!ours || ours->asking_at != regs->ip || ours->asking_call != regs->orig_ax)
+	if (!ours || ours->asking_at != READ(regs, ip) || (__u32)ours->asking_call != call->number)
 		return 0;
 	return ours->missing;
 }
@@ -252,8 +274,8 @@ INLINE void read_cred(struct lz_cred *out, struct task_struct *task)
 	out->fsgid = PICK(block, cred, fsgid.val);
 	struct capabilities effective = PICK(block, cred, cap_effective);
 	struct capabilities permitted = PICK(block, cred, cap_permitted);
-	out->effective = effective.val;
-	out->permitted = permitted.val;
+	out->effective = effective.low | (__u64)effective.high << 32;
+	out->permitted = permitted.low | (__u64)permitted.high << 32;
 }
 
 INLINE __u64 wake_flag(void *ring)
@@ -280,7 +302,7 @@ INLINE __u32 family_of(__u32 kind)
 		return LZ_MEMORY;
 	if ((kind >= LZ_KERNEL_CALL && kind <= LZ_RING) || kind == LZ_CAPABILITY)
 		return LZ_KERNEL;
-	if (kind <= LZ_FILE_CHMOD || kind == LZ_CHANGE)
+	if (kind <= LZ_FILE_CHMOD || kind == LZ_CHANGE || kind == LZ_REWRITTEN)
 		return LZ_FILE;
 	return kind == LZ_DENIED ? LZ_KERNEL : LZ_NETWORK;
 }
@@ -303,11 +325,12 @@ SHARED __u64 send(struct scratch *s, __u32 kind, __u32 slot)
 	head->flags = s->flags;
 	head->slot = slot;
 	head->time = now = bpf_ktime_get_boot_ns();
-	s->busy = 0;
 	if (is_critical(kind))
 		error = bpf_ringbuf_output(&critical, &s->record, size, wake_flag(&critical));
 	else
 		error = bpf_ringbuf_output(&bulk, &s->record, size, wake_flag(&bulk));
+	if (!s->held)
+		release(s);
 	if (error) {
 		lose(family_of(kind), 1);
 		return 0;

@@ -15,22 +15,38 @@
 enum {
 	IORING_OP_SENDMSG = 9,
 	IORING_OP_CONNECT = 16,
+	IORING_OP_FALLOCATE = 17,
 	IORING_OP_OPENAT = 18,
 	IORING_OP_SEND = 26,
 	IORING_OP_OPENAT2 = 28,
+	IORING_OP_SPLICE = 30,
 	IORING_OP_RENAMEAT = 35,
 	IORING_OP_UNLINKAT = 36,
 	IORING_OP_MKDIRAT = 37,
 	IORING_OP_SYMLINKAT = 38,
 	IORING_OP_LINKAT = 39,
+	IORING_OP_FSETXATTR = 41,
+	IORING_OP_SETXATTR = 42,
+	IORING_OP_URING_CMD = 46,
 	IORING_OP_SEND_ZC = 47,
 	IORING_OP_SENDMSG_ZC = 48,
+	IORING_OP_FTRUNCATE = 55,
 };
+
+/* The kernel's own copy of a path, as requests on names keep it; 0: there is none. */
+INLINE __u64 text_of(struct filename *name)
+{
+	return name ? (__u64)READ(name, name) : 0;
+}
+
+#define NAME_IN(type, request, member)                                                             \
+	text_of(HAS_MEMBER(type, member) ?                                                         \
+			READ((type *)(request), member) :                                          \
+			READ((type##___delayed *)(request), member.__incomplete_filename))
 
 INLINE void uring_open(struct io_open *request)
 {
 	struct scratch *s = begin(sizeof(struct lz_open_failed), LZ_FILE);
-	struct filename *name = READ(request, filename);
 	__u32 at;
 
 	if (!s)
@@ -39,13 +55,39 @@ INLINE void uring_open(struct io_open *request)
 	body->result = -EINPROGRESS;
 	body->flags = READ(request, how.flags);
 	at = s->at;
-	body->path.text = add_kernel_text(s, (__u64)READ(name, name));
+	body->path.text = add_kernel_text(s, NAME_IN(struct io_open, request, filename));
 	add_base(s, &body->path, at, READ(request, dfd));
 	send_or_count(s, LZ_OPEN_FAILED);
 }
 
 /* include/linux/io_uring_types.h: the descriptor is a place in the ring's own table */
 enum { REQ_F_FIXED_FILE = 1 };
+
+/* A file of the ring's own table; 0 where this kernel keeps it in another form. */
+INLINE struct file *file_in_ring(struct io_kiocb *request, __u32 at)
+{
+	struct io_ring_ctx *ring = READ(request, ctx);
+	struct io_rsrc_node *node = 0;
+
+	if (!HAS_MEMBER(struct io_file_table, data) || !HAS_MEMBER(struct io_rsrc_node, file_ptr))
+		return 0;
+	struct io_rsrc_node **nodes = READ(ring, file_table.data.nodes);
+	if (!nodes || at >= READ(ring, file_table.data.nr))
+		return 0;
+	bpf_probe_read_kernel(&node, sizeof(node), (void *)((__u64)nodes + at * 8ULL));
+	/* The low bits are flags (FFS_MASK). */
+	return node ? (struct file *)(READ(node, file_ptr) & ~7UL) : 0;
+}
+
+/* The file that a request is about, which the kernel itself looks up later. */
+INLINE __u64 file_of_request(struct io_kiocb *request)
+{
+	__s32 fd = READ(request, cqe.fd);
+
+	if (READ(request, flags) & REQ_F_FIXED_FILE)
+		return (__u64)file_in_ring(request, fd);
+	return fd >= 0 ? (__u64)file_of(fd) : 0;
+}
 
 /* The descriptor of a request; -1 where it is none of the task's. */
 INLINE __s32 descriptor(struct io_kiocb *request)
@@ -60,6 +102,7 @@ INLINE void uring_connect(struct io_kiocb *request, struct io_connect *connect)
 		.kind = LZ_CONNECT,
 		.result = -EINPROGRESS,
 		.fd = descriptor(request),
+		.file = file_of_request(request),
 		.address = (__u64)READ(connect, addr),
 		.length = READ(connect, addr_len),
 	};
@@ -73,6 +116,7 @@ INLINE void uring_sendmsg(struct io_kiocb *request, struct io_sr_msg *message)
 		.kind = LZ_SEND,
 		.result = -EINPROGRESS,
 		.fd = descriptor(request),
+		.file = file_of_request(request),
 	};
 
 	read_message(&endpoint, (__u64)READ(message, umsg), 0);
@@ -80,10 +124,11 @@ INLINE void uring_sendmsg(struct io_kiocb *request, struct io_sr_msg *message)
 		send_endpoint(&endpoint);
 }
 
-/* The kernel's own copy of a path, as requests on names keep it. */
-INLINE __u64 name_of(struct filename *name)
+/* By a descriptor, in another way than by writing. */
+INLINE int changes_file(__u32 opcode)
 {
-	return name ? (__u64)READ(name, name) : 0;
+	return opcode == IORING_OP_FALLOCATE || opcode == IORING_OP_SPLICE || opcode == IORING_OP_FSETXATTR ||
+	       opcode == IORING_OP_URING_CMD || opcode == IORING_OP_FTRUNCATE;
 }
 
 INLINE void uring_other(struct io_kiocb *request, __u32 opcode)
@@ -94,17 +139,19 @@ INLINE void uring_other(struct io_kiocb *request, __u32 opcode)
 	if (!s)
 		return;
 	if (opcode == IORING_OP_UNLINKAT)
-		first = name_of(READ((struct io_unlink *)request, filename));
+		first = NAME_IN(struct io_unlink, request, filename);
 	if (opcode == IORING_OP_MKDIRAT)
-		first = name_of(READ((struct io_mkdir *)request, filename));
+		first = NAME_IN(struct io_mkdir, request, filename);
 	if (opcode == IORING_OP_RENAMEAT) {
-		first = name_of(READ((struct io_rename *)request, oldpath));
-		second = name_of(READ((struct io_rename *)request, newpath));
+		first = NAME_IN(struct io_rename, request, oldpath);
+		second = NAME_IN(struct io_rename, request, newpath);
 	}
 	if (opcode == IORING_OP_LINKAT || opcode == IORING_OP_SYMLINKAT) {
-		first = name_of(READ((struct io_link *)request, oldpath));
-		second = name_of(READ((struct io_link *)request, newpath));
+		first = NAME_IN(struct io_link, request, oldpath);
+		second = NAME_IN(struct io_link, request, newpath);
 	}
+	if (opcode == IORING_OP_SETXATTR)
+		first = NAME_IN(struct io_xattr, request, filename);
 	struct lz_ring *body = &s->record.body.ring;
 	body->opcode = opcode;
 	body->fd = descriptor(request);
@@ -112,9 +159,17 @@ INLINE void uring_other(struct io_kiocb *request, __u32 opcode)
 		body->first = add_kernel_text(s, first);
 	if (second)
 		body->second = add_kernel_text(s, second);
+	if (!first && changes_file(opcode)) {
+		struct file *file = (struct file *)file_of_request(request);
+
+		if (file)
+			body->first = add_path(s, (__u64)READ(file, f_path.dentry),
+					       (__u64)READ(file, f_path.mnt));
+	}
 	send_or_count(s, LZ_RING);
 }
 
+/* Before 6.3 the tracepoint is called io_uring_submit_sqe; its first argument is the same. */
 SEC("tp_btf/io_uring_submit_req")
 int uring(__u64 *ctx)
 {
@@ -129,7 +184,7 @@ int uring(__u64 *ctx)
 		uring_open((struct io_open *)request);
 	else
 		uring_other(request, opcode);
-	if (opcode == IORING_OP_SENDMSG)
+	if (opcode == IORING_OP_SENDMSG || opcode == IORING_OP_SENDMSG_ZC)
 		uring_sendmsg(request, (struct io_sr_msg *)request);
 	return 0;
 }

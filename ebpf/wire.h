@@ -19,6 +19,7 @@
 /* lz_head.flags */
 #define LZ_CUT 1
 #define LZ_COMPAT 2
+#define LZ_BARRED 4 /* a filter or a tracer of the image's own answered the call */
 
 /* lz_head.slot of a record that is not remembered for folding. */
 #define LZ_NO_SLOT 0xffff
@@ -49,6 +50,7 @@ enum lz_kind {
 	LZ_STATE = 23,
 	LZ_OPTION = 24,
 	LZ_CAPABILITY = 25,
+	LZ_REWRITTEN = 26,
 	LZ_MAPPING = 40,
 	LZ_MEMORY_CALL = 41,
 	LZ_PROCESS_CALL = 42,
@@ -97,7 +99,7 @@ struct lz_head {
 	__u32 size; /* of the whole record */
 	__u16 kind;
 	__u16 flags;
-	__u64 time;  /* CLOCK_BOOTTIME, ns, taken immediately before the record enters its ring */
+	__u64 time;  /* CLOCK_BOOTTIME, ns, taken when the record enters its ring */
 	__u64 start; /* start_boottime of the thread-group leader, ns */
 	__u32 pid;   /* thread group, initial pid namespace */
 	__u32 tid;
@@ -292,6 +294,16 @@ struct lz_capability {
 	__u32 number; /* of the call */
 };
 
+/* A name that was another one when its call returned than when it began. Neither is the kernel's. */
+struct lz_rewritten {
+	__s64 result;
+	__u32 number; /* of the call */
+	__u32 index;  /* which of its names */
+	__u16 before;
+	__u16 after;
+	__u32 pad;
+};
+
 struct lz_dup {
 	__u32 onto;
 	__u32 is_socket; /* then the text is its remote address, else the file's path */
@@ -417,6 +429,7 @@ union lz_body {
 	struct lz_state state;
 	struct lz_option option;
 	struct lz_capability capability;
+	struct lz_rewritten rewritten;
 	struct lz_dup dup;
 	struct lz_denied denied;
 	struct lz_piece piece;

@@ -38,6 +38,8 @@ mod provoke;
 mod recorder;
 pub mod rundir;
 #[cfg(feature = "live")]
+mod scribe;
+#[cfg(feature = "live")]
 pub mod selftest;
 #[cfg(feature = "live")]
 mod signals;
@@ -45,6 +47,8 @@ mod signals;
 mod skips;
 #[cfg(feature = "live")]
 mod standing;
+#[cfg(feature = "live")]
+mod waiting;
 #[cfg(feature = "live")]
 mod watch;
 

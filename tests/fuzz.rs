@@ -129,6 +129,12 @@ fn any_request_has_an_answer_that_can_be_sent() {
 
 #[cfg(feature = "live")]
 #[test]
+fn any_datagram_is_answered_briefly_or_not_at_all() {
+    replay("datagram", &[], fuzz::datagram::check);
+}
+
+#[cfg(feature = "live")]
+#[test]
 fn any_conversation_is_the_same_however_it_is_cut() {
     replay("dialogue", &[], fuzz::dialogue::check);
 }

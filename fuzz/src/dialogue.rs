@@ -32,7 +32,7 @@ fn hear(port: u16, said: &[u8], piece: usize) -> Vec<Vec<u8>> {
         }
         verbs.extend(turn.commands.into_iter().map(|(verb, _, _)| verb));
         // Over; or what follows belongs inside TLS.
-        if turn.close || turn.say.ends_with(b"Ready to start TLS\r\n") {
+        if turn.close || turn.start_tls {
             break;
         }
     }

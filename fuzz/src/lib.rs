@@ -7,6 +7,8 @@
 #[cfg(feature = "live")]
 pub mod answer;
 #[cfg(feature = "live")]
+pub mod datagram;
+#[cfg(feature = "live")]
 pub mod dialogue;
 pub mod dns;
 pub mod escape;

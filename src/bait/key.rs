@@ -45,9 +45,13 @@ pub(super) fn open_ssh(dice: &mut Dice, comment: &str) -> String {
 
 /// The `.pub` that belongs to such a key; its blob stands in front of the private part.
 pub(super) fn public(open_ssh: &[u8]) -> Vec<u8> {
+    format!("ssh-ed25519 {} deploy@build-02\n", STANDARD.encode(blob(open_ssh))).into()
+}
+
+/// What a client shows of such a key to log in with it.
+pub(super) fn blob(open_ssh: &[u8]) -> Vec<u8> {
     let key = STANDARD.decode(body(&String::from_utf8_lossy(open_ssh))).unwrap_or_default();
-    let blob = key.get(43..43 + 51).unwrap_or_default();
-    format!("ssh-ed25519 {} deploy@build-02\n", STANDARD.encode(blob)).into()
+    key.get(43..43 + 51).unwrap_or_default().to_vec()
 }
 
 /// The letters of such a key that nothing but the seed decides.

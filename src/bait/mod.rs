@@ -66,6 +66,8 @@ pub struct Surroundings<'i> {
     pub has: &'i dyn Fn(&[u8]) -> bool,
 }
 
+/// The bait whose secrets are private keys of SSH.
+const SSH_KEY: &str = "ssh-key";
 /// Directories that programs are run in, and files for them are kept.
 const WORK: [&[u8]; 7] = [b"/app", b"/code", b"/home", b"/opt", b"/srv", b"/usr/src", b"/workspace"];
 /// Where no image has anything.
@@ -101,6 +103,12 @@ impl Baits {
         Baits { baits: mint::mint(&seed) }
     }
 
+    /// One secret alone.
+    fn of(name: &str, field: &str, value: &str) -> Baits {
+        let secret = Secret { field: field.into(), value: value.into() };
+        Baits { baits: vec![Bait { name: name.into(), secrets: vec![secret] }] }
+    }
+
     /// The files that a profile asks for, in an image that these are the surroundings of.
     pub fn decoys(&self, profile: &Profile, image: &Surroundings<'_>) -> Vec<Decoy> {
         let places = PLACES.iter().filter(|place| profile.places.contains(&place.name));
@@ -124,6 +132,14 @@ impl Baits {
 
     pub fn iter(&self) -> impl Iterator<Item = &Bait> {
         self.baits.iter()
+    }
+
+    /// Keys with which a client can log in by SSH: bait, field, and what of the key is shown then.
+    pub fn ssh_keys(&self) -> Vec<(String, String, Vec<u8>)> {
+        let keys = self.baits.iter().filter(|bait| bait.name == SSH_KEY);
+        let shown =
+            |secret: &Secret| (SSH_KEY.to_owned(), secret.field.clone(), key::blob(secret.value.as_bytes()));
+        keys.flat_map(|bait| bait.secrets.iter().map(shown)).filter(|(.., blob)| !blob.is_empty()).collect()
     }
 
     /// The secret of a bait by its name and field; empty where there is none.

@@ -21,7 +21,7 @@ use crate::report::completion::Attempt;
 use crate::report::document::{Inputs, Report, Request};
 use crate::report::escape;
 use crate::sandbox::{Options, Sleeps, StateDir};
-use crate::trace;
+use crate::trace::{self, Loading};
 
 pub fn run(args: Analyze, state: &Path) -> Result<u8, Failure> {
     let id = Uuid::now_v7().to_string();
@@ -41,6 +41,7 @@ pub fn run(args: Analyze, state: &Path) -> Result<u8, Failure> {
 
 /// All that can be wrong with the command itself, before anything is made.
 struct Prepared {
+    probes: Loading,
     loaded: Loaded,
     network: Network,
     exec: Vec<OsString>,
@@ -51,10 +52,13 @@ struct Prepared {
 }
 
 fn prepare(args: &Analyze, state: &Path, ending: &Ending) -> Result<(Prepared, RunDir), Failure> {
+    // Takes longest, and depends on nothing: what goes wrong with it is told when the run needs it.
+    let probes = Loading::begin(probes(args));
     let mut loaded = load::load(&args.judging)?;
     let network = network(args, &mut loaded)?;
     let exec = commands(args)?;
     let prepared = Prepared {
+        probes,
         loaded,
         network,
         exec,
@@ -82,7 +86,7 @@ fn analyze(
     out: &RunDir,
     ending: &mut Ending,
 ) -> Result<Done, Failure> {
-    let Prepared { loaded, network, exec, profile, reference, expected, quarantined } = prepared;
+    let Prepared { probes, loaded, network, exec, profile, reference, expected, quarantined } = prepared;
     let inputs = Inputs { profile: profile.name.clone(), ..loaded.inputs.clone() };
     let job = Job {
         reference,
@@ -91,7 +95,6 @@ fn analyze(
         options: options(args),
         duration: args.duration,
         exec,
-        probes: probes(args),
         log_bound: args.event_log,
         network,
         profile,
@@ -106,7 +109,7 @@ fn analyze(
         created: Timestamp::now().to_string(),
     };
     let mut progress = Progress::new();
-    let detonated = detonate(job, &mut |news| {
+    let detonated = detonate(job, probes, &mut |news| {
         if let News::Subject(subject) = &news {
             ending.attempt.digest = Some(subject.digest().to_owned());
         }

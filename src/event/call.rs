@@ -21,7 +21,9 @@ pub struct Call {
     pub target: Option<Target>,
     /// The capability that it asked for and did not have (`CAP_*` by number), where the kernel tells.
     pub capability: Option<u8>,
-    /// The sandbox's own filter (seccomp) refused it: the kernel was never asked. False where a filter of the
+    /// The sandbox's own filter (seccomp) refused it: the kernel was never asked. False where one of the
     /// image's own did.
     pub filtered: bool,
+    /// A filter or a tracer of the image's own answered it, perhaps with success: nothing was done.
+    pub own_filter: bool,
 }

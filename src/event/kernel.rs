@@ -33,10 +33,14 @@ pub enum KernelAct {
 /// The two sides of an argument that was rewritten during the call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mismatch {
-    /// Name of the call: `open`, `connect`, `bind`.
+    /// Name of the call: `open`, `connect`, `bind`, `send`, or of one on names (`rename`, `unlinkat`, …).
     pub call: Bytes,
-    /// What stood in the program's memory: where the path leads, or `address:port`.
+    /// What stood in the program's memory: where the path leads, or `address:port`; of a call on names the
+    /// name when it began.
     pub passed: Bytes,
-    /// What the kernel took: the path of its own file, or the address of its own socket.
+    /// What the kernel took: the path of its own file, the address of its own socket or packet; of a call on
+    /// names the name when it returned.
     pub taken: Bytes,
+    /// True: `taken` is the kernel's own. False: which of the two it took is not known.
+    pub verified: bool,
 }

@@ -34,6 +34,11 @@ pub enum NetAction {
     },
     /// A TCP connect that did not block came to its end.
     Settle,
+    /// The far end of a connect, a datagram or a web request was reached anew after a pause: so many times
+    /// by now, by whomever in the sandbox.
+    Return {
+        times: u32,
+    },
     /// An option was set (setsockopt(2)), by its numbers; `value` are its first bytes.
     Option {
         level: u32,
@@ -53,6 +58,7 @@ impl NetAction {
             NetAction::Accept => "accept",
             NetAction::Close { .. } => "close",
             NetAction::Settle => "settle",
+            NetAction::Return { .. } => "return",
             NetAction::Option { .. } => "option",
         }
     }

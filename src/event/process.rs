@@ -148,15 +148,24 @@ pub enum ProcessCall {
     Groups,
     /// prctl(PR_SET_NAME): the thread's new name is the call's text
     Name,
-    /// nanosleep(2), clock_nanosleep(2): [`Call::detail`] are the nanoseconds that it asked for, 0 where it
-    /// named a time to wake up at
+    /// nanosleep(2), clock_nanosleep(2), and select(2) or poll(2) of nothing: [`Call::detail`] are the
+    /// nanoseconds that it asked for, 0 where it named a time to wake up at
     Sleep,
+    /// alarm(2), setitimer(2), timer_settime(2), timerfd_settime(2) of a minute or more: [`Call::detail`] as
+    /// above
+    Timer,
+    /// Any call that still waited for its time, beside whatever else it waited for, when the run was over:
+    /// [`Call::detail`] are the nanoseconds that were left, as far as that can be told, else what it asked for
+    Wait,
+    /// No call: a thread that used a processor for most of its process's life, and still did when the run was
+    /// over. [`Call::detail`] are the nanoseconds of processor time
+    Busy,
     /// prctl(2) with any other option of note
     Control,
 }
 
 impl ProcessCall {
-    pub const ALL: [ProcessCall; 12] = [
+    pub const ALL: [ProcessCall; 15] = [
         ProcessCall::Trace,
         ProcessCall::ReadMemory,
         ProcessCall::WriteMemory,
@@ -168,6 +177,9 @@ impl ProcessCall {
         ProcessCall::Groups,
         ProcessCall::Name,
         ProcessCall::Sleep,
+        ProcessCall::Timer,
+        ProcessCall::Wait,
+        ProcessCall::Busy,
         ProcessCall::Control,
     ];
 
@@ -184,6 +196,9 @@ impl ProcessCall {
             ProcessCall::Groups => "groups",
             ProcessCall::Name => "name",
             ProcessCall::Sleep => "sleep",
+            ProcessCall::Timer => "timer",
+            ProcessCall::Wait => "wait",
+            ProcessCall::Busy => "busy",
             ProcessCall::Control => "control",
         }
     }

@@ -58,6 +58,8 @@ pub struct HttpAct {
     pub flow: Flow,
     /// It came through TLS.
     pub secure: bool,
+    /// The name that TLS asked for around it.
+    pub server_name: Option<Bytes>,
     /// `1.0`, `1.1`, `2`.
     pub version: Bytes,
     pub method: Bytes,

@@ -4,17 +4,22 @@
 //! overlay wrote its marks in a user namespace) idmapped from [`super::LAYER_ID_BASE`]. What is asked
 //! here about a path is answered as that mount would.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, ResolveFlag, readlinkat};
 
 use super::unpack::Tally;
 use crate::sys::{open, xattr};
+
+/// Of a directory, so many names are given.
+const NAMES_MAX: usize = 64;
 
 /// Unpacked layers, from the bottom up. They stay in the cache while this lives.
 #[derive(Debug)]
@@ -88,11 +93,31 @@ impl Rootfs {
         Some((layer, file))
     }
 
+    /// A directory, for reading.
+    pub fn open_directory(&self, path: &[u8]) -> Option<File> {
+        let (layer, path) = self.find(path)?;
+        self.layers[usize::from(layer)].at(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY).ok()
+    }
+
     /// What stands at this path in the merged view, as a descriptor that can only be asked about itself
     /// (O_PATH). The path has no links in it, but may lead to one.
     pub fn entry(&self, path: &[u8]) -> Option<File> {
         let (layer, path) = self.find(path)?;
         self.layers[usize::from(layer)].at(path, OFlag::O_PATH).ok()
+    }
+
+    /// Names in a directory of any layer that `wanted` likes, at most [`NAMES_MAX`]; one of them may be hidden
+    /// in the merged view, which [`Rootfs::entry`] tells.
+    pub fn names(&self, path: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Vec<Vec<u8>> {
+        let path = Path::new(std::ffi::OsStr::from_bytes(path.strip_prefix(b"/").unwrap_or(path)));
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
+        let mut names = BTreeSet::new();
+        for directory in self.layers.iter().filter_map(|layer| layer.at(path, flags).ok()) {
+            let Ok(mut listing) = Dir::from_fd(directory.into()) else { continue };
+            let found = listing.iter().flatten().map(|entry| entry.file_name().to_bytes().to_vec());
+            names.extend(found.filter(|name| wanted(name)).take(NAMES_MAX));
+        }
+        names.into_iter().take(NAMES_MAX).collect()
     }
 
     fn find<'a>(&self, path: &'a [u8]) -> Option<(u16, &'a Path)> {

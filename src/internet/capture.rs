@@ -1,15 +1,18 @@
 //! `capture.pcapng`: every packet of the wire, up to a bound.
 //!
 //! A second look for people with other tools; nothing of a verdict hangs on it. Format: pcapng
-//! (draft-ietf-opsawg-pcapng), one section, one interface, times in nanoseconds.
+//! (draft-ietf-opsawg-pcapng), one section, one interface, times in nanoseconds; in front of the packets
+//! of a TLS session the secrets with which Wireshark reads them.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tokio::io::unix::AsyncFd;
 
+use super::tls::Secrets;
 use crate::sys::packet::{Packet, PacketRing};
 use crate::sys::ready;
 
@@ -27,6 +30,9 @@ const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
 const STATISTICS: u32 = 5;
 const PACKET: u32 = 6;
+const SECRETS: u32 = 10;
+/// The kind of secrets: lines as NSS logs them ("TLSK").
+const TLS_KEY_LOG: u32 = 0x544c_534b;
 const ETHERNET: u16 = 1;
 
 /// What came of it.
@@ -46,6 +52,7 @@ pub struct Capture {
     ring: Option<(AsyncFd<OwnedFd>, PacketRing)>,
     file: PcapNg<File>,
     captured: Captured,
+    secrets: Arc<Secrets>,
 }
 
 /// Begins to take in packets: before the process gives up the right to.
@@ -54,11 +61,12 @@ pub fn open() -> io::Result<PacketRing> {
 }
 
 impl Capture {
-    /// Writes what `ring` takes in to `file`, of which `max` bytes may be used. Inside a runtime.
-    pub fn new(ring: PacketRing, file: File, max: u64) -> io::Result<Capture> {
+    /// Writes what `ring` takes in to `file`, of which `max` bytes may be used, and `secrets` before it.
+    /// Inside a runtime.
+    pub fn new(ring: PacketRing, file: File, max: u64, secrets: Arc<Secrets>) -> io::Result<Capture> {
         let file = PcapNg::begin(file, max)?;
         let ready = ready::readable(ring.as_fd())?;
-        Ok(Capture { ring: Some((ready, ring)), file, captured: Captured::default() })
+        Ok(Capture { ring: Some((ready, ring)), file, captured: Captured::default(), secrets })
     }
 
     /// Goes on until the bound is reached; then for ever, doing nothing.
@@ -83,6 +91,9 @@ impl Capture {
     fn drain(&mut self) -> io::Result<()> {
         let Some((_, ring)) = &mut self.ring else { return Ok(()) };
         let (file, captured) = (&mut self.file, &mut self.captured);
+        // A reader wants them before the packets: a session's are there before its first sealed packet, or
+        // at the latest before the kernel hands that packet over.
+        file.secrets(&self.secrets.take());
         let mut result = Ok(());
         ring.drain(&mut |packet| {
             if packet.interface == LO || captured.truncated || result.is_err() {
@@ -161,6 +172,15 @@ impl<W: Write> PcapNg<W> {
         Ok(true)
     }
 
+    /// Lines of a key log, where the bound allows for them.
+    fn secrets(&mut self, lines: &[u8]) {
+        let size = (20 + lines.len().next_multiple_of(4)) as u64;
+        if !lines.is_empty() && self.written + self.buffer.len() as u64 + size + END <= self.max {
+            let head = [TLS_KEY_LOG, lines.len() as u32].map(u32::to_le_bytes).concat();
+            self.pieces(SECRETS, &[&head, lines]);
+        }
+    }
+
     fn end(&mut self, captured: &Captured) -> io::Result<()> {
         let mut statistics = vec![0; 12];
         option(&mut statistics, 4, &(captured.packets + captured.dropped).to_le_bytes());
@@ -236,6 +256,20 @@ mod tests {
         let head: Vec<u8> =
             [0, (time >> 32) as u32, time as u32, 5, 5].iter().flat_map(|it| it.to_le_bytes()).collect();
         assert_eq!(blocks[2].1, [&head[..], b"hello\0\0\0"].concat());
+    }
+
+    #[test]
+    fn secrets_stand_in_a_block_of_their_own_within_the_bound() {
+        let mut file = PcapNg::begin(Vec::new(), 1000).unwrap();
+        file.secrets(b"");
+        file.secrets(b"CLIENT_RANDOM 1 2\n");
+        file.secrets(&[b'x'; 1000]);
+        file.end(&Captured::default()).unwrap();
+        let blocks = blocks(&file.to);
+        let kinds: Vec<_> = blocks.iter().map(|(kind, _)| *kind).collect();
+        assert_eq!(kinds, [SECTION, INTERFACE, SECRETS, STATISTICS]);
+        let expected = [b"KSLT", &18_u32.to_le_bytes()[..], b"CLIENT_RANDOM 1 2\n\0\0"].concat();
+        assert_eq!(blocks[2].1, expected);
     }
 
     #[test]

@@ -20,6 +20,8 @@ use nix::sys::socket::{
     SockaddrIn6, SockaddrStorage, bind, listen, recvmsg, sendto, setsockopt, socket,
 };
 
+use super::netlink::has_ipv6;
+
 /// The port that the packet filter leads to. Any would do: to the sandbox, every port is open.
 pub const PORT: u16 = 1;
 /// What waits for a slow process before it is lost; twice that by the kernel's count, which is capped by
@@ -38,11 +40,14 @@ pub struct Listeners {
 impl Listeners {
     /// Needs `CAP_NET_ADMIN` and `CAP_NET_RAW` over the network namespace.
     pub fn open() -> io::Result<Listeners> {
-        let any: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-        let any = any.map(|address| SocketAddr::new(address, PORT));
+        let mut any = vec![IpAddr::from(Ipv4Addr::UNSPECIFIED)];
+        if has_ipv6() {
+            any.push(Ipv6Addr::UNSPECIFIED.into());
+        }
+        let any = || any.iter().map(|address| SocketAddr::new(*address, PORT));
         Ok(Listeners {
-            tcp: any.into_iter().map(listener).collect::<io::Result<_>>()?,
-            udp: any.into_iter().map(UdpListener::open).collect::<io::Result<_>>()?,
+            tcp: any().map(listener).collect::<io::Result<_>>()?,
+            udp: any().map(UdpListener::open).collect::<io::Result<_>>()?,
         })
     }
 }

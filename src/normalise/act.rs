@@ -7,6 +7,7 @@ use crate::event::{
 };
 use crate::record::{self, Body, KernelFile, KernelSocket, PathArgument, Task};
 
+use super::call::By;
 use super::resolve::Last;
 use super::{Normaliser, Provenance, begun, call, dns, mismatch, net, origin, outcome, uring};
 
@@ -27,7 +28,9 @@ impl<P: Provenance> Normaliser<P> {
             Body::Open { file, flags, created, .. } => (Act::File(self.open(&file, flags, created)), done),
             Body::OpenFailed { path, flags, result } => {
                 let last = if flags & O_NOFOLLOW == 0 { Last::Follow } else { Last::Keep };
-                let file = self.argument(&path, last, pid);
+                // Nothing was opened: wherever the name leads, nothing happened there unseen.
+                let resolved = self.names.resolve(&path, last, pid, &mut self.provenance);
+                let file = self.named_file(&resolved.path);
                 (Act::File(FileAct::Open { file, mode: open_mode(flags, false) }), begun(result))
             }
             Body::FileChmod { file, mode, result } => {
@@ -53,6 +56,10 @@ impl<P: Provenance> Normaliser<P> {
             }
             Body::Mismatch { call, passed, actual, result, .. } => {
                 (Act::Kernel(mismatch::other_address(call, &passed, &actual)), begun(result))
+            }
+            Body::Rewritten { number, compat, before, after, result } => {
+                let act = mismatch::other_name(call::name(number, compat), before, after);
+                (Act::Kernel(act), outcome(result))
             }
             Body::SocketOption { socket, level, name, value, result } => {
                 let action = NetAction::Option { level, number: name, value };
@@ -91,9 +98,10 @@ impl<P: Provenance> Normaliser<P> {
     pub(super) fn call(&mut self, task: &Task, body: Body) -> Option<(Act, Outcome)> {
         let lineage = &self.lineage;
         Some(match body {
-            Body::Denied { number, compat, args, result, capability } => {
+            Body::Denied { number, compat, args, result, capability, barred } => {
                 let filtered = (self.filter)(number, compat, &args);
-                (call::denied(number, compat, args, capability, filtered), outcome(result))
+                let by = By { filtered, own: barred && !filtered };
+                (call::denied(number, compat, args, capability, by), outcome(result))
             }
             Body::Call { about, call, result } => {
                 let outcome = outcome(result);
@@ -146,7 +154,12 @@ impl<P: Provenance> Normaliser<P> {
                 (FileAct::Mkdir { file: self.argument(&path, Last::Keep, pid) }, result)
             }
             Body::Chmod { path, mode, result } => {
-                let file = self.argument(&path, Last::Follow, pid);
+                let harmless = mode & 0o7111 == 0;
+                let file = if harmless {
+                    self.attributed(&path, pid)
+                } else {
+                    self.argument(&path, Last::Follow, pid)
+                };
                 (FileAct::Chmod { file, mode: mode & 0o7777 }, result)
             }
             _ => return None,
@@ -225,6 +238,15 @@ impl<P: Provenance> Normaliser<P> {
     pub(super) fn argument(&mut self, argument: &PathArgument, last: Last, pid: u32) -> File {
         let resolved = self.names.resolve(argument, last, pid, &mut self.provenance);
         self.unresolved += u64::from(!resolved.sure);
+        self.named_file(&resolved.path)
+    }
+
+    /// A file that gets another owner, time or a mode without set-id and execute bits. Entrypoints do that to
+    /// the standard streams of others, `/proc/$$/fd/1` or a log that is a link to `/dev/stdout`: which pipe that is
+    /// hides nothing, while a file's content and its right to run cannot be changed so.
+    pub(super) fn attributed(&mut self, argument: &PathArgument, pid: u32) -> File {
+        let resolved = self.names.resolve(argument, Last::Follow, pid, &mut self.provenance);
+        self.unresolved += u64::from(!resolved.sure && !resolved.stream);
         self.named_file(&resolved.path)
     }
 

@@ -23,8 +23,10 @@ pub(super) fn call(
     (seen, filtered): (record::Call, bool),
     outcome: Outcome,
 ) -> Act {
+    let barred = seen.barred;
     let mut call = described(lineage, task, seen);
     call.filtered = filtered && is_refusal(outcome);
+    call.own_filter = barred && !call.filtered;
     match about {
         About::Compat => Act::Kernel(KernelAct::Compat(call)),
         About::Memory => Act::Memory(memory(call)),
@@ -34,17 +36,21 @@ pub(super) fn call(
     }
 }
 
+/// Who answered a call instead of the kernel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct By {
+    /// The sandbox's own filter.
+    pub filtered: bool,
+    /// One of the image's.
+    pub own: bool,
+}
+
 /// A refused call that has no record of its own.
-pub(super) fn denied(
-    number: u32,
-    compat: bool,
-    args: [u64; 6],
-    capability: Option<u32>,
-    filtered: bool,
-) -> Act {
+pub(super) fn denied(number: u32, compat: bool, args: [u64; 6], capability: Option<u32>, by: By) -> Act {
     let capability = capability.and_then(|number| u8::try_from(number).ok());
     let call = name(number, compat);
-    Act::Denied(Call { call, number, compat, args, capability, filtered, ..Call::default() })
+    let (filtered, own_filter) = (by.filtered, by.own);
+    Act::Denied(Call { call, number, compat, args, capability, filtered, own_filter, ..Call::default() })
 }
 
 /// A capability that was asked for and not there.
@@ -55,9 +61,9 @@ pub(super) fn incapable(capability: u32, number: u32, compat: bool) -> Act {
 }
 
 /// A call that has not returned.
-pub(super) fn standing(number: u32, args: [u64; 6], file: Option<Vec<u8>>) -> Call {
+pub(super) fn standing(number: u32, compat: bool, args: [u64; 6], file: Option<Vec<u8>>) -> Call {
     let texts = file.into_iter().map(Bytes::from).collect();
-    Call { call: name(number, false), number, args, texts, ..Call::default() }
+    Call { call: name(number, compat), number, compat, args, texts, ..Call::default() }
 }
 
 pub(super) fn ids(
@@ -104,7 +110,7 @@ fn described(lineage: &Lineage, task: &Task, seen: record::Call) -> Call {
         texts.pop();
     }
     let capability = capability.and_then(|number| u8::try_from(number).ok());
-    Call { call, number, compat, args, detail, texts, target, capability, filtered: false }
+    Call { call, number, compat, args, detail, texts, target, capability, ..Call::default() }
 }
 
 /// The process that a number among the arguments means; ptrace(PTRACE_TRACEME) means its parent.
@@ -139,6 +145,11 @@ fn what(call: &Call) -> ProcessCall {
         b"seccomp" => ProcessCall::Seccomp,
         b"personality" => ProcessCall::Personality,
         b"nanosleep" | b"clock_nanosleep" | b"clock_nanosleep_time64" => ProcessCall::Sleep,
+        // Without descriptors: with some they are not recorded.
+        b"select" | b"_newselect" | b"pselect6" | b"pselect6_time64" => ProcessCall::Sleep,
+        b"poll" | b"ppoll" | b"ppoll_time64" => ProcessCall::Sleep,
+        b"alarm" | b"setitimer" | b"timer_settime" | b"timer_settime64" => ProcessCall::Timer,
+        b"timerfd_settime" | b"timerfd_settime64" => ProcessCall::Timer,
         b"setgroups" | b"setgroups32" => ProcessCall::Groups,
         _ if call.args[0] == PR_SET_NAME => ProcessCall::Name,
         _ if call.args[0] == PR_SET_SECCOMP => ProcessCall::Seccomp,
@@ -159,7 +170,7 @@ fn credentials(lineage: &Lineage, seen: record::Credentials) -> Credentials {
 }
 
 /// `__X32_SYSCALL_BIT` (arch/x86/include/uapi/asm/unistd.h) marks the numbers of the x32 ABI.
-fn name(number: u32, compat: bool) -> Bytes {
+pub(super) fn name(number: u32, compat: bool) -> Bytes {
     const X32: u32 = 0x4000_0000;
     let plain = syscall::name(number & !X32, compat);
     let text = match plain {

@@ -24,7 +24,12 @@ impl<P: Provenance> Normaliser<P> {
         if done && changes_content {
             self.wrote(&target, pid);
         }
-        let file = self.target(target, pid);
+        let file = match (target, &change) {
+            (Target::Name { path, keep: false }, Change::Chown { .. } | Change::Times { .. }) => {
+                self.attributed(&path, pid)
+            }
+            (target, _) => self.target(target, pid),
+        };
         let file = File { kind: makes.map_or(file.kind, made), ..file };
         FileAct::Change { file, change: published(change) }
     }

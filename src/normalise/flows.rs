@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::net::{IpAddr, SocketAddr};
 
-use crate::event::{Bytes, Process, Protocol, Question};
+use crate::event::{self, Bytes, Process, Protocol, Question};
 use crate::internet::testimony::{Flow, Transport};
 
 /// Flows whose opener is remembered.
@@ -26,6 +26,8 @@ pub(super) struct Flows {
     openers: Bounded<Key, VecDeque<Opener>>,
     names: Bounded<IpAddr, Bytes>,
     questions: Bounded<(u16, Question), u64>,
+    /// The name that TLS asked for, by the two ends.
+    server_names: Bounded<(SocketAddr, SocketAddr), Option<Bytes>>,
     /// Counts what is told of flows, so that others see whether there is anything new.
     pub(super) learnt: u64,
     /// Testimony of flows that nobody was seen opening.
@@ -52,6 +54,7 @@ impl Flows {
             openers: Bounded::new(FLOWS_MAX),
             names: Bounded::new(NAMES_MAX),
             questions: Bounded::new(QUESTIONS_MAX),
+            server_names: Bounded::new(QUESTIONS_MAX),
             learnt: 0,
             unjoined: 0,
         }
@@ -105,6 +108,15 @@ impl Flows {
 
     pub(super) fn name(&self, address: IpAddr) -> Option<&Bytes> {
         self.names.get(&address.to_canonical())
+    }
+
+    pub(super) fn greeted(&mut self, flow: &event::Flow, server_name: Option<&[u8]>) {
+        let name = server_name.map(|name| Bytes::from(name.to_ascii_lowercase()));
+        *self.server_names.entry((flow.client, flow.server)) = name;
+    }
+
+    pub(super) fn server_name(&self, flow: &event::Flow) -> Option<&Bytes> {
+        self.server_names.get(&(flow.client, flow.server))?.as_ref()
     }
 
     /// Notes that the probes saw a question leave from this port, so many times.

@@ -136,6 +136,19 @@ impl Lineage {
         Some(Process { key: key(task), pid: task.inner_pid, ids: self.ids(task), program: program.clone() })
     }
 
+    pub(super) fn parent(&self, process: ProcessKey) -> Option<ProcessKey> {
+        self.kin.parents.get(&process).and_then(|(_, parent)| *parent)
+    }
+
+    /// The process and those that led to it, the nearest first, without the sandbox's own.
+    pub(super) fn line(&self, process: ProcessKey) -> impl Iterator<Item = ProcessKey> {
+        const DEPTH_MAX: usize = 4;
+        let own = |key: &ProcessKey| self.alive.get(key).is_some_and(|program| program.id == OWN);
+        std::iter::successors(Some(process), |key| self.parent(*key))
+            .take(DEPTH_MAX)
+            .take_while(move |key| !own(key))
+    }
+
     /// The process of the image that is alive under this pid.
     pub(super) fn by_pid(&self, task: &Task) -> Option<Process> {
         let key = *self.kin.by_pid.get(&task.pid)?;

@@ -4,6 +4,9 @@
 //! string that stands there when the call has returned is walked again ([`super::resolve`]) and must end in
 //! the path of the kernel's own file. Where the walk itself is not sure, nothing is said: a difference is a
 //! fact about the program, not about the walk.
+//!
+//! Of a call on names the kernel keeps nothing to compare with: there the name when the call began stands
+//! against the one when it had returned.
 
 use super::{Normaliser, Provenance, net};
 use crate::event::{Bytes, Endpoint, KernelAct, Mismatch};
@@ -16,8 +19,9 @@ const O_CREAT: u32 = 0o100;
 const O_EXCL: u32 = 0o200;
 const O_NOFOLLOW: u32 = 0o400_000;
 const O_TMPFILE: u32 = 0o20_000_000;
-/// include/uapi/linux/magic.h
+// include/uapi/linux/magic.h
 const PROC: u64 = 0x9fa0;
+const SYSFS: u64 = 0x6265_6572;
 
 impl<P: Provenance> Normaliser<P> {
     /// What the string of an open led to, where that is not the file that was opened.
@@ -36,13 +40,21 @@ impl<P: Provenance> Normaliser<P> {
         let keeps = flags & O_NOFOLLOW != 0 || flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
         let last = if keeps { Last::Keep } else { Last::Follow };
         let resolved = self.names.resolve(passed, last, pid, &mut self.provenance);
-        // `self` and every number of a process are names of the reader's own in /proc.
-        let is_proc = file.magic == PROC && resolved.path.starts_with(b"/proc/");
-        if !resolved.sure || resolved.path == file.path || is_proc {
+        // `self` and every number of a process are names of the reader's own in /proc; the links in /sys are the
+        // kernel's, and nobody was asked where they lead.
+        let below = |root: &[u8]| resolved.path.starts_with(root) && file.path.starts_with(root);
+        let is_kernels = file.magic == PROC && resolved.path.starts_with(b"/proc/")
+            || file.magic == SYSFS && below(b"/sys/");
+        if !resolved.sure || resolved.path == file.path || is_kernels {
             return None;
         }
         let taken = Bytes::from(file.path.as_slice());
-        Some(KernelAct::Mismatch(Mismatch { call: text("open"), passed: resolved.path.into(), taken }))
+        Some(KernelAct::Mismatch(Mismatch {
+            call: text("open"),
+            passed: resolved.path.into(),
+            taken,
+            verified: true,
+        }))
     }
 }
 
@@ -51,8 +63,15 @@ pub(super) fn other_address(call: Addressed, passed: &[u8], actual: &[u8]) -> Ke
     let call = match call {
         Addressed::Connect => "connect",
         Addressed::Bind => "bind",
+        Addressed::Send => "send",
     };
-    KernelAct::Mismatch(Mismatch { call: text(call), passed: address(passed), taken: address(actual) })
+    let (passed, taken) = (address(passed), address(actual));
+    KernelAct::Mismatch(Mismatch { call: text(call), passed, taken, verified: true })
+}
+
+/// The same of a name, of which the kernel keeps nothing.
+pub(super) fn other_name(call: Bytes, before: Vec<u8>, after: Vec<u8>) -> KernelAct {
+    KernelAct::Mismatch(Mismatch { call, passed: before.into(), taken: after.into(), verified: false })
 }
 
 fn text(text: &str) -> Bytes {

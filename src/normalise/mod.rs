@@ -17,6 +17,7 @@ mod lineage;
 mod mismatch;
 mod net;
 mod origin;
+mod pace;
 mod pending;
 mod resolve;
 mod standing;
@@ -32,8 +33,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{
-    Act, Bytes, Event, EventId, Exec, Executable, File, KernelAct, NetAction, Outcome, Phase, Process,
-    ProcessAct, Program, SandboxAct,
+    Act, Bytes, Endpoint, Event, EventId, Exec, Executable, File, KernelAct, NetAct, NetAction, Outcome,
+    Phase, Process, ProcessAct, ProcessCall, Program, SandboxAct,
 };
 use crate::record::{self, Body, KernelFile, PathArgument, Record, Task};
 
@@ -43,9 +44,10 @@ pub use world::WorldLosses;
 use flows::Flows;
 use lineage::{Lineage, key};
 use origin::Origins;
+use pace::Pace;
 use pending::{Pending, is_interrupted};
 use resolve::{Last, Names};
-pub use standing::Standing;
+pub use standing::{Standing, Waiting};
 
 /// What only the unpacked image and the writable layer can tell. The paths are the kernel's own.
 pub trait Provenance {
@@ -113,6 +115,7 @@ pub struct Normaliser<P> {
     origins: Origins,
     names: Names,
     flows: Flows,
+    pace: Pace,
     world_losses: WorldLosses,
     unresolved: u64,
     /// Whether the sandbox's own filter refuses a call: number, 32-bit entry, arguments.
@@ -139,6 +142,7 @@ impl<P: Provenance> Normaliser<P> {
             origins,
             names: Names::new(),
             flows: Flows::new(),
+            pace: Pace::default(),
             world_losses: WorldLosses::default(),
             unresolved: 0,
             filter: |_, _, _| false,
@@ -153,7 +157,7 @@ impl<P: Provenance> Normaliser<P> {
     }
 
     /// Tells calls that the sandbox's own filter refuses from those that the kernel refuses. `filter`: by
-    /// number, 32-bit entry, and arguments. A filter of the image's own cannot be told from the kernel.
+    /// number, 32-bit entry, and arguments.
     #[must_use]
     pub fn with_filter(self, filter: fn(u32, bool, &[u64; 6]) -> bool) -> Normaliser<P> {
         Normaliser { filter, ..self }
@@ -209,6 +213,11 @@ impl<P: Provenance> Normaliser<P> {
     /// The same, about the process that is, or was last, known by the pid of `task`.
     pub fn note_of(&mut self, task: Task, act: SandboxAct, time: u64, count: u64) -> Event {
         let process = self.lineage.under(task);
+        if let (SandboxAct::Skipped { time: slept }, Some(process)) = (&act, &process) {
+            // Sleeps to a point in time do not tell how long they are; what was skipped of them does.
+            let (parent, slept) = (self.lineage.parent(process.key), slept.as_nanos());
+            self.pace.slept(process.key, parent, u64::try_from(slept).unwrap_or(u64::MAX), time);
+        }
         let event = self.event(process, time, Act::Sandbox(act), Outcome::Done);
         Event { count: count.max(1), ..event }
     }
@@ -226,6 +235,9 @@ impl<P: Provenance> Normaliser<P> {
             self.put_aside(unfinished, time);
         }
         let event = event?;
+        if let Some(act) = self.returned(&event, time) {
+            self.put_aside([Event { act, ..event.clone() }], time);
+        }
         if !interrupted {
             let before = if self.pending.is_empty() { None } else { self.pending.went_on(tid, &event.act) };
             self.put_aside(before, time);
@@ -235,6 +247,26 @@ impl<P: Provenance> Normaliser<P> {
         let before = self.pending.keep(tid, event);
         self.put_aside(before, time);
         None
+    }
+
+    /// That the far end which an event reaches was reached anew after a pause.
+    fn returned(&mut self, event: &Event, time: u64) -> Option<Act> {
+        self.pace.tick(time);
+        let process = event.process.as_ref()?.key;
+        match &event.act {
+            Act::Process(ProcessAct::Call { what: ProcessCall::Sleep, call }) => {
+                self.pace.slept(process, self.lineage.parent(process), call.detail, time);
+                None
+            }
+            Act::Net(act) if matches!(act.action, NetAction::Connect | NetAction::Send) => {
+                let Some(Endpoint::Inet(far)) = act.remote else { return None };
+                let kin = self.lineage.line(process);
+                let times = self.pace.reached(far, act.name.as_ref(), kin, time)?;
+                let action = NetAction::Return { times };
+                Some(Act::Net(NetAct { action, local: None, ..act.clone() }))
+            }
+            _ => None,
+        }
     }
 
     /// The next event that the last record brought beside its own, in their order.

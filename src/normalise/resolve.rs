@@ -28,6 +28,8 @@ pub(super) struct Resolved {
     /// From the sandbox's root; no link, `.` or `..` in it, as far as is known.
     pub path: Vec<u8>,
     pub sure: bool,
+    /// Not sure, because it is what some process has as a standard stream.
+    pub stream: bool,
 }
 
 /// What to do with a link at the very end of a path.
@@ -99,14 +101,14 @@ impl Names {
     ) -> Resolved {
         let root = trimmed(&argument.root);
         let start = if argument.text.first() == Some(&b'/') { root } else { trimmed(&argument.base) };
-        let mut walk =
-            Walk { argument, root, pid, at: start.to_vec(), todo: Vec::new(), links: 0, sure: true };
+        let (at, todo) = (start.to_vec(), Vec::new());
+        let mut walk = Walk { argument, root, pid, at, todo, links: 0, sure: true, stream: false };
         walk.push(&argument.text);
         while let Some(name) = walk.todo.pop() {
             walk.step(&name, last, self, image);
         }
         let path = if walk.at.is_empty() { b"/".to_vec() } else { walk.at };
-        Resolved { path, sure: walk.sure }
+        Resolved { path, sure: walk.sure, stream: walk.stream }
     }
 
     pub(super) fn made_link(&mut self, path: &[u8], target: &[u8]) {
@@ -248,6 +250,7 @@ struct Walk<'a> {
     todo: Vec<Vec<u8>>,
     links: u32,
     sure: bool,
+    stream: bool,
 }
 
 impl Walk<'_> {
@@ -269,8 +272,10 @@ impl Walk<'_> {
         match self.magic(&next) {
             Magic::None => {}
             Magic::Leads(to) => return self.at = to,
+            Magic::Nameless => return self.at = next,
             Magic::Unknown => {
                 self.sure = false;
+                self.stream = self.todo.is_empty() && matches!(name, b"0" | b"1" | b"2");
                 return self.at = next;
             }
         }
@@ -313,9 +318,18 @@ impl Walk<'_> {
             // What another process has as its root is not known, except of those that never changed it.
             [b"root"] => Magic::Leads(Vec::new()),
             [b"cwd"] if own => known(&self.argument.cwd),
-            [b"fd", number] if own && self.names_descriptor(number) => known(&self.argument.link),
+            [b"fd", number] if own && self.names_descriptor(number) => self.descriptor(),
             [b"cwd" | b"exe"] | [b"fd" | b"map_files", _] => Magic::Unknown,
             _ => Magic::None,
+        }
+    }
+
+    /// Where the kernel said that the descriptor leads. It gives pipes and sockets no name; nothing lies below them.
+    fn descriptor(&self) -> Magic {
+        match trimmed(&self.argument.link) {
+            [] if self.todo.is_empty() => Magic::Nameless,
+            [] => Magic::Unknown,
+            link => Magic::Leads(link.to_vec()),
         }
     }
 
@@ -345,6 +359,8 @@ impl Walk<'_> {
 enum Magic {
     None,
     Leads(Vec<u8>),
+    /// To a pipe or socket: the name ends here.
+    Nameless,
     Unknown,
 }
 
@@ -464,6 +480,26 @@ mod tests {
         }
         let stream = PathArgument { link: b"/srv/log".to_vec(), ..argument("/dev/stdout", "") };
         check_of(names, &stream, Last::Follow, "/srv/log");
+    }
+
+    #[test]
+    fn what_a_standard_stream_leads_to_is_no_name() {
+        let names = &mut Names::new();
+        names.made_link(b"/var/log/access.log", b"/dev/stdout");
+        for (text, expected, stream) in [
+            ("/dev/stdout", "/proc/self/fd/1", false),
+            ("/proc/self/fd/9", "/proc/self/fd/9", false),
+            ("/dev/fd/9/x", "/proc/self/fd/9/x?", false),
+            ("/var/log/access.log", "/proc/self/fd/1?", true),
+            ("/var/log/access.log/x", "/proc/self/fd/1/x?", false),
+            ("/proc/8/fd/2", "/proc/8/fd/2?", true),
+            ("/proc/8/fd/3", "/proc/8/fd/3?", false),
+            ("/proc/8/cwd", "/proc/8/cwd?", false),
+        ] {
+            check_of(names, &argument(text, ""), Last::Follow, expected);
+            let resolved = names.resolve(&argument(text, ""), Last::Follow, 7, &mut Image);
+            assert_eq!(resolved.stream, stream, "{text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Names of system calls by number, from the kernel's own tables (arch/x86/entry/syscalls, through
-//! the uapi headers of Linux 6.1): x86-64, and i386 for the 32-bit entry.
+//! Names of system calls by number, from the kernel's own tables (arch/x86/entry/syscalls of Linux 6.17): x86-64,
+//! and i386 for the 32-bit entry. Since 424 both have the same numbers for the same calls.
 
 /// The name of a call, or `None` where the table has none. `compat`: the numbers of i386.
 pub(super) fn name(number: u32, compat: bool) -> Option<&'static str> {
@@ -372,6 +372,25 @@ const X86_64: &[(u32, &str)] = &[
     (448, "process_mrelease"),
     (449, "futex_waitv"),
     (450, "set_mempolicy_home_node"),
+    (451, "cachestat"),
+    (452, "fchmodat2"),
+    (453, "map_shadow_stack"),
+    (454, "futex_wake"),
+    (455, "futex_wait"),
+    (456, "futex_requeue"),
+    (457, "statmount"),
+    (458, "listmount"),
+    (459, "lsm_get_self_attr"),
+    (460, "lsm_set_self_attr"),
+    (461, "lsm_list_modules"),
+    (462, "mseal"),
+    (463, "setxattrat"),
+    (464, "getxattrat"),
+    (465, "listxattrat"),
+    (466, "removexattrat"),
+    (467, "open_tree_attr"),
+    (468, "file_getattr"),
+    (469, "file_setattr"),
 ];
 
 #[rustfmt::skip]
@@ -816,6 +835,25 @@ const I386: &[(u32, &str)] = &[
     (448, "process_mrelease"),
     (449, "futex_waitv"),
     (450, "set_mempolicy_home_node"),
+    (451, "cachestat"),
+    (452, "fchmodat2"),
+    (453, "map_shadow_stack"),
+    (454, "futex_wake"),
+    (455, "futex_wait"),
+    (456, "futex_requeue"),
+    (457, "statmount"),
+    (458, "listmount"),
+    (459, "lsm_get_self_attr"),
+    (460, "lsm_set_self_attr"),
+    (461, "lsm_list_modules"),
+    (462, "mseal"),
+    (463, "setxattrat"),
+    (464, "getxattrat"),
+    (465, "listxattrat"),
+    (466, "removexattrat"),
+    (467, "open_tree_attr"),
+    (468, "file_getattr"),
+    (469, "file_setattr"),
 ];
 
 #[cfg(test)]

@@ -205,8 +205,14 @@ fn a_refused_call_is_denied_and_any_other_belongs_to_its_family() {
     // Attempts on memory stay with memory, so that a rule finds them in one place.
     let fault = act(call_body(About::Memory, 323, [0; 6], -1));
     assert!(matches!(fault, Act::Memory(MemoryAct::UserFault(_))), "{fault:?}");
-    let x32 =
-        act(Body::Denied { number: 0x4000_0027, compat: false, args: [0; 6], result: -38, capability: None });
+    let x32 = act(Body::Denied {
+        number: 0x4000_0027,
+        compat: false,
+        args: [0; 6],
+        result: -38,
+        capability: None,
+        barred: false,
+    });
     assert!(matches!(&x32, Act::Denied(call) if *call.call == *b"x32_getpid"), "{x32:?}");
 }
 
@@ -283,7 +289,12 @@ fn a_string_that_leads_elsewhere_than_the_file_is_a_mismatch() {
         assert!(matches!(events[0].act, Act::File(FileAct::Open { .. })));
         let expected = expected.map(|(passed, taken)| {
             let (call, passed, taken) = (&b"open"[..], passed.as_bytes(), taken.as_bytes());
-            KernelAct::Mismatch(Mismatch { call: call.into(), passed: passed.into(), taken: taken.into() })
+            KernelAct::Mismatch(Mismatch {
+                call: call.into(),
+                passed: passed.into(),
+                taken: taken.into(),
+                verified: true,
+            })
         });
         let told = events.get(1).map(|event| event.act.clone());
         assert_eq!(told, expected.map(Act::Kernel), "{text}");
@@ -303,6 +314,11 @@ fn a_string_that_leads_elsewhere_than_the_file_is_a_mismatch() {
     let own = KernelFile { path: b"/proc/11/maps".to_vec(), magic: 0x9fa0, ..shadow() };
     check("/proc/self/maps", own.clone(), 0, None);
     check("/tmp/x", own, 0, Some(("/tmp/x", "/proc/11/maps")));
+    // The links of /sys are the kernel's own.
+    let disk =
+        KernelFile { path: b"/sys/devices/virtual/block/loop1/dev".to_vec(), magic: 0x6265_6572, ..shadow() };
+    check("/sys/block/loop1/dev", disk.clone(), 0, None);
+    check("/tmp/x", disk, 0, Some(("/tmp/x", "/sys/devices/virtual/block/loop1/dev")));
 }
 
 #[test]
@@ -387,6 +403,7 @@ fn a_call_that_a_thread_still_stands_in_is_told_once() {
         euid: BASE,
         egid: BASE,
         number,
+        compat: false,
         args: [3, 2, 0, 0, 0, 0],
         file: Some(b"/srv/lock".to_vec()),
     };
@@ -425,7 +442,8 @@ fn what_the_filter_refuses_is_told_from_what_the_kernel_refuses() {
     let mut normaliser = started().with_filter(|number, _, args| number == 101 && args[0] == 16);
     let mut check = |number, first, expected| {
         let args = [first, 0, 0, 0, 0, 0];
-        let denied = Body::Denied { number, compat: false, args, result: -1, capability: None };
+        let denied =
+            Body::Denied { number, compat: false, args, result: -1, capability: None, barred: false };
         let events = all_of(&mut normaliser, record(300, task(11), denied));
         let [Event { act: Act::Denied(call), .. }] = &events[..] else { panic!("{events:?}") };
         assert_eq!(call.filtered, expected);

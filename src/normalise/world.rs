@@ -12,7 +12,7 @@ use super::flows::{canonical, protocol};
 use super::{Normaliser, Provenance, dns, net};
 use crate::event::{
     Act, BaitAct, Bytes, Carrier, CommandAct, DnsAct, DnsAnswer, Endpoint, Event, Flow, Handshake, HttpAct,
-    Outcome, Process, Protocol, Question, StreamAct, TlsAct,
+    NetAct, NetAction, Outcome, Process, Protocol, Question, StreamAct, TlsAct,
 };
 use crate::internet::testimony::{self, Loss, Said, Testimony};
 use crate::record::{Body, KernelSocket, Task};
@@ -48,11 +48,16 @@ impl<P: Provenance> Normaliser<P> {
             Said::Dns(said) => self.unseen_question(&flow, said),
             _ => None,
         };
+        if let Said::Tls(said) = &said {
+            self.flows.greeted(&flow, said.server_name.as_deref());
+        }
         let Some(act) = act(flow, said) else {
             self.unreadable += 1;
             return Vec::new();
         };
-        let acts = question.map(Act::Dns).into_iter().chain([act]);
+        let act = self.with_server_name(act);
+        let returned = self.asked_again(&act, process.as_ref(), time);
+        let acts = question.map(Act::Dns).into_iter().chain([act]).chain(returned);
         acts.map(|act| self.event(process.clone(), time, act, Outcome::Done)).collect()
     }
 
@@ -128,6 +133,25 @@ impl<P: Provenance> Normaliser<P> {
             server: canonical(flow.server),
             name: self.flows.name(flow.server.ip()).cloned(),
         }
+    }
+
+    fn with_server_name(&self, act: Act) -> Act {
+        match act {
+            Act::Http(act) if act.secure => {
+                Act::Http(HttpAct { server_name: self.flows.server_name(&act.flow).cloned(), ..act })
+            }
+            act => act,
+        }
+    }
+
+    /// A web request after a pause; the connection may be an old one.
+    fn asked_again(&mut self, act: &Act, process: Option<&Process>, time: u64) -> Option<Act> {
+        let (Act::Http(act), Some(process)) = (act, process) else { return None };
+        let Flow { protocol, server, ref name, .. } = act.flow;
+        let kin = self.lineage.line(process.key);
+        let times = self.pace.reached(server, name.as_ref(), kin, time)?;
+        let (action, remote) = (NetAction::Return { times }, Some(Endpoint::Inet(server)));
+        Some(Act::Net(NetAct { action, protocol, local: None, remote, name: name.clone() }))
     }
 
     /// From now on what goes to these addresses goes to this name. Other kinds of answers may hold
@@ -237,6 +261,7 @@ fn http(flow: Flow, said: testimony::Http) -> HttpAct {
     HttpAct {
         flow,
         secure: said.secure,
+        server_name: None,
         version: text(said.version),
         method: said.method.into(),
         host: lower(&said.host),

@@ -1,9 +1,13 @@
 //! Has the image trust the run's authority: its certificate in the bundles that libraries read, and the
 //! bundle in the variables that other libraries ask.
 //!
-//! Not covered, and clients there see an unknown authority (which is a fact that is recorded): Java, whose
-//! trust store is a format of its own; programs with a bundle inside them, like Firefox; pinned
-//! certificates.
+//! Java looks for a store of its own beside the one that it ships (`jssecacerts`), and is given one.
+//!
+//! Not covered, and clients there see an unknown authority (which is a fact that is recorded): programs with
+//! a bundle inside them, as those of Rust's webpki-roots; pinned certificates.
+
+mod keystore;
+mod place;
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -26,7 +30,7 @@ const OWN: &str = "/etc/ssl/certs/ca-certificates.crt";
 
 /// What else is asked: Python's requests, pip and ssl; curl; git; the AWS client; Deno and Node, which adds
 /// it to its own.
-const VARIABLES: [&str; 8] = [
+const VARIABLES: [&str; 10] = [
     "SSL_CERT_FILE",
     "REQUESTS_CA_BUNDLE",
     "PIP_CERT",
@@ -35,21 +39,41 @@ const VARIABLES: [&str; 8] = [
     "AWS_CA_BUNDLE",
     "DENO_CERT",
     "NODE_EXTRA_CA_CERTS",
+    "CARGO_HTTP_CAINFO",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
 ];
+
+/// What Java's own authorities are replaced with, where it is there.
+const JAVA_STORE: &str = "jssecacerts";
 
 /// Adds `certificate` (PEM) to what the plan plants, and the variables that the image does not set.
 pub fn trust(certificate: &str, plan: &mut Plan, rootfs: &Rootfs) {
     let present = BUNDLES.into_iter().filter(|path| rootfs.open_file(path.as_bytes()).is_some());
     trust_in(certificate, plan, &present.collect::<Vec<_>>());
+    let carried = place::bundles(rootfs).into_iter();
+    plan.plants.extend(carried.map(|path| plant(&path, appended(certificate), How::Append)));
+    let home =
+        plan.env.iter().find_map(|entry| entry.to_str()?.strip_prefix("JAVA_HOME=")).map(str::to_owned);
+    if let Some(store) = keystore::keystore(certificate) {
+        let places = place::stores(rootfs, home.as_deref()).into_iter();
+        plan.plants.extend(places.map(|it| plant(&format!("{it}/{JAVA_STORE}"), store.clone(), How::New)));
+    }
+}
+
+/// A bundle that ends without a line's end would swallow the first line.
+fn appended(certificate: &str) -> Vec<u8> {
+    format!("\n{}\n", certificate.trim_end()).into_bytes()
+}
+
+fn plant(path: &str, content: Vec<u8>, how: How) -> Plant {
+    Plant { path: path.into(), content, mode: 0o644, how }
 }
 
 fn trust_in(certificate: &str, plan: &mut Plan, bundles: &[&str]) {
-    // A bundle that ends without a line's end would swallow the first line.
-    let content = format!("\n{}\n", certificate.trim_end()).into_bytes();
-    let plant = |path: &str, how| Plant { path: path.into(), content: content.clone(), mode: 0o644, how };
-    plan.plants.extend(bundles.iter().map(|path| plant(path, How::Append)));
+    let content = appended(certificate);
+    plan.plants.extend(bundles.iter().map(|path| plant(path, content.clone(), How::Append)));
     if bundles.is_empty() {
-        plan.plants.push(plant(OWN, How::New));
+        plan.plants.push(plant(OWN, content, How::New));
     }
     let bundle = bundles.first().copied().unwrap_or(OWN);
     for name in VARIABLES {

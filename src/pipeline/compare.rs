@@ -8,9 +8,10 @@
 //! The tree is the image's work: it is walked by descriptors, through no link, within bounds; where the
 //! walk stops, there is a change that nothing explains.
 
+mod attributes;
 mod walk;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
@@ -28,6 +29,7 @@ use crate::reconcile::{Answer, Found, Ledger};
 use crate::report::document::{UNEXPLAINED_MAX, Visibility};
 use crate::report::escape;
 use crate::sys::{open, xattr};
+use attributes::Attributes;
 use walk::{Entry, kind, walk};
 
 /// Bytes of a path in the report.
@@ -39,6 +41,8 @@ pub struct Before {
     upper: HashMap<Vec<u8>, Seen>,
     /// The content of its files, hashed.
     contents: HashMap<Vec<u8>, [u8; 32]>,
+    /// Of what stood there, where there were any.
+    attributes: HashMap<Vec<u8>, Attributes>,
     /// Each tmpfs, kept open: it lives on when the sandbox is gone.
     tmpfs: Vec<Tmpfs>,
     /// The overlay's device, by which the probes know its files.
@@ -89,7 +93,13 @@ impl Before {
             Ok(Tmpfs { entries: entries(&root, &prefix)?, device: inside::device(&root)?, prefix, root })
         });
         let upper = open::directory(upper)?;
+        let mut attributes = HashMap::new();
+        note_attributes(&upper, "", id_base, &mut attributes)?;
+        for (name, root) in &inside.tmpfs {
+            note_attributes(root, &format!("/{name}"), id_base, &mut attributes)?;
+        }
         Ok(Before {
+            attributes,
             tmpfs: tmpfs.collect::<io::Result<_>>()?,
             contents: contents(&upper)?,
             upper: entries(&upper, "")?,
@@ -131,6 +141,23 @@ fn entries(root: &File, prefix: &str) -> io::Result<HashMap<Vec<u8>, Seen>> {
     Ok(entries)
 }
 
+/// Files and directories that stand there keep what they have, so that it is no change.
+fn note_attributes(
+    root: &File,
+    prefix: &str,
+    base: u32,
+    all: &mut HashMap<Vec<u8>, Attributes>,
+) -> io::Result<()> {
+    let device = fstat(root)?.st_dev;
+    walk(root, prefix, &mut |entry| {
+        if matches!(entry.kind(), SFlag::S_IFREG | SFlag::S_IFDIR) && entry.stat.st_dev == device {
+            all.insert(entry.path.to_vec(), attributes::of(&entry.open()?, base)?);
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
 /// Hashes the plain files: those that the sandbox supplies, which are few and small.
 fn contents(root: &File) -> io::Result<HashMap<Vec<u8>, [u8; 32]>> {
     let mut contents = HashMap::new();
@@ -156,6 +183,12 @@ fn seen(stat: &FileStat) -> Seen {
     }
 }
 
+/// The text of a link never changes, and tmpfs gives no number twice (fs/inode.c, `get_next_ino`): this is the
+/// link that stood there, with another owner.
+fn is_same_link(before: Option<&Seen>, stat: &FileStat) -> bool {
+    matches!(before, Some(Seen::Other { inode, size, .. }) if (*inode, *size) == (stat.st_ino, stat.st_size))
+}
+
 struct Comparison<'c> {
     before: &'c Before,
     rootfs: &'c Rootfs,
@@ -176,8 +209,13 @@ impl Comparison<'_> {
         let left_out = walk(root, prefix, &mut |entry| {
             if let Some((path, then)) = before.get_key_value(entry.path) {
                 met.insert(path.as_slice());
-                if *then == Seen::MountPoint || *then == seen(entry.stat) {
+                if *then == Seen::MountPoint {
                     return Ok(());
+                }
+                if *then == seen(entry.stat) {
+                    // A directory's attributes leave its mode and owner as they are.
+                    let is_directory = matches!(then, Seen::Directory { .. });
+                    return if is_directory { self.xattrs(entry) } else { Ok(()) };
                 }
             }
             self.entry(entry, before.get(entry.path), device)
@@ -207,7 +245,13 @@ impl Comparison<'_> {
         let same_kind = lower.as_ref().filter(|(stat, _)| kind(stat) == entry.kind());
         match entry.kind() {
             SFlag::S_IFCHR if entry.stat.st_rdev == 0 => self.ask(entry, "gone", &Found::Gone),
-            SFlag::S_IFDIR => self.directory(entry, before, same_kind)?,
+            SFlag::S_IFDIR => {
+                self.directory(entry, before, same_kind)?;
+                self.xattrs(entry)?;
+            }
+            SFlag::S_IFLNK if device != self.before.overlay && is_same_link(before, entry.stat) => {
+                self.ask(entry, "attributes", &Found::Attributes);
+            }
             SFlag::S_IFLNK => self.link(entry, same_kind)?,
             SFlag::S_IFREG => {
                 self.regular(entry, same_kind, device)?;
@@ -317,24 +361,44 @@ impl Comparison<'_> {
         Ok(digest.is_some() && sha256(&mut entry.open()?) == digest.copied())
     }
 
-    /// File capabilities and other extended attributes: where they differ from the image's, that is a change
-    /// of its own.
+    /// File capabilities, access lists and other extended attributes: where they differ from what stood there,
+    /// that is a change of its own.
     fn xattrs(&mut self, entry: &Entry<'_>) -> io::Result<()> {
-        let now = attributes(&entry.open()?)?;
-        let of_image = |path: &[u8]| match self.rootfs.open_file(path) {
-            Some((_, lower)) => attributes(&lower),
-            None => Ok(BTreeMap::new()),
+        let now = attributes::of(&entry.open()?, self.before.id_base)?;
+        let then = match self.before.attributes.get(entry.path) {
+            Some(stood) => stood.clone(),
+            None => self.of_image(entry.path)?,
         };
-        if now == of_image(entry.path)? {
+        if now == then {
             return Ok(());
         }
+        let (others, before) = (attributes::without_lists(&now), attributes::without_lists(&then));
         let explained = match self.ledger.explain(entry.path, &Found::Xattrs) {
             Answer::Explained => true,
-            Answer::Unexplained => false,
-            Answer::IfFrom(source) => now == of_image(&source)?,
+            Answer::Unexplained => others == before && self.may_have_list(entry),
+            Answer::IfFrom(source) => {
+                let first = self.of_image(&source)?;
+                now == first || (others == attributes::without_lists(&first) && self.may_have_list(entry))
+            }
         };
         self.count(entry.path, "extended attributes", explained);
         Ok(())
+    }
+
+    /// An access list that nobody set: chmod(2) changes what it permits, and a directory hands down its own.
+    fn may_have_list(&self, entry: &Entry<'_>) -> bool {
+        let end = entry.path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+        self.ledger.explain(entry.path, &Found::AccessList) == Answer::Explained
+            || attributes::hands_down(entry.directory)
+            || self.ledger.explain(&entry.path[..end], &Found::Xattrs) == Answer::Explained
+    }
+
+    fn of_image(&self, path: &[u8]) -> io::Result<Attributes> {
+        let file = self.rootfs.open_file(path).map(|(_, file)| file);
+        match file.or_else(|| self.rootfs.open_directory(path)) {
+            Some(lower) => attributes::of(&lower, LAYER_ID_BASE),
+            None => Ok(Attributes::new()),
+        }
     }
 
     /// Whether the file has the bytes of the image's file at `path`, and that one's number; `None` where
@@ -362,27 +426,6 @@ impl Comparison<'_> {
             *omitted += 1;
         }
     }
-}
-
-/// The extended attributes that a program can set; of capabilities those that they permit, whatever the
-/// user namespace they are written for. What the kernel itself or a file system gives (labels, access lists
-/// that a directory hands down, an overlay's own) is left out.
-fn attributes(file: &File) -> io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
-    let mut all = BTreeMap::new();
-    for name in xattr::list(file)? {
-        let text = name.to_bytes();
-        let is_told = text == b"security.capability"
-            || (text.starts_with(b"user.") && !text.starts_with(b"user.overlay."))
-            || (text.starts_with(b"trusted.") && !text.starts_with(b"trusted.overlay."));
-        if is_told && let Some(mut value) = xattr::get(file, &name)? {
-            if text == b"security.capability" {
-                // struct vfs_ns_cap_data: revision and flags, the sets, the root's id.
-                value = value.get(4..20).unwrap_or_default().to_vec();
-            }
-            all.insert(text.to_vec(), value);
-        }
-    }
-    Ok(all)
 }
 
 /// The overlay's mark on a directory that replaces one below it (fs/overlayfs/namei.c,

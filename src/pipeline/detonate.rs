@@ -20,6 +20,7 @@ use super::provenance::Layers;
 use super::provoke::{self, Provocation, Visits};
 use super::recorder::Recorder;
 use super::rundir::RunDir;
+use super::scribe::Scribe;
 use super::signals::Signals;
 use super::watch::{self, Ended, Watched};
 use crate::bait::Profile;
@@ -32,7 +33,7 @@ use crate::sandbox::{
     self, DiskUse, HeldSandbox, Options, Plan, Remains, RunId, SandboxError, SealedProgram, StateDir, Target,
     Watcher,
 };
-use crate::trace::{self, Probes, Watch};
+use crate::trace::{self, Loading, Probes, Watch};
 
 /// What is to be run, and how it is to be judged.
 pub struct Job<'j> {
@@ -44,7 +45,6 @@ pub struct Job<'j> {
     pub duration: Duration,
     /// Commands to run inside while the image runs: for a shell, see [`super::provoke::words`].
     pub exec: Vec<OsString>,
-    pub probes: trace::Options,
     /// Bytes of events that the log takes before compression.
     pub log_bound: u64,
     /// What the image can reach.
@@ -103,7 +103,14 @@ pub struct Detonated<'j> {
 }
 
 /// Runs the image and records it. Whatever the outcome, nothing is left but the run directory.
-pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Detonated<'j>, PipelineError> {
+///
+/// `probes` are on their way already: the verifier and the set-up need a processor each. The cage is built by
+/// this thread, because the sandbox dies with the one that began it.
+pub fn detonate<'j>(
+    job: Job<'j>,
+    probes: Loading,
+    tell: &mut dyn FnMut(News<'_>),
+) -> Result<Detonated<'j>, PipelineError> {
     let signals = Signals::block().map_err(PipelineError::io("block signals"))?;
     let mut steps = Steps::new(tell);
     let program = SealedProgram::of_this_process()?;
@@ -113,7 +120,10 @@ pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Deto
     steps.take("admit the internet", |_| outside.admit())?;
     let rootfs = steps.take("unpack", |tell| unpack(&job, &image, &signals, tell))?;
     let material = Material { job: &job, image: &image, rootfs: &rootfs, program: &program };
-    let (probes, cage) = prepare(&material, &mut outside, &mut steps)?;
+    let cage = steps.take("cage", |_| cage(&material, &mut outside))?;
+    steps.take("connect", |_| outside.connect(cage.held.target()))?;
+    // What is left of it: nothing, where all this took longer.
+    let probes = steps.take("load probes", |_| Ok(probes.finish()?))?;
     let watch = steps.take("arm", |_| arm(probes, &cage.held))?;
     let inside = Inside::open(cage.held.target()).map_err(PipelineError::io("reach into the sandbox"))?;
     let capture = capture(&job, &cage, &inside)?;
@@ -136,29 +146,6 @@ pub fn detonate<'j>(job: Job<'j>, tell: &mut dyn FnMut(News<'_>)) -> Result<Deto
         Ok(watched.remains.and_then(Remains::remove))
     })?;
     Ok(Detonated { header, trailer, judge, timings: steps.done, clean_up })
-}
-
-/// Loads the probes in a thread of their own while this one builds the cage: the verifier and the
-/// set-up need a processor each. The cage stays with this thread, because the sandbox dies with the one
-/// that began it. Signals are blocked by now, so that the other thread gets none.
-fn prepare(
-    material: &Material<'_>,
-    outside: &mut Outside,
-    steps: &mut Steps<'_>,
-) -> Result<(Probes, Cage), PipelineError> {
-    std::thread::scope(|scope| {
-        let loading = scope.spawn(|| Probes::load_with(&material.job.probes));
-        let cage = steps.take("cage", |_| cage(material, outside));
-        let connected = match &cage {
-            Ok(cage) => steps.take("connect", |_| outside.connect(cage.held.target())),
-            Err(_) => Ok(()),
-        };
-        // What is left of it: nothing, where building the cage took longer.
-        let probes = steps.take("load probes", |_| Ok(loading.join().expect("loading does not panic")?))?;
-        let cage = cage?;
-        connected?;
-        Ok((probes, cage))
-    })
 }
 
 fn open(job: &Job<'_>, tell: &mut dyn FnMut(News<'_>)) -> Result<(Image, Digest, Subject), PipelineError> {
@@ -299,6 +286,7 @@ fn recorder<'j>(
     let file = job.out.create("events.jsonl.zst")?;
     let frame = log::compress(BufWriter::new(file)).map_err(PipelineError::io("begin the event log"))?;
     let log = log::Writer::with_bound(BufWriter::with_capacity(1 << 18, frame), header, job.log_bound)?;
+    let log = Scribe::begin(log).map_err(PipelineError::io("begin the event log"))?;
     let mut recorder = Recorder::new(normaliser, log, Judge::new(job.rules, header), before);
     if let Err(error) = capture {
         recorder.losses.capture = format!("executed files could not be captured: {error}");

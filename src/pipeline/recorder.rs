@@ -1,7 +1,5 @@
 //! Records on their way through: decoded, joined to events, written to the log, held against rules.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +10,7 @@ use super::hearing::Hearing;
 use super::judge::Judge;
 use super::provenance::Layers;
 use super::provoke::Doors;
+use super::scribe::{LogFile, Scribe};
 use super::skips::Skips;
 use super::standing::Stood;
 use super::{News, PipelineError};
@@ -20,14 +19,14 @@ use crate::event::{
     SandboxAct,
 };
 use crate::internet::testimony::Testimony;
-use crate::normalise::Normaliser;
+use crate::normalise::{Normaliser, Waiting};
 use crate::reconcile::Ledger;
 use crate::record::{Record, Stream, Task};
 use crate::report::document::{
     ARGUMENTS_MAX, Captured, EventCount, Exit, PhaseTime, RanCommand, Recording, Run, TEXT_MAX,
 };
 use crate::report::escape::short_text;
-use crate::report::log::{Trailer, Writer};
+use crate::report::log::Trailer;
 use crate::sandbox::Skip;
 use crate::sandbox::visit::{Transport, Visit};
 use crate::trace::{Drained, Loss};
@@ -35,14 +34,11 @@ use crate::trace::{Drained, Loss};
 /// The kernel's answer to a process with too many open files, errno-base.h.
 const EMFILE: i32 = 24;
 
-/// The event log on disk.
-pub type LogFile = BufWriter<zstd::Encoder<'static, BufWriter<File>>>;
-
 /// Takes in bytes of the probes, keeps everything that a verdict needs.
 pub struct Recorder<'r> {
     stream: Stream,
     normaliser: Normaliser<Layers>,
-    log: Writer<LogFile>,
+    log: Scribe,
     pub judge: Judge<'r>,
     pub losses: Losses,
     pub events: u64,
@@ -74,7 +70,7 @@ struct FirstProgram {
 impl<'r> Recorder<'r> {
     pub fn new(
         normaliser: Normaliser<Layers>,
-        log: Writer<LogFile>,
+        log: Scribe,
         judge: Judge<'r>,
         before: Before,
     ) -> Recorder<'r> {
@@ -133,7 +129,8 @@ impl<'r> Recorder<'r> {
         self.time = self.time.max(drained.watermark);
         let records = self.stream.take(drained.watermark);
         self.take_in(records, tell)?;
-        self.take_in_heard(drained.watermark, tell)
+        self.take_in_heard(drained.watermark, tell)?;
+        Ok(self.log.pass_on()?)
     }
 
     /// The same for whatever is left at the end.
@@ -154,10 +151,20 @@ impl<'r> Recorder<'r> {
         self.keep_aside(tell)
     }
 
+    /// Takes in what was still waited for.
+    pub fn waited(
+        &mut self,
+        waiting: Vec<Waiting>,
+        tell: &mut dyn FnMut(News<'_>),
+    ) -> Result<(), PipelineError> {
+        self.normaliser.waited(waiting, self.time);
+        self.keep_aside(tell)
+    }
+
     /// What the last record brought beside its own event.
     fn keep_aside(&mut self, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         while let Some(event) = self.normaliser.take_aside() {
-            self.keep(&event, tell)?;
+            self.keep(event, tell)?;
         }
         Ok(())
     }
@@ -165,7 +172,7 @@ impl<'r> Recorder<'r> {
     pub fn enter(&mut self, phase: Phase, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         self.phases.push((phase, self.time));
         let event = self.normaliser.enter(phase, self.time);
-        self.keep(&event, tell)
+        self.keep(event, tell)
     }
 
     pub fn note(&mut self, act: SandboxAct, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
@@ -173,7 +180,7 @@ impl<'r> Recorder<'r> {
             self.held += time;
         }
         let event = self.normaliser.note(act, self.time);
-        self.keep(&event, tell)
+        self.keep(event, tell)
     }
 
     /// A visitor's request, and what came of it.
@@ -187,7 +194,7 @@ impl<'r> Recorder<'r> {
         let visit = event::Visit { request, protocol, remote: door.address, answer, said };
         let event = self.normaliser.note(SandboxAct::Visited(visit), self.time);
         let outcome = if errno == 0 { Outcome::Done } else { Outcome::Failed(errno) };
-        self.keep(&Event { outcome, ..event }, tell)
+        self.keep(Event { outcome, ..event }, tell)
     }
 
     /// A command that was run inside, by its pid on the host, and has ended; pid 0: it never ran.
@@ -200,7 +207,7 @@ impl<'r> Recorder<'r> {
         self.commands.push(ran_command(&errand));
         let task = Task { pid, ..Task::default() };
         let event = self.normaliser.note_of(task, SandboxAct::Ran(errand), self.time, 1);
-        self.keep(&event, tell)
+        self.keep(event, tell)
     }
 
     /// Takes in sleeps that were skipped.
@@ -223,7 +230,7 @@ impl<'r> Recorder<'r> {
         for Skip { pid, ids: [uid, euid, gid, egid], time, sleeps, .. } in self.skips.until(until) {
             let task = Task { pid, uid, euid, gid, egid, ..Task::default() };
             let event = self.normaliser.note_of(task, SandboxAct::Skipped { time }, self.time, sleeps);
-            self.keep(&event, tell)?;
+            self.keep(event, tell)?;
         }
         Ok(())
     }
@@ -281,7 +288,7 @@ impl<'r> Recorder<'r> {
 
     /// Ends the log with its trailer, and gives the trailer as it was written.
     pub fn close(self, trailer: Trailer) -> Result<(Judge<'r>, LogFile, Trailer), PipelineError> {
-        let (file, trailer) = self.log.finish(trailer)?;
+        let (file, trailer) = self.log.end()?.finish(trailer)?;
         Ok((self.judge, file, trailer))
     }
 
@@ -307,7 +314,7 @@ impl<'r> Recorder<'r> {
             let started = self.has_started();
             if let Some(event) = self.normaliser.observe(record) {
                 self.first.observe(&event);
-                self.keep(&event, tell)?;
+                self.keep(event, tell)?;
             }
             self.keep_aside(tell)?;
             if !started && self.has_started() {
@@ -333,37 +340,33 @@ impl<'r> Recorder<'r> {
     ) -> Result<(), PipelineError> {
         for testimony in heard {
             for event in self.normaliser.hear(testimony) {
-                self.keep(&event, tell)?;
+                self.keep(event, tell)?;
             }
         }
         Ok(())
     }
 
     /// Limits that show in what was recorded.
-    pub fn limits_hit(&self) -> Vec<&'static str> {
+    pub fn limits_hit(&mut self) -> Result<Vec<&'static str>, PipelineError> {
         let omitted = self.normaliser.provenance().book().map_or(0, |book| book.tally().omitted);
         let hits = [
             (self.out_of_descriptors, "open_files"),
-            (self.log.counters().truncated, "event_log"),
+            (self.log.counters()?.truncated, "event_log"),
             (omitted > 0, "captured_files"),
         ];
-        hits.into_iter().filter(|(hit, _)| *hit).map(|(_, name)| name).collect()
+        Ok(hits.into_iter().filter(|(hit, _)| *hit).map(|(_, name)| name).collect())
     }
 
-    fn keep(&mut self, event: &Event, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+    fn keep(&mut self, event: Event, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
         self.out_of_descriptors |= event.outcome == Outcome::Failed(EMFILE);
         self.events = self.events.saturating_add(event.count);
-        self.ledger.observe(event);
-        self.doors.observe(event);
+        self.ledger.observe(&event);
+        self.doors.observe(&event);
         if event.cut {
-            self.count_cut(event);
+            self.count_cut(&event);
         }
-        let evidence = self.judge.observe(event, &mut |finding| tell(News::Finding(finding)));
-        match evidence {
-            true => self.log.write_evidence(event)?,
-            false => self.log.write(event)?,
-        }
-        Ok(())
+        let is_evidence = self.judge.observe(&event, &mut |finding| tell(News::Finding(finding)));
+        Ok(self.log.write(event, is_evidence)?)
     }
 
     fn count_cut(&mut self, event: &Event) {

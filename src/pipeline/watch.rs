@@ -16,6 +16,7 @@ use super::provoke::{News as Provoked, Provocation};
 use super::recorder::Recorder;
 use super::signals::Signals;
 use super::standing;
+use super::waiting;
 use super::{News, PipelineError};
 use crate::event::{Phase, SandboxAct};
 use crate::internet::process::Leaving;
@@ -129,6 +130,7 @@ impl<'j, 't> Turning<'j, 't> {
         if outside.is_simulated() {
             recorder.listen();
         }
+        recorder.losses.narrowness = outside.narrowness();
         Turning {
             meter: sandbox.disk_meter(),
             sandbox,
@@ -339,6 +341,8 @@ impl<'j, 't> Turning<'j, 't> {
         self.reason.get_or_insert(ExitReason::Deadline);
         self.clock.stopping = Some(Instant::now());
         self.clock.held = Duration::ZERO;
+        let waiting = waiting::look(&self.sandbox.target().cgroup);
+        self.recorder.waited(waiting, self.tell)?;
         self.recorder.enter(Phase::Stop, self.tell)?;
         Ok(self.sandbox.stop()?)
     }
@@ -390,7 +394,7 @@ impl<'j, 't> Turning<'j, 't> {
         for output in [&mut self.output.stdout, &mut self.output.stderr] {
             while output.is_open() && output.drain().is_ok_and(|turn| turn == Turn::More) {}
         }
-        let ours = self.recorder.limits_hit().into_iter().chain(filled).chain(captured);
+        let ours = self.recorder.limits_hit()?.into_iter().chain(filled).chain(captured);
         for name in limits.into_iter().map(|hit| hit.name).chain(ours) {
             if !self.limits.iter().any(|limit| limit == name) {
                 self.limits.push(name.into());

@@ -51,6 +51,8 @@ pub enum Found<'a> {
     Node,
     /// Other extended attributes than what stood there before.
     Xattrs,
+    /// Another access list, which the permission bits are part of.
+    AccessList,
 }
 
 /// What the ledger makes of it.
@@ -103,6 +105,7 @@ impl Ledger {
             Found::Link(text) => node.link.as_deref() == Some(*text),
             Found::Node => node.special,
             Found::Xattrs => node.xattrs,
+            Found::AccessList => node.xattrs || node.attributes,
             Found::Content(inodes) => (node.written || node.named) && self.is_one_written(node, inodes),
         };
         let may_be_moved = !matches!(found, Found::Gone | Found::Attributes | Found::Directory) && node.named;

@@ -18,6 +18,7 @@ pub fn call(head: &wire::Head, cursor: &mut Cursor<'_>) -> Result<Body, Reason> 
         capability: body.capability.checked_sub(1),
         texts,
         unreadable: body.unreadable != 0,
+        barred: head.flags & wire::BARRED != 0,
     };
     let about = match head.kind {
         kind::MEMORY_CALL => About::Memory,

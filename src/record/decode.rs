@@ -82,6 +82,7 @@ fn message(head: Head, cursor: &mut Cursor<'_>) -> Result<Message, Reason> {
         kind::IDS => ids::ids(&head, cursor)?,
         kind::SIGNAL => signal::signal(cursor)?,
         kind::FLOW => socket::flow(cursor)?,
+        kind::REWRITTEN => names::rewritten(head.flags, cursor)?,
         kind::MISMATCH => socket::mismatch(cursor)?,
         kind::STATE => socket::state(cursor)?,
         kind::OPTION => socket::option(cursor)?,

@@ -293,6 +293,16 @@ pub enum Body {
         result: i64,
         /// The capability that it asked for and did not have, where the kernel tells (`CAP_*`).
         capability: Option<u32>,
+        /// A filter or a tracer of the image's own answered it, perhaps with success.
+        barred: bool,
+    },
+    /// A name that was another one when its call returned than when it began; their first parts.
+    Rewritten {
+        number: u32,
+        compat: bool,
+        before: Vec<u8>,
+        after: Vec<u8>,
+        result: i64,
     },
     /// Memory became executable, or was to. What an ordinary loader maps from the image is left out.
     Mapping {
@@ -366,6 +376,7 @@ impl Body {
             | Body::Query { result, .. }
             | Body::Mismatch { result, .. }
             | Body::SocketOption { result, .. }
+            | Body::Rewritten { result, .. }
             | Body::Denied { result, .. }
             | Body::Mapping { result, .. }
             | Body::Call { result, .. }
@@ -381,6 +392,8 @@ impl Body {
 pub enum Addressed {
     Connect,
     Bind,
+    /// Of a datagram.
+    Send,
 }
 
 /// What a change was asked of.
@@ -514,6 +527,8 @@ pub struct Call {
     pub texts: [Vec<u8>; 3],
     /// A string could not be read.
     pub unreadable: bool,
+    /// A filter or a tracer of the image's own answered it: the kernel was never asked.
+    pub barred: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

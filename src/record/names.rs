@@ -1,5 +1,5 @@
-//! rename, link, symlink, unlink, mkdir, chmod by name; file_chmod by descriptor. Written by
-//! ebpf/names.h.
+//! rename, link, symlink, unlink, mkdir, chmod by name; file_chmod by descriptor; rewritten. Written by
+//! ebpf/names.h and ebpf/entered.h.
 
 use super::decode::{Cursor, Reason};
 use super::{Body, wire};
@@ -24,6 +24,17 @@ pub fn names(kind: u16, cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
         kind::MKDIR => Body::Mkdir { path: first, result },
         kind::CHMOD => Body::Chmod { path: first, mode: body.mode, result },
         _ => return Err("unknown kind"),
+    })
+}
+
+pub fn rewritten(flags: u16, cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
+    let body: wire::Rewritten = cursor.fixed()?;
+    Ok(Body::Rewritten {
+        number: body.number,
+        compat: flags & wire::COMPAT != 0,
+        before: cursor.text(body.before)?,
+        after: cursor.text(body.after)?,
+        result: body.result,
     })
 }
 

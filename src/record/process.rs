@@ -64,5 +64,6 @@ pub fn denied(flags: u16, cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
         args: body.args,
         result: body.result,
         capability: body.capability.checked_sub(1),
+        barred: flags & wire::BARRED != 0,
     })
 }

@@ -105,8 +105,18 @@ impl Display for Body {
                 write!(f, "dup {onto} {socket} {}", Address(remote))
             }
             Body::Dup { onto, source: DupSource::File(file) } => write!(f, "dup {onto} {file}"),
-            Body::Denied { number, compat, args, result, capability } => {
-                write!(f, "denied {number}{} {args:x?} = {result}", if *compat { "/32" } else { "" })?;
+            Body::Rewritten { number, compat, before, after, result } => {
+                let (before, after) = (before.escape_ascii(), after.escape_ascii());
+                let entry = if *compat { "/32" } else { "" };
+                write!(f, "rewritten {number}{entry} {before} to {after} = {result}")
+            }
+            Body::Denied { number, compat, args, result, capability, barred } => {
+                let barred = if *barred { " barred" } else { "" };
+                write!(
+                    f,
+                    "denied {number}{} {args:x?}{barred} = {result}",
+                    if *compat { "/32" } else { "" }
+                )?;
                 capability.map_or(Ok(()), |capability| write!(f, " capability {capability}"))
             }
             Body::Mapping { mapping, result } => write!(f, "mapping {mapping} = {result}"),
@@ -241,7 +251,7 @@ impl Display for Mapping {
 /// Without the registers: many hold addresses, which differ from run to run.
 impl Display for Call {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        let Call { number, compat, detail, target, capability, texts, unreadable, .. } = self;
+        let Call { number, compat, detail, target, capability, texts, unreadable, barred, .. } = self;
         write!(f, "{number}{}", if *compat { "/32" } else { "" })?;
         if *detail != 0 {
             write!(f, " detail={detail:#x}")?;
@@ -251,6 +261,9 @@ impl Display for Call {
         }
         if *unreadable {
             write!(f, " ?")?;
+        }
+        if *barred {
+            write!(f, " barred")?;
         }
         if let Some(target) = target {
             write!(f, " target={target}")?;

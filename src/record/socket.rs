@@ -1,5 +1,5 @@
 //! connect, bind, listen, send, socket, accept, query, flow, source, state, mismatch, option. Written by ebpf/socket.h,
-//! ebpf/flow.h, ebpf/datagram.h, ebpf/mismatch.h and ebpf/option.h.
+//! ebpf/flow.h, ebpf/datagram.h, ebpf/mismatch.h, ebpf/bound.h and ebpf/option.h.
 
 use super::decode::{Cursor, Reason, kernel_socket};
 use super::{Addressed, Body, Sockaddr, wire};
@@ -45,6 +45,7 @@ pub fn mismatch(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
     let call = match u16::try_from(body.kind) {
         Ok(kind::CONNECT) => Addressed::Connect,
         Ok(kind::BIND) => Addressed::Bind,
+        Ok(kind::SEND) => Addressed::Send,
         _ => return Err("a mismatch of an unknown call"),
     };
     Ok(Body::Mismatch {

@@ -7,6 +7,7 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 /// `lz_head.flags`
 pub const CUT: u16 = 1;
 pub const COMPAT: u16 = 2;
+pub const BARRED: u16 = 4;
 /// `lz_head.slot` of a record that is not remembered for folding.
 pub const NO_SLOT: u16 = 0xffff;
 
@@ -37,6 +38,7 @@ pub mod kind {
     pub const STATE: u16 = 23;
     pub const OPTION: u16 = 24;
     pub const CAPABILITY: u16 = 25;
+    pub const REWRITTEN: u16 = 26;
     pub const MAPPING: u16 = 40;
     pub const MEMORY_CALL: u16 = 41;
     pub const PROCESS_CALL: u16 = 42;
@@ -153,6 +155,8 @@ wire! {
     }
     SocketOption = "lz_option" { result: i64, value: u64, level: u32, name: u32, socket: Socket, }
     Capability = "lz_capability" { capability: u32, number: u32, }
+    /// A name that was another one when its call returned than when it began.
+    Rewritten = "lz_rewritten" { result: i64, number: u32, index: u32, before: u16, after: u16, pad: u32, }
     Dup = "lz_dup" { onto: u32, is_socket: u32, socket: Socket, file: File, }
     Denied = "lz_denied" { result: i64, args: [u64; 6], number: u32, capability: u32, }
     /// A part of an argument vector or environment; it comes before the exec that names it.

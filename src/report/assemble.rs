@@ -133,7 +133,7 @@ fn step(tactic: &attack::Tactic, findings: &[Finding]) -> Option<Step> {
 
 /// What skipping sleeps does not reach.
 const SKIPPING: &str = "Sleeps were skipped, but no clock was moved: what compares clocks can tell, and goes on \
-waiting. Waiting in select, ppoll, epoll, futex or on timers, and in poll with descriptors, took its time.";
+waiting. Waiting in epoll, futex or on timers, and in poll and select with descriptors, took its time.";
 
 /// What the report does not show, in sentences: first what is so of this run, then what is always so.
 const LOOPBACK: &str =
@@ -144,7 +144,8 @@ fn limits(run: &Run, coverage: &[Coverage]) -> Vec<String> {
     let mut said = Vec::new();
     for entry in coverage {
         match entry.state {
-            CoverageState::Full => {}
+            CoverageState::Full if entry.reason.is_empty() => {}
+            CoverageState::Full => said.push(format!("{}: {}.", entry.family, entry.reason)),
             CoverageState::Partial => {
                 said.push(format!("{} was seen in part: {}.", entry.family, entry.reason))
             }

@@ -4,6 +4,7 @@
 //! not fit is counted.
 
 mod kept;
+mod kernel;
 mod network;
 
 use std::collections::{HashMap, HashSet};
@@ -18,6 +19,7 @@ use super::log::hex;
 use crate::event::{
     Act, Event, Executable, File, FileAct, FileChange, FileKind, OpenMode, Origin, Outcome, Process,
 };
+use kernel::KernelSummary;
 use network::NetworkSummary;
 
 const EPERM: i32 = 1;
@@ -31,6 +33,7 @@ pub struct Summary {
     programs: HashSet<u32>,
     files: HashMap<String, usize>,
     network: NetworkSummary,
+    kernel: KernelSummary,
     dropped: HashSet<(String, Option<String>)>,
 }
 
@@ -43,6 +46,7 @@ impl Summary {
             programs: HashSet::new(),
             files: HashMap::new(),
             network: NetworkSummary::new(),
+            kernel: KernelSummary::new(),
             dropped: HashSet::new(),
         }
     }
@@ -55,12 +59,16 @@ impl Summary {
         match &event.act {
             Act::File(act) => self.file_act(act, event),
             Act::Exec(_) if event.outcome.is_done() => self.executed(event),
+            Act::Memory(_) | Act::Kernel(_) | Act::Denied(_) | Act::Process(_) => self.kernel.observe(event),
             _ => self.network.observe(event),
         }
     }
 
     pub fn finish(mut self) -> Behaviour {
         (self.behaviour.network, self.behaviour.baits, self.behaviour.baits_omitted) = self.network.finish();
+        let (memory, kernel) = self.kernel.finish();
+        (self.behaviour.memory, self.behaviour.memory_omitted) = memory;
+        (self.behaviour.kernel, self.behaviour.kernel_omitted) = kernel;
         self.behaviour
     }
 

@@ -7,8 +7,9 @@ use super::document::{CoverageState, Decision, Exit, ExitReason, Level, OriginKi
 use super::log::{Ending, Header, Reader, Trailer, Writer};
 use super::*;
 use crate::event::{
-    Act, Bytes, Endpoint, Event, EventId, Exec, Executable, Family, File, FileAct, FileKind, Ids, NetAct,
-    NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessKey, Program, ProgramId, Protocol,
+    Act, Bytes, Call, Endpoint, Event, EventId, Exec, Executable, Family, File, FileAct, FileKind, Ids,
+    KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Origin, Outcome, Phase, Process, ProcessAct,
+    ProcessCall, ProcessKey, Program, ProgramId, Protocol, Region,
 };
 use crate::report::document::{Coverage, Report};
 use crate::rule::{self, attack};
@@ -75,7 +76,9 @@ impl Story {
     fn net(&mut self, process: &Process, action: NetAction, address: &str, outcome: Outcome) {
         let end = Some(Endpoint::Inet(address.parse().unwrap()));
         let (local, remote) = match action {
-            NetAction::Socket | NetAction::Accept | NetAction::Close { .. } => (None, None),
+            NetAction::Socket | NetAction::Accept | NetAction::Close { .. } | NetAction::Return { .. } => {
+                (None, None)
+            }
             NetAction::Settle | NetAction::Option { .. } => (None, None),
             NetAction::Bind | NetAction::Listen => (end, None),
             NetAction::Connect | NetAction::Send => (None, end),
@@ -147,6 +150,45 @@ fn a_summary_lists_programs_changes_connections_and_what_was_dropped() {
     assert_eq!(behaviour.dropped.len(), 1);
     assert_eq!(behaviour.dropped[0].origin.kind, Some(OriginKind::Written));
     assert_eq!(behaviour.dropped[0].sha256.as_deref(), Some("02".repeat(32).as_str()));
+}
+
+#[test]
+fn a_summary_lists_memory_that_can_be_run_and_what_was_asked_of_the_kernel() {
+    let shell = process(1, "/bin/sh", Origin::Layer(1), &[]);
+    let mut story = Story { events: Vec::new() };
+    let call =
+        |name: &str, text: &str| Call { call: bytes(name), texts: vec![bytes(text)], ..Call::default() };
+    let region = |size| Region { size, write: true, ..Region::default() };
+    for size in [4096, 8192, 64] {
+        story.add(&shell, Act::Memory(MemoryAct::Map(region(size))), Outcome::Done);
+    }
+    story.add(&shell, Act::Memory(MemoryAct::Memfd(call("memfd_create", "kworker"))), Outcome::Done);
+    let filtered = |own_filter: bool| Call { filtered: !own_filter, own_filter, ..call("mount", "/x") };
+    story.add(&shell, Act::Denied(filtered(false)), Outcome::Failed(1));
+    story.add(&shell, Act::Denied(filtered(false)), Outcome::Failed(1));
+    story.add(&shell, Act::Denied(filtered(true)), Outcome::Failed(1));
+    let missing = Call { capability: Some(21), ..call("sethostname", "h") };
+    story.add(&shell, Act::Kernel(KernelAct::Call(missing)), Outcome::Failed(1));
+    let sleep = ProcessAct::Call { what: ProcessCall::Sleep, call: call("nanosleep", "") };
+    story.add(&shell, Act::Process(sleep), Outcome::Done);
+    let trace = ProcessAct::Call { what: ProcessCall::Trace, call: call("ptrace", "") };
+    story.add(&shell, Act::Process(trace), Outcome::Done);
+    let behaviour = summarise(&story.events);
+    let memory: Vec<_> =
+        behaviour.memory.iter().map(|it| (it.act.as_str(), it.what.as_str(), it.bytes, it.count)).collect();
+    assert_eq!(memory, [("map", "", 8192, 3), ("memfd", "kworker", 0, 1)]);
+    let kernel = behaviour.kernel.iter().map(|it| {
+        let (by, capability) = (it.refused_by.as_deref(), it.capability.as_deref());
+        (it.act.as_str(), it.call.as_str(), by, capability, it.count, it.failed)
+    });
+    let expected = [
+        ("denied", "mount", Some("sandbox"), None, 2, 2),
+        ("denied", "mount", Some("own_filter"), None, 1, 1),
+        ("call", "sethostname", Some("kernel"), Some("sys_admin"), 1, 1),
+        ("process", "ptrace", None, None, 1, 0),
+    ];
+    assert_eq!(kernel.collect::<Vec<_>>(), expected);
+    assert_eq!(behaviour.kernel[0].about, ["/x"]);
 }
 
 #[test]

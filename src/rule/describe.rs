@@ -115,6 +115,8 @@ fn process_call(what: ProcessCall, call: &Call) -> String {
         ProcessCall::TakeDescriptor => format!("took a descriptor from {}", target()),
         ProcessCall::Name => format!("named its thread {}", texts(&call.texts)),
         ProcessCall::Session => "began a session of its own".to_owned(),
+        ProcessCall::Wait => format!("still waited in {} when the run was over", called(call)),
+        ProcessCall::Busy => "kept a processor busy until the run was over".to_owned(),
         _ => format!("called {}", called(call)),
     }
 }
@@ -164,6 +166,12 @@ fn kernel_act(act: &KernelAct) -> String {
         KernelAct::Call(call) => format!("called {}", called(call)),
         KernelAct::Compat(call) => format!("used the 32-bit entry of the kernel, first for {}", called(call)),
         KernelAct::Incapable(call) => format!("asked for what it may not do in {}", called(call)),
+        KernelAct::Mismatch(mismatch) if !mismatch.verified => format!(
+            "passed {} to {}, and had rewritten it to {} when the call returned",
+            escape(&mismatch.passed),
+            escape(&mismatch.call),
+            escape(&mismatch.taken)
+        ),
         KernelAct::Mismatch(mismatch) => format!(
             "passed {} to {}, and rewrote it during the call: the kernel took {}",
             escape(&mismatch.passed),
@@ -293,6 +301,9 @@ fn net_act(act: &NetAct) -> String {
             at(&act.remote)
         ),
         NetAction::Settle => format!("was connected ({protocol}) to {}", at(&act.remote)),
+        NetAction::Return { times } => {
+            format!("came back ({protocol}) to {} after a pause, {times} times by now", at(&act.remote))
+        }
         NetAction::Option { level, number, value } => {
             let name = option_name(level, number)
                 .map_or_else(|| format!("option {level}/{number}"), |name| format!("option {name}"));

@@ -37,6 +37,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 
+pub use capability::name as capability_name;
 pub use correlation::GivenUp;
 pub use error::{Problem, RuleError};
 pub use finding::{EVIDENCE_FIRST, Evidence, FINDINGS_MAX, Finding, FindingId, FindingList, Findings};

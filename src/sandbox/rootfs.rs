@@ -8,9 +8,9 @@
 //! through no link.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::net::Ipv4Addr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
@@ -24,7 +24,7 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, pipe, unlinkat};
 
 use super::helper::{Failure, step};
 use super::message::Order;
-use super::state::RANGE;
+use super::state::{LAYER_IDS, RANGE};
 use crate::sys::{mount as tree, process};
 
 /// Where the helper mounts: each layer at its number in hexadecimal (so no other name here is made of the
@@ -40,10 +40,7 @@ pub(super) fn mount_root(order: &Order) -> Result<PathBuf, Failure> {
     let namespace = id_namespace(order.layer_id_base, order.id_base).map_err(step("map the layers' ids"))?;
     let mut layers = Vec::new();
     for layer in &order.layers {
-        let tree = tree::clone_tree(layer).map_err(step("open a layer"))?;
-        tree::set_idmap(tree.as_fd(), namespace.as_fd())
-            .map_err(step("shift the ids of a layer (its file system must allow idmapped mounts)"))?;
-        layers.push(tree);
+        layers.push(shifted(layer, namespace.as_fd())?);
     }
     let files = tree::clone_tree(&order.run_dir.join("fs")).map_err(step("open the upper layer"))?;
     own_upper(order).map_err(step("give the upper layer to the run"))?;
@@ -53,10 +50,42 @@ pub(super) fn mount_root(order: &Order) -> Result<PathBuf, Failure> {
         .map_err(step("mount the helper's own directory"))?;
     attach(&layers, files).map_err(step("mount the layers"))?;
     let root = Path::new(BASE).join("r");
-    overlay(layers.len(), &root).map_err(step("mount the overlay"))?;
+    overlay(layers.len(), Path::new(BASE)).map_err(step("mount the overlay"))?;
     let top = File::open(&root).map_err(step("open the root"))?;
     prepare(&top, order)?;
     Ok(root)
+}
+
+/// Whether this host mounts what [`mount_root`] does, tried in the directory of a run that does not come to
+/// be: in a process of its own, with whose namespace the mounts are gone. Of a process with one thread only.
+pub(super) fn trial(directory: &Path, id_base: u32) -> Result<(), Failure> {
+    let (answer, answer_end) = pipe().map_err(step("ask a process of its own"))?;
+    let child = process::fork(move || {
+        if let Err(Failure::Step { step, detail }) = mount_all(directory, id_base) {
+            let _ = write!(File::from(answer_end), "{step}: {detail}");
+        }
+        0
+    });
+    let child = child.map_err(step("ask a process of its own"))?;
+    let mut detail = String::new();
+    let read = File::from(answer).read_to_string(&mut detail);
+    nix::sys::wait::waitpid(child, None).map_err(step("ask a process of its own"))?;
+    read.map_err(step("ask a process of its own"))?;
+    if detail.is_empty() { Ok(()) } else { Err(Failure::Step { step: "set up the root", detail }) }
+}
+
+fn mount_all(directory: &Path, id_base: u32) -> Result<(), Failure> {
+    let (none, private) = (None::<&str>, MsFlags::MS_REC | MsFlags::MS_PRIVATE);
+    unshare(CloneFlags::CLONE_NEWNS).map_err(step("make a mount namespace"))?;
+    mount(none, "/", none, private, none).map_err(step("make a mount namespace"))?;
+    for name in ["0", "w", "w/upper", "w/work", "r"] {
+        std::fs::create_dir(directory.join(name)).map_err(step("make a directory"))?;
+    }
+    let layer = directory.join("0");
+    let namespace = id_namespace(LAYER_IDS, id_base).map_err(step("map the layers' ids"))?;
+    let tree = shifted(&layer, namespace.as_fd())?;
+    tree::attach_tree(tree, &layer).map_err(step("mount the layers"))?;
+    overlay(1, directory).map_err(step("mount the overlay"))
 }
 
 /// A user namespace that maps `inside` to `outside`: what an idmapped mount is told.
@@ -90,6 +119,14 @@ fn own_upper(order: &Order) -> io::Result<()> {
     std::fs::set_permissions(&upper, PermissionsExt::from_mode(0o755))
 }
 
+/// The layer as a detached mount, its ids as `namespace` has them.
+fn shifted(layer: &Path, namespace: BorrowedFd<'_>) -> Result<OwnedFd, Failure> {
+    let tree = tree::clone_tree(layer).map_err(step("open a layer"))?;
+    tree::set_idmap(tree.as_fd(), namespace)
+        .map_err(step("shift the ids of a layer (its file system must allow idmapped mounts)"))?;
+    Ok(tree)
+}
+
 fn attach(layers: &[OwnedFd], files: OwnedFd) -> io::Result<()> {
     let at = |name: String| -> io::Result<PathBuf> {
         let path = Path::new(BASE).join(name);
@@ -103,17 +140,17 @@ fn attach(layers: &[OwnedFd], files: OwnedFd) -> io::Result<()> {
     at("r".to_owned()).map(drop)
 }
 
-/// With relative paths, which is what mountinfo then shows. Fails with `ArgumentListTooLong` where the
+/// At `r` of `base`, with relative paths, which is what mountinfo then shows. Fails with `ArgumentListTooLong` where the
 /// list of layers does not fit the page that mount(2) takes.
-fn overlay(layers: usize, root: &Path) -> io::Result<()> {
-    std::env::set_current_dir(BASE)?;
+fn overlay(layers: usize, base: &Path) -> io::Result<()> {
+    std::env::set_current_dir(base)?;
     let lower = (0..layers).rev().map(|number| format!("{number:x}")).collect::<Vec<_>>().join(":");
     let options = format!("lowerdir={lower},upperdir=w/upper,workdir=w/work,userxattr");
     if options.len() >= 4096 {
         return Err(io::ErrorKind::ArgumentListTooLong.into());
     }
     let flags = MsFlags::MS_NODEV;
-    mount(Some("overlay"), root, Some("overlay"), flags, Some(options.as_str()))?;
+    mount(Some("overlay"), "r", Some("overlay"), flags, Some(options.as_str()))?;
     std::env::set_current_dir("/")
 }
 

@@ -12,8 +12,9 @@
 //!
 //! Where sleeps are to be skipped, the calls that only sleep are left to the runner to answer
 //! ([`super::skip`]): nanosleep(2) and clock_nanosleep(2), whose time lies in memory, always; poll(2) only
-//! without descriptors and with a time beyond the limit, which the filter itself can tell. A poll with
-//! descriptors is how servers wait, and is never touched.
+//! without descriptors and with a time beyond the limit, which the filter itself can tell; select(2),
+//! pselect(2) and ppoll(2) without descriptors. What waits for descriptors is how servers wait, and is never
+//! touched.
 //!
 //! Not here: the numbers ([`super::calls`]) and the loading ([`crate::sys::seccomp`]).
 
@@ -117,9 +118,10 @@ const INIT: u32 = 1;
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const ARGUMENT: u32 = 16;
-/// The low halves of the second and third.
+/// The low halves of the second, third and fourth.
 const SECOND: u32 = 24;
 const THIRD: u32 = 32;
+const FOURTH: u32 = 40;
 
 /// `AUDIT_ARCH_X86_64` and `AUDIT_ARCH_I386`, linux/audit.h.
 pub(super) const IS_X86_64: u32 = 0xc000_003e;
@@ -156,7 +158,7 @@ pub fn refuses(number: u32, compat: bool, args: &[u64; 6]) -> bool {
         Rule::Bits(bits) => first & bits != 0,
         Rule::Unless(value) => first == value,
         Rule::OneOf(values) => !values.contains(&first),
-        Rule::EmptyPoll => false,
+        Rule::EmptyPoll | Rule::EmptyTimedPoll | Rule::EmptySelect => false,
     }
 }
 
@@ -171,6 +173,10 @@ enum Rule {
     OneOf(&'static [u32]),
     /// Asked of the runner if it polls nothing, for long.
     EmptyPoll,
+    /// Asked if it polls nothing, for a time that lies in memory, under the signals that it has.
+    EmptyTimedPoll,
+    /// Asked if it selects nothing.
+    EmptySelect,
 }
 
 /// One architecture: runs of numbers with the same rule, ascending; beyond the last, ENOSYS. Every way
@@ -188,6 +194,8 @@ fn block(calls: Calls, sleeps: Sleeps) -> Vec<Instruction> {
             }
             Rule::OneOf(values) => one_of(values),
             Rule::EmptyPoll => empty_poll(),
+            Rule::EmptyTimedPoll => none_in(&[SECOND, FOURTH]),
+            Rule::EmptySelect => none_in(&[ARGUMENT]),
         };
         program.push(jump_if(libc::BPF_JGT, last, body.len() as u8, 0));
         program.extend(body);
@@ -220,6 +228,12 @@ fn empty_poll() -> Vec<Instruction> {
     ]
 }
 
+/// Asked where all of these are zero.
+fn none_in(offsets: &[u32]) -> Vec<Instruction> {
+    let tests = |offset: &u32| [load(*offset), jump_if(libc::BPF_JEQ, 0, 1, 0), answer(ALLOW)];
+    offsets.iter().flat_map(tests).chain([answer(ASK)]).collect()
+}
+
 /// The last number of each run and its rule. Holes in the table answer ENOSYS.
 fn runs(calls: Calls, sleeps: Sleeps) -> Vec<(u32, Rule)> {
     let rule = |name| match sleeps {
@@ -243,6 +257,8 @@ fn runs(calls: Calls, sleeps: Sleeps) -> Vec<(u32, Rule)> {
 fn asked(name: &str) -> Option<Rule> {
     match name {
         "poll" => Some(Rule::EmptyPoll),
+        "ppoll" | "ppoll_time64" => Some(Rule::EmptyTimedPoll),
+        "select" | "_newselect" | "pselect6" | "pselect6_time64" => Some(Rule::EmptySelect),
         _ if SLEEPS.contains(&name) => Some(Rule::Always(ASK)),
         _ => None,
     }
@@ -302,6 +318,7 @@ mod tests {
                         ARGUMENT => arguments[0],
                         SECOND => arguments[1],
                         THIRD => arguments[2],
+                        FOURTH => 0,
                         other => panic!("offset {other}"),
                     }
                 }
@@ -353,7 +370,16 @@ mod tests {
         for (descriptors, time) in [(1, LONG_POLL + 1), (0, LONG_POLL), (0, 0), (0, u32::MAX)] {
             check_with(Sleeps::Skipped, "poll", [7, descriptors, time], ALLOW);
         }
-        for name in ["epoll_wait", "epoll_pwait", "select", "_newselect", "ppoll", "pselect6", "futex"] {
+        for name in ["select", "_newselect", "pselect6", "pselect6_time64"] {
+            check_with(Sleeps::Skipped, name, [0; 3], ASK);
+            check_with(Sleeps::Skipped, name, [1, 0, 0], ALLOW);
+            check_with(Sleeps::Slept, name, [0; 3], ALLOW);
+        }
+        for name in ["ppoll", "ppoll_time64"] {
+            check_with(Sleeps::Skipped, name, [7, 0, 1], ASK);
+            check_with(Sleeps::Skipped, name, [7, 1, 1], ALLOW);
+        }
+        for name in ["epoll_wait", "epoll_pwait", "futex", "rt_sigtimedwait"] {
             check_with(Sleeps::Skipped, name, [0, 0, LONG_POLL + 1], ALLOW);
         }
     }

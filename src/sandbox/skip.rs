@@ -4,7 +4,8 @@
 //! the task's memory, which a filter cannot read. A thread of the runner reads it and answers at once for a
 //! short sleep (the kernel then sleeps as asked); both sides take turns on one processor, so that a short
 //! sleep becomes later by some 40 µs (measured on two busy cores), less than the kernel's own slack for
-//! timers (50 µs). A long one is answered "slept" after a part of its time. Nothing else that waits is
+//! timers (50 µs). A long one is answered "slept" after a part of its time. Poll and select sleep where they
+//! have no descriptors, and change no mask: who waits for a signal must get it. Nothing else that waits is
 //! touched: poll, epoll and select with descriptors are how servers work, and runtimes that keep timers over
 //! them compare a clock afterwards, which no skipping moves.
 //!
@@ -197,6 +198,13 @@ fn asked(call: &Call, offset: Duration) -> Option<Duration> {
     match name(call)? {
         "nanosleep" => timespec(call, call.args[0]),
         "poll" => Some(Duration::from_millis(u64::from(call.args[2] as u32))),
+        // The other numbering's `select` has its arguments in memory.
+        "select" | "_newselect" if call.args[0] == 0 && call.args[4] != 0 => value(call, call.args[4]),
+        "pselect6" | "pselect6_time64" if call.args[4] != 0 && !has_mask(call)? => {
+            timespec(call, call.args[4])
+        }
+        "ppoll" | "ppoll_time64" if call.args[2] != 0 && call.args[3] == 0 => timespec(call, call.args[2]),
+        name if !name.contains("sleep") => None,
         _ if call.args[1] & TIMER_ABSTIME == 0 => {
             clock(call.args[0])?;
             timespec(call, call.args[2])
@@ -235,34 +243,53 @@ fn now(clock: ClockId) -> Option<Duration> {
     clock_gettime(clock).ok().map(Duration::from)
 }
 
+/// Whether pselect(2) waits under other signals than the thread has: one that comes then must end it.
+fn has_mask(call: &Call) -> Option<bool> {
+    if call.args[5] == 0 {
+        return Some(false);
+    }
+    // A pointer and a size (fs/select.c, `struct sigset_argpack`).
+    let mut pointer = [0; 8];
+    let length = if call.architecture == IS_I386 { 4 } else { 8 };
+    read(call, call.args[5], &mut pointer[..length])?;
+    Some(pointer != [0; 8])
+}
+
+/// A `struct timeval`, whose microseconds may be more than a second (fs/select.c, `kern_select`).
+fn value(call: &Call, address: u64) -> Option<Duration> {
+    let mut bytes = [0; 16];
+    let bytes = &mut bytes[..if call.architecture == IS_I386 { 8 } else { 16 }];
+    read(call, address, bytes)?;
+    let (seconds, microseconds) = words(bytes)?;
+    let part = Duration::from_micros(u64::try_from(microseconds).ok()?);
+    Duration::from_secs(u64::try_from(seconds).ok()?).checked_add(part)
+}
+
+/// All of the caller's bytes there, or none.
+fn read(call: &Call, address: u64, bytes: &mut [u8]) -> Option<()> {
+    let length = bytes.len();
+    let remote = RemoteIoVec { base: usize::try_from(address).ok()?, len: length };
+    let thread = Pid::from_raw(i32::try_from(call.thread).ok()?);
+    let read = process_vm_readv(thread, &mut [IoSliceMut::new(bytes)], &[remote]).ok()?;
+    (read == length).then_some(())
+}
+
 /// The time at an address of the caller's, in the layout of its entry.
 fn timespec(call: &Call, address: u64) -> Option<Duration> {
-    let is_narrow = call.architecture == IS_I386 && name(call) != Some("clock_nanosleep_time64");
+    let is_narrow = call.architecture == IS_I386 && !name(call).is_some_and(|name| name.ends_with("_time64"));
     let mut bytes = [0; 16];
     let bytes = &mut bytes[..if is_narrow { 8 } else { 16 }];
-    let remote = RemoteIoVec { base: usize::try_from(address).ok()?, len: bytes.len() };
-    let thread = Pid::from_raw(i32::try_from(call.thread).ok()?);
-    let length = bytes.len();
-    let read = process_vm_readv(thread, &mut [IoSliceMut::new(bytes)], &[remote]).ok()?;
-    if call.architecture == IS_I386 && length == 16 {
+    read(call, address, bytes)?;
+    if call.architecture == IS_I386 && bytes.len() == 16 {
         // Of a 32-bit caller the kernel takes the lower half (kernel/time/time.c, `get_timespec64`).
         bytes[12..].fill(0);
     }
-    if read == length { decode(bytes) } else { None }
+    decode(bytes)
 }
 
 /// `struct timespec`, or the 32-bit entry's `struct old_timespec32`. `None` for what the kernel refuses.
 fn decode(bytes: &[u8]) -> Option<Duration> {
-    let (seconds, nanoseconds) = match bytes.len() {
-        8 => {
-            let half = |at: usize| Some(i32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
-            (i64::from(half(0)?), i64::from(half(4)?))
-        }
-        _ => {
-            let word = |at: usize| Some(i64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
-            (word(0)?, word(8)?)
-        }
-    };
+    let (seconds, nanoseconds) = words(bytes)?;
     let nanoseconds = u32::try_from(nanoseconds).ok().filter(|nanoseconds| *nanoseconds < 1_000_000_000)?;
     Some(Duration::new(u64::try_from(seconds).ok()?, nanoseconds))
 }
@@ -278,6 +305,16 @@ fn process_of(thread: u32) -> Option<(u32, [u32; 4])> {
     let (users, groups) = (numbers(b"Uid:")?, numbers(b"Gid:")?);
     let ids = [*users.first()?, *users.get(1)?, *groups.first()?, *groups.get(1)?];
     Some((*numbers(b"Tgid:")?.first()?, ids))
+}
+
+/// Both words of a time.
+fn words(bytes: &[u8]) -> Option<(i64, i64)> {
+    if bytes.len() == 8 {
+        let half = |at: usize| Some(i32::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        return Some((i64::from(half(0)?), i64::from(half(4)?)));
+    }
+    let word = |at: usize| Some(i64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+    Some((word(0)?, word(8)?))
 }
 
 #[cfg(test)]

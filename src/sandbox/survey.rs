@@ -3,14 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use nix::sys::statvfs::statvfs;
 use nix::unistd::geteuid;
 
 use super::cgroup::Cgroups;
-use super::{RunId, StateDir};
-
-/// Room that a run may need, for layers and for what the image writes.
-const ROOM: u64 = 2 << 30;
+use super::helper::Failure;
+use super::{Limits, RunId, StateDir, rootfs};
 
 /// One thing that was tried.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +21,8 @@ pub struct Answer {
     pub advice: &'static str,
 }
 
-/// Tries everything on this host. `state` is the state directory that runs would use.
+/// Tries everything on this host. `state` is the state directory that runs would use. The process must have
+/// one thread.
 pub fn survey(state: &Path) -> Vec<Answer> {
     let answer = |what, needed, result: Result<(), String>, advice| Answer {
         what,
@@ -52,12 +50,17 @@ pub fn survey(state: &Path) -> Vec<Answer> {
             user_namespaces(),
             "set the sysctl user.max_user_namespaces above zero",
         ),
-        answer("the overlay file system", true, overlay(), "load the kernel module overlay"),
         answer(
-            "a state directory of root's alone, with 2 GiB of room",
+            "a state directory of root's alone, with room for a run",
             true,
             room(state),
-            "name another with --state, or make room",
+            "name another with --state, or make room; a run with less --disk needs less",
+        ),
+        answer(
+            "an overlay with shifted ids on the state directory",
+            true,
+            overlay(state),
+            "have the kernel module overlay; name a directory with --state that lies on ext4, xfs or btrfs",
         ),
     ]
 }
@@ -90,17 +93,21 @@ fn user_namespaces() -> Result<(), String> {
     if allowed.trim() == "0" { Err(format!("{path} is 0")) } else { Ok(()) }
 }
 
-fn overlay() -> Result<(), String> {
-    let known = fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    let found = known.lines().any(|line| line.split_whitespace().last() == Some("overlay"));
-    if found { Ok(()) } else { Err("the kernel does not list it in /proc/filesystems".into()) }
+/// The kernel loads a module for a file system that is mounted: /proc/filesystems does not tell before.
+fn overlay(state: &Path) -> Result<(), String> {
+    let run = StateDir::open(state).and_then(|state| state.new_run(&RunId::random()?)).map_err(text)?;
+    let tried = rootfs::trial(&run.path().join("fs"), run.id_base());
+    let removed = run.remove().map_err(text);
+    match tried {
+        Ok(()) => removed,
+        Err(Failure::Step { detail, .. }) => Err(format!("cannot {detail}")),
+        Err(Failure::Hostile { what }) => Err(what),
+    }
 }
 
 fn room(state: &Path) -> Result<(), String> {
-    StateDir::open(state).map_err(text)?;
-    let free = statvfs(state).map_err(|errno| errno.to_string())?;
-    let bytes = free.blocks_available() * free.fragment_size();
-    if bytes >= ROOM { Ok(()) } else { Err(format!("{} MiB are free", bytes >> 20)) }
+    let needed = Limits::default().disk.unwrap_or(0);
+    StateDir::open(state).and_then(|state| state.check_room(needed)).map_err(text)
 }
 
 /// An error with its causes, in one line.

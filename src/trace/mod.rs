@@ -1,6 +1,7 @@
 //! Loads the probes, attaches them to one sandbox, and drains what they saw.
 //!
-//! [`Probes`] are loaded and verified but see nothing; [`Probes::attach`] names the sandbox and gives
+//! [`Loading`] are probes on their way into the kernel. [`Probes`] are loaded and verified but see nothing;
+//! [`Probes::attach`] names the sandbox and gives
 //! a [`Watch`]. The bytes of a record go to whoever drains; nothing here looks into them.
 //!
 //! What could not be kept is counted per processor and family ([`Watch::losses`]).
@@ -11,9 +12,10 @@ mod btf;
 mod packets;
 mod probes;
 mod survey;
+mod thin;
 mod watch;
 
-pub use probes::{Options, Probes, Target};
+pub use probes::{Loading, Options, Probes, Target};
 pub use survey::{Answer, survey, survey_with};
 pub use watch::{Drained, Fill, Level, Loss, Watch};
 
@@ -39,10 +41,14 @@ pub enum TraceError {
     Load { source: Box<dyn std::error::Error + Send + Sync> },
     #[error("the kernel refuses the probe {probe}")]
     Refused { probe: &'static str, source: Box<dyn std::error::Error + Send + Sync> },
+    #[error("the kernel has no tracepoint for the probe {probe}")]
+    NoTracepoint { probe: &'static str },
     #[error("the embedded object has no {name}")]
     Missing { name: &'static str },
     #[error("the sandbox cannot be marked as the one to watch: {what}")]
     Mark { what: &'static str, source: io::Error },
+    #[error("no thread for loading the probes can be begun")]
+    Thread { source: io::Error },
     #[error("the ring of records cannot be mapped")]
     Ring { source: io::Error },
 }

@@ -99,6 +99,7 @@ fn a_change_that_no_event_explains_is_named_and_inconclusive() {
     fs::create_dir(data.join("unseen\n")).unwrap();
     fs::write(data.join("file"), "another").unwrap();
     std::os::unix::fs::symlink("x", data.join("link")).unwrap();
+    lazaret::sys::xattr::set(&fs::File::open(&data).unwrap(), c"user.mark", b"x").unwrap();
     fs::write(data.join("go"), "").unwrap();
     assert_eq!(running.wait().unwrap().code(), Some(3));
     let report = place.report();
@@ -111,10 +112,11 @@ fn a_change_that_no_event_explains_is_named_and_inconclusive() {
         "content: /data/file",
         "content: /data/go",
         "directory: /data/unseen\n",
+        "extended attributes: /data",
         "link: /data/link",
     ];
     assert_eq!(unexplained, expected);
-    assert_eq!(report["run"]["visibility"], json!({ "explained": 0, "all": 5 }));
+    assert_eq!(report["run"]["visibility"], json!({ "explained": 0, "all": 6 }));
     assert_eq!(file_coverage(&report)["state"], "partial");
     assert_eq!(report["verdict"]["result"], "inconclusive");
     place.assert_clean();

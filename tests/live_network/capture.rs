@@ -29,6 +29,16 @@ fn packets(path: &Path) -> Vec<Vec<u8>> {
     packets
 }
 
+/// Where it is installed, it reads what was said inside TLS.
+fn read_by_wireshark(path: &Path) {
+    let mut tshark = Command::new("tshark");
+    tshark.args(["-2", "-T", "fields", "-e", "http.request.uri", "-r"]).arg(path);
+    if let Ok(output) = tshark.output() {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(text.contains("/path-in-tls"), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 fn holds(packets: &[Vec<u8>], bytes: &[u8]) -> bool {
     packets.iter().any(|packet| packet.windows(bytes.len()).any(|window| window == bytes))
 }
@@ -39,10 +49,15 @@ fn what_was_on_the_wire_is_in_the_capture() {
         return;
     }
     let place = Place::new();
-    let script = "echo to-the-stream | nc -w 1 5.6.7.8 4444; nslookup to-the-datagram.example 9.8.7.6";
+    let script = "echo to-the-stream | nc -w 1 5.6.7.8 4444; nslookup to-the-datagram.example 9.8.7.6; \
+                  wget -q -O - https://in-tls.example/path-in-tls";
     let said = place.analyze(&["--duration", "20s", &place.image(shell(script))]);
     assert!([0, 1, 4].contains(&said.code), "{}{}", said.stdout, said.stderr);
-    let packets = packets(&place.path("out/capture.pcapng"));
+    let path = place.path("out/capture.pcapng");
+    assert!(holds(&[fs::read(&path).unwrap()], b"CLIENT_RANDOM "), "what it takes to read TLS");
+    read_by_wireshark(&path);
+    let packets = packets(&path);
+    assert!(!holds(&packets, b"path-in-tls"));
     assert!(
         holds(&packets, b"to-the-stream\n") && holds(&packets, b"to-the-datagram\x07example"),
         "{}",

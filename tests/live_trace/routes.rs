@@ -196,6 +196,7 @@ fn content_that_comes_without_a_write_is_told() {
             "map for writing $/target = 0",
             "open $/sub/inner 0o100001 by sub/inner@$",
             "copy into $/sub/inner = 0",
+            "kernel 303 target = 0",
             "open $ 0o300000 by .@$",
             "open $/target 0o100001",
             "kernel 304 $/target = 10",
@@ -250,4 +251,58 @@ fn what_exec_itself_maps_is_told_where_it_can_be_written_and_run() {
     let segment = mapped(&["-Wl,--omagic", "-Wl,-z,noexecstack"]);
     assert!(segment.iter().any(|line| line.contains(" prot=7 flags=0x0 ")), "{segment:#?}");
     assert!(!mapped(&["-Wl,-z,noexecstack"]).iter().any(|line| line.contains(" prot=7 ")));
+}
+
+/// The counts of all records whose line begins so.
+fn total(seen: &Seen, start: &str) -> u64 {
+    let lines = seen.records.iter().map(|record| (record.count, record.to_string()));
+    lines.filter(|(_, line)| line.starts_with(start)).map(|(count, _)| count).sum()
+}
+
+#[test]
+fn a_name_and_the_address_of_a_datagram_that_are_rewritten_during_the_call_are_told() {
+    if !is_live() {
+        return;
+    }
+    // On a busy machine the two threads seldom run at once.
+    let (mut names, mut addresses) = (0, 0);
+    for _ in 0..8 {
+        let seen = watch_route("rewrites 20000");
+        seen.assert_whole();
+        names += total(&seen, "rewritten 90 target to sub/inner = 0");
+        names += total(&seen, "rewritten 90 sub/inner to target = 0");
+        addresses += total(&seen, "mismatch send 2.2.17 passed 127.0.0.1:9 took 127.0.0.1:19 ");
+        addresses += total(&seen, "mismatch send 2.2.17 passed 127.0.0.1:19 took 127.0.0.1:9 ");
+        if names > 0 && addresses > 0 {
+            return;
+        }
+    }
+    panic!("{names} names and {addresses} addresses were rewritten during a call");
+}
+
+#[test]
+fn what_a_filter_of_its_own_answers_is_told_from_what_the_kernel_refuses() {
+    let Some((_, lines)) = lines("barred", &["exit", "fork", "signal"]) else { return };
+    let lines: Vec<_> = lines
+        .iter()
+        .map(|line| match line.split_once(" [") {
+            Some((call, rest)) => format!("{call}{}", rest.rsplit(']').next().unwrap_or_default()),
+            None => line.clone(),
+        })
+        .collect();
+    // mkdir(2) was answered with success, and made nothing.
+    let expected =
+        ["process 157 = 0", "denied 83 barred = 0", "mkdir somewhere@$ = 0", "process 101 barred = -1"];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn what_comes_to_a_socket_that_never_answers_belongs_to_whoever_bound_it() {
+    let Some((seen, _)) = lines("hears", &[]) else { return };
+    let heard = |record: &&Record| {
+        record.to_string().starts_with("flow 2.2.17 127.0.0.1:40113 ")
+            && record.to_string().ends_with(" sent 0 received 3")
+            && record.task.pid == seen.pid
+    };
+    assert_eq!(seen.records.iter().filter(heard).count(), 1, "{:#?}", seen.lines());
 }

@@ -162,7 +162,7 @@ fn take(stream: &mut Stream, bytes: &[u8]) {
 /// With LAZARET_FIXTURES=DIR, the first record of each kind becomes DIR/<stem>.bin, together with
 /// the earlier ones that it refers to (layout: ebpf/wire.h).
 fn keep_fixture(bytes: &[u8]) {
-    const STEMS: [(u8, &str); 40] = [
+    const STEMS: [(u8, &str); 41] = [
         (1, "exec"),
         (2, "exec_failed"),
         (3, "fork"),
@@ -188,6 +188,7 @@ fn keep_fixture(bytes: &[u8]) {
         (23, "state"),
         (24, "option"),
         (25, "capability"),
+        (26, "rewritten"),
         (40, "mapping"),
         (41, "memory_call"),
         (42, "process_call"),

@@ -41,7 +41,14 @@ pub struct Sighting {
 pub struct Scanner {
     patterns: Patterns,
     names: Mutex<Names>,
+    /// The machine's own name, which is looked for in names alone: elsewhere it is no secret.
+    machine: Option<(Patterns, Mutex<Names>)>,
 }
+
+/// What a sighting of the machine's name is called.
+const MACHINE: &str = "machine-name";
+/// A shorter name may stand anywhere.
+const MACHINE_LEAST: usize = 12;
 
 impl fmt::Debug for Scanner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,7 +68,15 @@ pub struct Scan<'s> {
 
 impl Scanner {
     pub fn new(baits: &Baits) -> Scanner {
-        Scanner { patterns: Patterns::new(baits), names: Mutex::default() }
+        Scanner { patterns: Patterns::new(baits), names: Mutex::default(), machine: None }
+    }
+
+    /// Looks for the machine's own name in the names that a resolver is asked for, too.
+    #[must_use]
+    pub fn with_machine(self, hostname: &str) -> Scanner {
+        let baits = Baits::of(MACHINE, "hostname", hostname);
+        let machine = (hostname.len() >= MACHINE_LEAST).then(|| (Patterns::new(&baits), Mutex::default()));
+        Scanner { machine, ..self }
     }
 
     pub fn scan(&self) -> Scan<'_> {
@@ -72,10 +87,15 @@ impl Scanner {
     /// exfiltration cuts them, over the names below the same domain in the order they are asked. Gives each
     /// secret once per domain.
     pub fn name(&self, name: &[u8]) -> Vec<Sighting> {
-        // A thread that panicked in here left names half taken in, which harms nobody.
-        let mut names = self.names.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let hits = names.ask(name, &self.patterns);
-        hits.into_iter().map(|hit| self.patterns.sighting(&hit)).collect()
+        let machine = self.machine.as_ref().map(|(patterns, names)| (patterns, names));
+        let all = [(&self.patterns, &self.names)].into_iter().chain(machine);
+        all.flat_map(|(patterns, names)| {
+            // A thread that panicked in here left names half taken in, which harms nobody.
+            let mut names = names.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let hits = names.ask(name, patterns);
+            hits.into_iter().map(|hit| patterns.sighting(&hit)).collect::<Vec<_>>()
+        })
+        .collect()
     }
 }
 

@@ -88,6 +88,7 @@ const ENCODINGS: &[(&str, Encode)] = &[
     ("utf-16", |bytes| bytes.iter().flat_map(|byte| [*byte, 0]).collect()),
     ("utf-16", |bytes| bytes.iter().flat_map(|byte| [0, *byte]).collect()),
     ("url", |bytes| bytes.iter().flat_map(|byte| format!("%{byte:02x}").into_bytes()).collect()),
+    ("plain", |bytes| bytes.iter().flat_map(|byte| format!("\\u{byte:04x}").into_bytes()).collect()),
     ("base64", |bytes| STANDARD.encode(bytes).into()),
     ("base64", |bytes| STANDARD.encode([b"x", bytes].concat()).into()),
     ("base64", |bytes| STANDARD.encode([b"xy", bytes].concat()).into()),
@@ -252,4 +253,22 @@ fn ordinary_names_are_none_and_domains_are_apart() {
     let key = baits.secret("aws-credentials", "access_key_id").to_lowercase();
     let apart = [format!("{}.one.example", &key[..10]), format!("{}.two.other", &key[10..])];
     assert_eq!(asked(&scanner, &apart), []);
+}
+
+#[test]
+fn names_tell_of_the_machine_by_its_name() {
+    let check = |hostname: &str, name: &str, expected: Option<&str>| {
+        let scanner = Scanner::new(&Baits::default()).with_machine(hostname);
+        let found = scanner.name(name.as_bytes());
+        let encodings: Vec<_> = found.iter().map(|it| (it.name.as_str(), it.encoding.as_str())).collect();
+        let expected: Vec<_> = expected.map(|encoding| ("machine-name", encoding)).into_iter().collect();
+        assert_eq!(encodings, expected, "{name}");
+    };
+    const NAME: &str = "713bdce97de8";
+    check(NAME, "713bdce97de8.root.pkg.example.com", Some("dns-labels"));
+    check(NAME, "373133626463653937646538.0.example.com", Some("dns-labels+hex"));
+    check(NAME, "g4ytgytemnstsn3emu4a.x.example.com", Some("dns-labels+base32"));
+    check(NAME, "713bdce97de8", None);
+    check(NAME, "www.example.com", None);
+    check("web", "web.pkg.example.com", None);
 }

@@ -24,7 +24,7 @@ use crate::internet::netlink;
 use crate::internet::serve::serve_until;
 use crate::internet::socket::{Listeners, PORT};
 use crate::internet::tell::{self, Scribe};
-use crate::internet::tls::Authority;
+use crate::internet::tls::{Authority, Terms};
 use crate::internet::world::World;
 use crate::sys::packet::PacketRing;
 use crate::sys::process::{self, StandardStream, take_standard};
@@ -157,11 +157,12 @@ impl Serving<'_> {
     fn serve(self, runtime: &Runtime, world: World) -> io::Result<()> {
         let (tell, scribe) = tell::channel();
         let _inside = runtime.enter();
-        let mut capture = Capture::new(self.ring, self.capture, world.capture_max)?;
+        let terms = Terms::new(self.authority);
+        let mut capture = Capture::new(self.ring, self.capture, world.capture_max, terms.secrets())?;
         let writing = runtime.spawn(write(scribe, self.testimony));
         let control = ready::readable(self.control)?;
         // What lies in sockets by then is still heard out.
-        let serving = serve_until(self.listeners, Rc::new(world), self.authority, tell, stopped(&control));
+        let serving = serve_until(self.listeners, Rc::new(world), terms, tell, stopped(&control));
         let failed = runtime.block_on(first(run(&mut capture), serving));
         let captured = capture.finish();
         let written = runtime.block_on(async { tokio::time::timeout(HEARING, writing).await });

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::super::service;
 use super::super::testimony::{BODY_MAX, Carrier, Flow, Handshake, Said, Stream, Transport};
 use super::super::tls::hello::{self, ClientHello, Reading};
-use super::super::tls::{outcome, told};
+use super::super::tls::{bare, outcome, told};
 use super::dialogue::{self, Turned};
 use super::pipe::{Ahead, Ear, Heard, Meter, Pipe, Pulse, Wire};
 use super::recognise::{First, Guess, first};
@@ -27,9 +27,13 @@ use crate::bait::Sighting;
 const LAYERS_MAX: usize = 8;
 /// How long a client may say nothing before the server does.
 const PATIENCE: Duration = Duration::from_millis(300);
+/// The same before one that waits for orders is given one.
+const LONG_PATIENCE: Duration = Duration::from_secs(2);
+const HTTP: u16 = 80;
 /// The same on ports where the server always begins.
 const SHORT_PATIENCE: Duration = Duration::from_millis(20);
-const SERVER_BEGINS: [u16; 13] = [21, 22, 23, 25, 110, 143, 465, 587, 993, 995, 2525, 3306, 5900];
+const SERVER_BEGINS: [u16; 17] =
+    [21, 22, 23, 25, 110, 119, 143, 465, 587, 873, 993, 995, 2525, 2628, 3306, 3690, 5900];
 /// Where TLS comes before everything else. A client may be held for long between its connect and its hello:
 /// nobody speaks before it here.
 const TLS_FIRST: [u16; 7] = [443, 465, 636, 853, 990, 993, 995];
@@ -147,6 +151,12 @@ impl Connection {
         }
     }
 
+    /// The same where nobody begins by himself: as long as it takes a client that was only held up.
+    fn long_patience(&self, port: u16) -> Option<Duration> {
+        let client_begins = !self.secure.get() && (port == HTTP || TLS_FIRST.contains(&port));
+        (!client_begins).then_some(LONG_PATIENCE)
+    }
+
     /// Serves one layer; gives the next.
     async fn layer(self: &Rc<Self>, mut layer: Layer) -> io::Result<Option<Layer>> {
         let begins = first(&mut layer.pipe, self.patience(layer.port)).await;
@@ -161,7 +171,13 @@ impl Connection {
             let mut dialogue = service::dialogue(&self.servers.world, layer.port, &[]);
             match dialogue.greet() {
                 // Nobody begins here: whoever comes first will tell what it is.
-                greeting if greeting.is_empty() => begins = first(&mut layer.pipe, None).await?,
+                greeting if greeting.is_empty() => {
+                    begins = first(&mut layer.pipe, self.long_patience(layer.port)).await?;
+                    // One that waits for orders is given one.
+                    if begins.guess == Guess::Open && !begins.ended {
+                        speaker = Some((dialogue, greeting));
+                    }
+                }
                 greeting => speaker = Some((dialogue, greeting)),
             }
         }
@@ -254,11 +270,17 @@ impl Connection {
             self.say(Said::Tls(told(&hello, Handshake::Broken))).await;
             return Ok(None);
         };
-        let accept = tokio_rustls::TlsAcceptor::from(server).accept(Ahead::pipe(bytes, pipe));
+        let accept = async {
+            if bare::serves(&hello) {
+                return self.bare(&hello, bytes, pipe).await;
+            }
+            let accept = tokio_rustls::TlsAcceptor::from(server).accept(Ahead::pipe(bytes, pipe));
+            accept.await.map(|stream| Box::new(stream) as Pipe)
+        };
         match timeout(HANDSHAKE_TIME, accept).await {
-            Ok(Ok(stream)) => {
+            Ok(Ok(pipe)) => {
                 self.secure.set(true);
-                Ok(Some(Layer { pipe: Box::new(stream), port, hello: Some(hello) }))
+                Ok(Some(Layer { pipe, port, hello: Some(hello) }))
             }
             Ok(Err(error)) => {
                 self.say(Said::Tls(told(&hello, outcome(&error)))).await;
@@ -269,6 +291,14 @@ impl Connection {
                 Ok(None)
             }
         }
+    }
+
+    async fn bare(&self, hello: &ClientHello, bytes: Vec<u8>, pipe: Pipe) -> io::Result<Pipe> {
+        let (message, rest) = hello::message(&bytes).ok_or(io::ErrorKind::InvalidData)?;
+        let terms = &self.servers.terms;
+        let key = terms.key(hello, self.flow.server.ip()).ok_or(io::ErrorKind::Unsupported)?;
+        let stream = bare::accept(hello, &message, rest.to_vec(), pipe, &key, &*terms.secrets()).await?;
+        Ok(Box::new(stream))
     }
 
     /// Names in a hello can carry things off as well.

@@ -189,7 +189,7 @@ async fn respond(session: &Session, asked: &Asked, method: &Method) -> (Answer, 
 }
 
 fn plain(service: &'static str, status: u16) -> Answer {
-    Answer { service, status, headers: Vec::new(), body: Vec::new(), accepts: &[] }
+    Answer { service, status, headers: Vec::new(), body: Vec::new(), accepts: &[], takes: &[] }
 }
 
 async fn resolve(
@@ -266,7 +266,10 @@ async fn tell(session: &Session, asked: Asked, answer: &Answer, version: &str) {
         asked.shown.into_iter().partition(|it| answer.accepts.contains(&it.name.as_str()));
     connection.saw(used, place, Some(answer.service)).await;
     connection.saw(stray, place, None).await;
-    connection.saw(asked.carried, place, None).await;
+    let (given, carried): (Vec<_>, Vec<_>) =
+        asked.carried.into_iter().partition(|it| answer.takes.contains(&it.name.as_str()));
+    connection.saw(given, place, Some(answer.service)).await;
+    connection.saw(carried, place, None).await;
 }
 
 /// A body whose bytes are leased until it is sent or given up.

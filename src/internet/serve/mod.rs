@@ -44,6 +44,9 @@ use udp::Datagrams;
 
 /// How long connections may take to say their last when the run ends.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// For packets on their way. The ends of the wire know each other from the start
+/// ([`super::netlink::Ends::inside`]): none waits for its neighbour but who goes to another of its own network.
+const ON_THE_WIRE: Duration = Duration::from_millis(2);
 /// The shortest time that the runtime waits.
 const MOMENT: Duration = Duration::from_millis(1);
 /// How often what is overdue is looked for, and what UDP flows sent is told.
@@ -62,18 +65,18 @@ pub(crate) struct Servers {
 
 /// Serves for ever, on a thread whose tokio runtime has I/O and time.
 pub async fn serve(listeners: Listeners, world: Rc<World>, authority: Authority, tell: Tell) {
-    serve_until(listeners, world, authority, tell, std::future::pending()).await;
+    serve_until(listeners, world, Terms::new(authority), tell, std::future::pending()).await;
 }
 
 /// Serves until `stop` is ready; then every open connection and flow is ended and told.
 pub async fn serve_until(
     listeners: Listeners,
     world: Rc<World>,
-    authority: Authority,
+    terms: Terms,
     tell: Tell,
     stop: impl Future<Output = ()>,
 ) {
-    let servers = Servers::new(world, authority, tell, Room::new());
+    let servers = Servers::new(world, terms, tell, Room::new());
     LocalSet::new().run_until(servers.run(listeners, stop)).await;
 }
 
@@ -85,7 +88,7 @@ pub struct Rehearsal {
 
 impl Rehearsal {
     pub fn new(world: Rc<World>, authority: Authority, tell: Tell) -> Rehearsal {
-        let servers = Servers::new(world, authority, tell, Room::new());
+        let servers = Servers::new(world, Terms::new(authority), tell, Room::new());
         Rehearsal { servers, datagrams: RefCell::new(Datagrams::new()) }
     }
 
@@ -106,18 +109,11 @@ impl Rehearsal {
 }
 
 impl Servers {
-    pub fn new(world: Rc<World>, authority: Authority, tell: Tell, room: Rc<Room>) -> Rc<Servers> {
+    pub fn new(world: Rc<World>, terms: Terms, tell: Tell, room: Rc<Room>) -> Rc<Servers> {
         // There is one for the life of the process, and every stream is looked through with it.
-        let scanner: &'static Scanner = Box::leak(Box::new(Scanner::new(&world.baits)));
-        Rc::new(Servers {
-            world,
-            terms: Terms::new(authority),
-            scanner,
-            room,
-            book: RefCell::default(),
-            tell,
-            born: Instant::now(),
-        })
+        let scanner = Scanner::new(&world.baits).with_machine(&world.hostname);
+        let scanner: &'static Scanner = Box::leak(Box::new(scanner));
+        Rc::new(Servers { world, terms, scanner, room, book: RefCell::default(), tell, born: Instant::now() })
     }
 
     async fn run(self: Rc<Servers>, listeners: Listeners, stop: impl Future<Output = ()>) {
@@ -134,8 +130,7 @@ impl Servers {
         }
         tasks.push(spawn_local(Rc::clone(&self).tick(Rc::clone(&datagrams))));
         stop.await;
-        // For what is on the wire: a first packet to an address waits for its neighbour.
-        breathe().await;
+        sleep(ON_THE_WIRE).await;
         tasks.iter().for_each(|task| task.abort());
         let _ = timeout(LAST_WORDS, self.finish(&listeners.tcp, &udp, &datagrams)).await;
         udp::flush(&self, &datagrams).await;

@@ -98,6 +98,9 @@ pub fn guess(bytes: &[u8]) -> Guess {
         [0x16] => Guess::Begun,
         [0x16, 3, ..] => Guess::Tls,
         [5, count, rest @ ..] if usize::from(*count) == rest.len() && *count > 0 => Guess::Socks,
+        [4] | [4, 1, ..] if bytes.len() < 9 => Guess::Open,
+        // Version 4: to connect; port, address, and the user's name, which is text.
+        [4, 1, _, _, _, _, _, _, user, ..] if matches!(user, 0 | 0x20..=0x7e) => Guess::Socks,
         [5] => Guess::Open,
         [5, count, rest @ ..] if rest.len() < usize::from(*count) => Guess::Open,
         _ if bytes.starts_with(PREFACE) => Guess::Http2,
@@ -174,6 +177,10 @@ mod tests {
         check(&[5, 1, 0], Guess::Socks);
         check(&[5, 2, 0], Guess::Open);
         check(&[5, 0, 0], Guess::Other);
+        check(&[4, 1, 0, 80, 1, 2, 3, 4], Guess::Open);
+        check(&[4, 1, 0, 80, 1, 2, 3, 4, 0], Guess::Socks);
+        check(&[4, 1, 0, 80, 1, 2, 3, 4, b'u'], Guess::Socks);
+        check(&[4, 2, 0, 80, 1, 2, 3, 4, 0], Guess::Other);
         check(b"GE", Guess::Begun);
         check(b"GEE", Guess::Open);
         check(b"\r\n", Guess::Open);

@@ -1,5 +1,4 @@
-//! Datagrams: name servers and time servers answer, every other datagram is accepted, kept and not
-//! answered.
+//! Datagrams: every one is accepted and kept; some are answered ([`super::super::service::datagram`]).
 //!
 //! What a flow sends is folded: its first bytes, and counts, told each second in which it sent something.
 //! Well-formed DNS is told question by question instead.
@@ -14,8 +13,9 @@ use std::rc::Rc;
 use tokio::io::Interest;
 
 use super::super::dns;
+use super::super::service::{self, Datagram, Now};
 use super::super::socket::UdpListener;
-use super::super::testimony::{BODY_MAX, Carrier, Flow, Loss, Said, Stream, Transport};
+use super::super::testimony::{BODY_MAX, Carrier, Command, Flow, Loss, Said, Stream, TEXT_MAX, Transport};
 use super::room::Lease;
 use super::{Servers, breathe};
 use crate::bait::{Scan, Sighting};
@@ -28,7 +28,6 @@ pub const FLOWS_MAX: usize = 2048;
 const SILENT_TICKS: u32 = 60;
 /// Unicast, multicast (RFC 6762) and link-local (RFC 4795) name resolution.
 const DNS_PORTS: [u16; 3] = [53, 5353, 5355];
-const NTP_PORT: u16 = 123;
 
 /// The flows so far.
 #[derive(Default)]
@@ -189,15 +188,18 @@ pub async fn hear(
         let answer = servers.resolve(flow, bytes, Carrier::Udp).await;
         return (!answer.is_empty()).then_some(answer);
     }
-    let answer = match server.port() {
-        _ if is_dns => servers.resolve(flow, bytes, Carrier::Udp).await,
-        NTP_PORT => ntp(bytes, now(servers)).unwrap_or_default(),
-        _ => Vec::new(),
+    let Datagram { service, answer, command } = match is_dns {
+        true => {
+            let answer = servers.resolve(flow, bytes, Carrier::Udp).await;
+            Datagram { service: "raw", answer, command: None }
+        }
+        false => service::datagram(server.port(), client, bytes, now(servers)),
     };
-    let service = match server.port() {
-        NTP_PORT if !answer.is_empty() => "ntp",
-        _ => "raw",
-    };
+    if let Some((verb, text)) = command {
+        let (verb, size) = (verb.to_vec(), bytes.len() as u64);
+        let text = text[..text.len().min(TEXT_MAX)].to_vec();
+        servers.say(flow, Said::Command(Command { service: service.into(), verb, text, size })).await;
+    }
     let told = datagrams.borrow_mut().make_room(flow);
     let sightings = datagrams.borrow_mut().hear(servers, flow, bytes, service);
     datagrams.borrow_mut().answered(flow, answer.len());
@@ -217,48 +219,8 @@ pub async fn flush(servers: &Servers, datagrams: &RefCell<Datagrams>) {
 }
 
 /// Seconds since 1970 in the world, with the part of a second in 32 bits.
-fn now(servers: &Servers) -> (u64, u32) {
+fn now(servers: &Servers) -> Now {
     let since = servers.born.elapsed();
     let part = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
     (servers.world.now + since.as_secs(), part as u32)
-}
-
-/// The answer of a time server (RFC 5905, 7.3) to a client's packet.
-fn ntp(question: &[u8], (seconds, part): (u64, u32)) -> Option<Vec<u8>> {
-    const LENGTH: usize = 48;
-    const CLIENT: u8 = 3;
-    const SERVER: u8 = 4;
-    /// From 1900 to 1970.
-    const EPOCH: u64 = 2_208_988_800;
-    let question = question.get(..LENGTH).filter(|it| it[0] & 7 == CLIENT)?;
-    let version = question[0] & 0x38;
-    let time = [((seconds + EPOCH) as u32).to_be_bytes(), part.to_be_bytes()].concat();
-    // Stratum 2, the poll that was asked for, a precision of a microsecond; root delay, dispersion and
-    // reference.
-    let mut answer = vec![version | SERVER, 2, question[2], 0xec];
-    answer.extend([0, 0, 2, 0, 0, 0, 4, 0, 10, 0, 0, 1]);
-    // Reference, origin (the client's own), receive, transmit.
-    for part in [&time[..], &question[40..48], &time, &time] {
-        answer.extend(part);
-    }
-    Some(answer)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_server_answers_a_client_with_the_worlds_time() {
-        let mut question = [0; 48];
-        question[0] = 0x23;
-        question[40..48].copy_from_slice(&[1, 2, 3, 4, 5, 6, 7, 8]);
-        let answer = ntp(&question, (1_700_000_000, 7)).unwrap();
-        assert_eq!(answer.len(), 48);
-        assert_eq!((answer[0], answer[1]), (0x24, 2));
-        assert_eq!(answer[24..32], question[40..48]);
-        assert_eq!(answer[40..44], 3_908_988_800u32.to_be_bytes());
-        assert_eq!(ntp(&answer, (0, 0)), None, "an answer is not answered");
-        assert_eq!(ntp(&question[..47], (0, 0)), None);
-    }
 }

@@ -13,7 +13,7 @@ pub(super) const XML: &str = "application/xml";
 
 impl Answer {
     pub(super) fn new(service: &'static str, status: u16) -> Answer {
-        Answer { service, status, headers: Vec::new(), body: Vec::new(), accepts: &[] }
+        Answer { service, status, headers: Vec::new(), body: Vec::new(), accepts: &[], takes: &[] }
     }
 
     pub(super) fn with(service: &'static str, kind: &'static str, body: impl Into<Vec<u8>>) -> Answer {
@@ -46,6 +46,12 @@ impl Answer {
     /// Names the baits whose use this is.
     pub(super) fn accepts(mut self, baits: &'static [&'static str]) -> Answer {
         self.accepts = baits;
+        self
+    }
+
+    /// Names the baits whose use this is in the body.
+    pub(super) fn takes(mut self, baits: &'static [&'static str]) -> Answer {
+        self.takes = baits;
         self
     }
 

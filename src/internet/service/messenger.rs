@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::payload::TEXT_OF_COMMANDS;
 use super::request::cut;
 use super::{Answer, Request};
 use crate::internet::world::World;
@@ -115,7 +116,7 @@ fn paste(request: &Request<'_>, parts: &[&str]) -> Answer {
             Answer::with(SERVICE, super::answer::HTML, super::payload::page(request.host))
         }
         // A line that is also a harmless command: pastes are read as both.
-        "GET" | "HEAD" => Answer::text(SERVICE, "echo ok\n"),
+        "GET" | "HEAD" => Answer::text(SERVICE, TEXT_OF_COMMANDS),
         _ if request.is_at_any(&["file.io", "gofile.io", "anonfiles.com", "hastebin.com"]) => {
             let answer = json!({"success": true, "status": "ok", "key": "k4Tz9q", "link": url});
             Answer::json(SERVICE, &answer)
@@ -143,6 +144,6 @@ mod tests {
         check("POST", "discord.com", "/api/webhooks/1/a", 204, "");
         check("POST", "hooks.slack.com", "/services/T/B/x", 200, "ok");
         check("PUT", "transfer.sh", "/loot.tgz", 200, "https://transfer.sh/");
-        check("GET", "pastebin.com", "/raw/abc", 200, "echo ok\n");
+        check("GET", "pastebin.com", "/raw/abc", 200, TEXT_OF_COMMANDS);
     }
 }

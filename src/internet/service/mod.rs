@@ -9,6 +9,7 @@
 
 mod answer;
 mod cloud;
+mod datagram;
 mod dialogue;
 mod docker;
 mod forge;
@@ -31,6 +32,7 @@ use std::net::SocketAddr;
 
 use super::world::World;
 
+pub use datagram::{Datagram, Now, datagram};
 pub use dialogue::{Dialogue, Turn, dialogue};
 
 /// A request, as far as the answer depends on it.
@@ -62,6 +64,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// Baits that are credentials of this very service: their token in the request is a use of them.
     pub accepts: &'static [&'static str],
+    /// Baits that the service checks where they stand in the body.
+    pub takes: &'static [&'static str],
 }
 
 type Service = fn(&World, &Request<'_>) -> Option<Answer>;

@@ -14,7 +14,14 @@ pub fn answer(world: &World, request: &Request<'_>) -> Option<Answer> {
         Some((known, value.clone()))
     });
     let headers = headers.collect();
-    Some(Answer { service: SERVICE, status: reply.status, headers, body: reply.body.clone(), accepts: &[] })
+    Some(Answer {
+        service: SERVICE,
+        status: reply.status,
+        headers,
+        body: reply.body.clone(),
+        accepts: &[],
+        takes: &[],
+    })
 }
 
 /// A conversation as the scenario has written it down.

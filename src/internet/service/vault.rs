@@ -27,7 +27,8 @@ fn vault(request: &Request<'_>) -> Answer {
         path if path.starts_with("/v1/auth/") && path.contains("/login") => {
             let auth =
                 json!({"client_token": "hvs.CAESIJ3", "policies": ["default"], "lease_duration": 3600});
-            ok(&json!({"auth": auth}))
+            // Pods log in with their service token (Vault's auth method `kubernetes`).
+            ok(&json!({"auth": auth})).takes(&["kube-token"])
         }
         _ if !token => ok(&json!({"errors": ["missing client token"]})).status(403),
         "/v1/auth/token/lookup-self" => ok(&json!({"data": {"policies": ["default"], "ttl": 3600}})),

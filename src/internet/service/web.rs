@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::answer::{HTML, JSON, TEXT, http_date};
-use super::payload::{by_name, page, shell};
+use super::payload::{by_name, node, page, shell};
 use super::{Answer, Request};
 use crate::internet::world::World;
 
@@ -48,9 +48,19 @@ fn page_or_program(request: &Request<'_>) -> (&'static str, Vec<u8>) {
         (JSON, b"{\"status\":\"ok\"}\n".to_vec())
     } else if is_browser(request) || (request.path().ends_with('/') && !is_installer(request)) {
         (HTML, page(request.host))
+    } else if is_node(request) {
+        ("text/javascript", node())
     } else {
         ("application/x-sh", shell())
     }
+}
+
+/// What Node.js' own `fetch` and the usual clients for it call themselves.
+fn is_node(request: &Request<'_>) -> bool {
+    const NAMES: [&str; 5] = ["node", "undici", "axios", "got", "node-fetch"];
+    let agent = request.header("user-agent").unwrap_or_default();
+    let name = agent.split(['/', ' ']).next().unwrap_or_default();
+    NAMES.contains(&name)
 }
 
 fn is_interface(request: &Request<'_>) -> bool {

@@ -14,7 +14,8 @@ const CLIENT_HELLO: u8 = 1;
 const RECORD_MAX: usize = 1 << 14;
 
 const SERVER_NAME: u16 = 0;
-const SIGNATURE_ALGORITHMS: u16 = 13;
+const SUPPORTED_GROUPS: u16 = 10;
+pub(super) const SIGNATURE_ALGORITHMS: u16 = 13;
 const ALPN: u16 = 16;
 const SUPPORTED_VERSIONS: u16 = 43;
 
@@ -29,6 +30,8 @@ pub struct ClientHello {
     /// Types of the extensions.
     pub extensions: Vec<u16>,
     pub signatures: Vec<u16>,
+    /// Of the extension `supported_groups`.
+    pub groups: Vec<u16>,
     /// In the outer hello, where there is an encrypted one.
     pub server_name: Option<Vec<u8>>,
     pub alpn: Vec<Vec<u8>>,
@@ -69,6 +72,24 @@ pub fn read(stream: &[u8]) -> Reading {
             _ => {}
         }
     }
+}
+
+/// The whole message, with its header, of a stream that [`read`] says holds one; and what follows it.
+pub fn message(stream: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let (mut message, mut rest) = (Vec::new(), stream);
+    while let Record::Whole(content, after) = record(rest) {
+        message.extend_from_slice(content);
+        rest = after;
+        match length(&message) {
+            Length::Known(length) if message.len() >= length => {
+                message.truncate(length);
+                return Some((message, rest));
+            }
+            Length::Other => return None,
+            _ => {}
+        }
+    }
+    None
 }
 
 enum Record<'s> {
@@ -139,6 +160,7 @@ impl ClientHello {
         match kind {
             SERVER_NAME => self.server_name = self.server_name.take().or_else(|| server_name(content)),
             SIGNATURE_ALGORITHMS => self.signatures = numbers(reader.vector().unwrap_or_default()),
+            SUPPORTED_GROUPS => self.groups = numbers(reader.vector().unwrap_or_default()),
             SUPPORTED_VERSIONS => self.versions = numbers(reader.short_vector().unwrap_or_default()),
             ALPN => self.alpn = protocols(reader.vector().unwrap_or_default()),
             _ => {}
@@ -237,6 +259,7 @@ pub(super) mod tests {
                 let versions = bytes(&hello.versions);
                 extension(kind, &[&[versions.len() as u8], &versions[..]].concat())
             }
+            SUPPORTED_GROUPS => extension(kind, &vector(&bytes(&hello.groups))),
             ALPN => {
                 let list: Vec<u8> =
                     hello.alpn.iter().flat_map(|name| [&[name.len() as u8], &name[..]].concat()).collect();
@@ -251,8 +274,9 @@ pub(super) mod tests {
             version: 0x0303,
             versions: vec![0x0a0a, 0x0304, 0x0303],
             ciphers: vec![0x1301, 0xc02f],
-            extensions: vec![0x1a1a, 0, 13, 16, 43, 0xfe0d],
+            extensions: vec![0x1a1a, 0, 10, 13, 16, 43, 0xfe0d],
             signatures: vec![0x0403, 0x0804],
+            groups: vec![0x001d],
             server_name: Some(b"a.example".to_vec()),
             alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         }
@@ -268,6 +292,9 @@ pub(super) mod tests {
             }
             let more = [&bytes[..], b"more"].concat();
             assert_eq!(read(&more), Reading::Hello(Box::new(sample())));
+            let (message, rest) = message(&more).unwrap();
+            assert_eq!((message[0], rest), (1, &b"more"[..]));
+            assert_eq!(whole(&message[4..]), Reading::Hello(Box::new(sample())));
         }
     }
 

@@ -102,6 +102,7 @@ mod tests {
                 0x0012, 0x002b, 0xff01, 0x000b, 0x000a, 0x0015, 0x8a8a,
             ],
             signatures: vec![0x0403, 0x0804, 0x0401, 0x0503, 0x0805, 0x0501, 0x0806, 0x0601],
+            groups: vec![],
             server_name: Some(b"example.com".to_vec()),
             alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         }

@@ -3,8 +3,10 @@
 //! Not here: sockets ([`super::serve`]).
 
 pub mod authority;
+pub mod bare;
 pub mod hello;
 mod ja4;
+mod secrets;
 
 use std::io;
 use std::net::IpAddr;
@@ -20,6 +22,7 @@ use hello::ClientHello;
 
 pub use authority::Authority;
 pub use ja4::ja4;
+pub use secrets::Secrets;
 
 /// Application protocols that something here speaks, in the order of our liking.
 const PROTOCOLS: [&[u8]; 4] = [b"h2", b"http/1.1", b"http/1.0", b"dot"];
@@ -30,16 +33,28 @@ const PROTOCOLS_MAX: usize = 32;
 pub struct Terms {
     authority: Authority,
     provider: Arc<CryptoProvider>,
+    secrets: Arc<Secrets>,
 }
 
 impl Terms {
     pub fn new(authority: Authority) -> Terms {
-        Terms { authority, provider: Arc::new(rustls::crypto::ring::default_provider()) }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        Terms { authority, provider, secrets: Arc::default() }
+    }
+
+    /// What it takes to read the sessions in a capture.
+    pub fn secrets(&self) -> Arc<Secrets> {
+        Arc::clone(&self.secrets)
+    }
+
+    /// The certificate with which the server answers that this client asks for.
+    pub fn key(&self, hello: &ClientHello, address: IpAddr) -> Option<Arc<CertifiedKey>> {
+        self.authority.certify(hello.server_name.as_deref(), address)
     }
 
     /// The server that this client asks for, at this address. `None`: no server can be what it asks for.
     pub fn server(&self, hello: &ClientHello, address: IpAddr) -> Option<Arc<ServerConfig>> {
-        let key = self.authority.certify(hello.server_name.as_deref(), address)?;
+        let key = self.key(hello, address)?;
         let versions = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_safe_default_protocol_versions()
             .ok()?;
@@ -49,6 +64,7 @@ impl Terms {
         config.alpn_protocols = spoken.map(|known| known.to_vec()).collect();
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
+        config.key_log = self.secrets();
         Some(Arc::new(config))
     }
 }

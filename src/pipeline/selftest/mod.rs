@@ -21,7 +21,7 @@ use crate::report::document::{Inputs, Request};
 use crate::report::log::{self, Ending, Reader};
 use crate::rule::RuleSet;
 use crate::sandbox::Options;
-use crate::trace;
+use crate::trace::{self, Loading};
 
 /// How long the deeds may take.
 /// Bytes of events: a few hundred are expected.
@@ -59,6 +59,7 @@ pub fn selftest(
     created: &str,
     tell: &mut dyn FnMut(News<'_>),
 ) -> Result<Answers, PipelineError> {
+    let probes = Loading::begin(trace::Options::default());
     let place = Place::make(state, id).map_err(PipelineError::io("make the selftest's image"))?;
     let out = RunDir::make(&place.0.join("run"))?;
     let rules = RuleSet::load::<&str, &[u8]>([]).expect("no rules have no problem");
@@ -69,7 +70,6 @@ pub fn selftest(
         options: Options { entrypoint: Some("/deeds".into()), ..Options::default() },
         duration: DURATION,
         exec: Vec::new(),
-        probes: trace::Options::default(),
         log_bound: LOG_BOUND,
         cache_bound: None,
         captures: capture::Bounds::default(),
@@ -83,7 +83,7 @@ pub fn selftest(
         id: id.to_owned(),
         created: created.to_owned(),
     };
-    let detonated = detonate(job, tell)?;
+    let detonated = detonate(job, probes, tell)?;
     detonated.clean_up?;
     look(&place.0.join("run/events.jsonl.zst")).map_err(PipelineError::io("read the selftest's recording"))
 }

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::finding::{Origin, is_zero};
+use super::kernel::{KernelUse, MemoryUse};
 use super::network::{BaitUse, Network};
 
 /// A summary of the events. Lists are bounded: first come, first kept.
@@ -21,6 +22,20 @@ pub struct Behaviour {
     #[serde(default)]
     pub files_omitted: u64,
     pub network: Network,
+    /// Memory that became executable, and memory files.
+    #[schemars(length(max = "super::MEMORY_MAX"))]
+    #[serde(default)]
+    pub memory: Vec<MemoryUse>,
+    /// Acts on memory that are not listed.
+    #[serde(default)]
+    pub memory_omitted: u64,
+    /// What was asked of the kernel itself, and what was refused.
+    #[schemars(length(max = "super::KERNEL_MAX"))]
+    #[serde(default)]
+    pub kernel: Vec<KernelUse>,
+    /// Calls that are not listed.
+    #[serde(default)]
+    pub kernel_omitted: u64,
     /// Decoys that were touched.
     #[schemars(length(max = "super::BAITS_MAX"))]
     pub baits: Vec<BaitUse>,

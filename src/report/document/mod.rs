@@ -7,6 +7,7 @@
 
 mod behaviour;
 mod finding;
+mod kernel;
 mod network;
 mod run;
 
@@ -18,6 +19,7 @@ pub use finding::{
     Ancestor, AppliedException, Class, Confidence, Decision, Evidence, Finding, Level, Origin, OriginKind,
     PolicyResult, Process, Reason, Technique, Verdict,
 };
+pub use kernel::{KernelUse, MemoryUse};
 pub use network::{
     BaitDeed, BaitUse, Command, DnsQuestion, Flow, HttpRequest, Listener, Network, PortAnswer, TlsHello,
 };
@@ -57,6 +59,10 @@ pub const ADDRESSES_MAX: usize = 8;
 /// Longest beginning of something that was sent, in bytes of UTF-8.
 pub const PAYLOAD_MAX: usize = 512;
 pub const BAITS_MAX: usize = 200;
+pub const MEMORY_MAX: usize = 200;
+pub const KERNEL_MAX: usize = 500;
+/// Different strings of one kind of call.
+pub const ABOUT_MAX: usize = 4;
 pub const LINEAGE_MAX: usize = crate::event::Program::LINEAGE_MAX;
 
 /// The whole report.

@@ -157,6 +157,14 @@ pub(super) fn is_false(flag: &bool) -> bool {
     !*flag
 }
 
+fn is_true(flag: &bool) -> bool {
+    *flag
+}
+
+fn yes() -> bool {
+    true
+}
+
 pub(super) fn is_zero(number: &u64) -> bool {
     *number == 0
 }
@@ -401,6 +409,9 @@ enum ProcessCallDef {
     Groups,
     Name,
     Sleep,
+    Timer,
+    Wait,
+    Busy,
     Control,
 }
 
@@ -497,6 +508,8 @@ struct MismatchDef {
     passed: Bytes,
     #[serde(with = "text")]
     taken: Bytes,
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    verified: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -674,6 +687,7 @@ enum NetActionDef {
     Accept,
     Close { sent: u64, received: u64 },
     Settle,
+    Return { times: u32 },
     Option { level: u32, number: u32, value: u64 },
 }
 
@@ -718,6 +732,8 @@ struct CallDef {
     capability: Option<u8>,
     #[serde(default, skip_serializing_if = "is_false")]
     filtered: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
+    own_filter: bool,
 }
 
 #[derive(Serialize, Deserialize)]

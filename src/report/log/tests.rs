@@ -86,6 +86,7 @@ fn every_act() -> Vec<Act> {
             target: Some(target()),
             capability: Some(40),
             filtered: true,
+            own_filter: true,
         }),
         Act::Sandbox(SandboxAct::Phase),
         Act::Sandbox(SandboxAct::Limit { name: "memory".into() }),
@@ -165,7 +166,12 @@ fn kernel_acts() -> Vec<KernelAct> {
         KernelAct::Call(Call::default()),
         KernelAct::Compat(Call::default()),
         KernelAct::Incapable(Call::default()),
-        KernelAct::Mismatch(Mismatch { call: bytes(b"open"), passed: bytes(b"/a\xff"), taken: bytes(b"/b") }),
+        KernelAct::Mismatch(Mismatch {
+            call: bytes(b"open"),
+            passed: bytes(b"/a\xff"),
+            taken: bytes(b"/b"),
+            verified: false,
+        }),
         KernelAct::Moved { hierarchy: 3, cgroup: bytes(b"/x\xff") },
         KernelAct::Ring { operation: bytes(b"unlinkat"), paths: vec![bytes(b"/etc/x\xff")] },
         KernelAct::Ring { operation: bytes(b"nop"), paths: Vec::new() },
@@ -249,6 +255,7 @@ fn net_acts() -> Vec<NetAct> {
             inet("192.0.2.2:2"),
         ),
         act(NetAction::Settle, Protocol::Tcp, None, inet("192.0.2.1:1")),
+        act(NetAction::Return { times: u32::MAX }, Protocol::Tcp, None, inet("192.0.2.1:1")),
         act(NetAction::Option { level: 1, number: 26, value: u64::MAX }, Protocol::Packet, None, None),
         act(NetAction::Socket, Protocol::Tcp, None, None),
         act(NetAction::Accept, Protocol::Tcp, None, inet("192.0.2.1:1")),
@@ -283,6 +290,7 @@ fn world_acts() -> Vec<Act> {
     let empty = HttpAct {
         flow: tcp(),
         secure: false,
+        server_name: None,
         version: bytes(b"1.0"),
         method: bytes(b"\x1b[2J"),
         host: bytes(b""),
@@ -295,7 +303,15 @@ fn world_acts() -> Vec<Act> {
         service: bytes(b"web"),
     };
     let headers = vec![bytes(b"host: a\xff"), bytes(b"")];
-    let full = HttpAct { secure: true, headers, headers_omitted: 9, body_size: u64::MAX, ..empty.clone() };
+    let server_name = Some(bytes(b"a.example"));
+    let full = HttpAct {
+        secure: true,
+        server_name,
+        headers,
+        headers_omitted: 9,
+        body_size: u64::MAX,
+        ..empty.clone()
+    };
     acts.extend([empty, HttpAct { body: bytes(b"\0\xff"), ..full }].map(Act::Http));
     let refused = Handshake::Refused { alert: bytes(b"unknown_ca") };
     acts.extend([Handshake::Done, refused, Handshake::Broken].map(|outcome| {

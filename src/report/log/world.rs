@@ -74,6 +74,8 @@ pub struct HttpActDef {
     flow: Flow,
     #[serde(default, skip_serializing_if = "is_false")]
     secure: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_text")]
+    server_name: Option<Bytes>,
     #[serde(with = "text")]
     version: Bytes,
     #[serde(with = "text")]

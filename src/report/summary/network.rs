@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 
 use super::kept::Kept;
 use crate::event::{
-    Act, BaitAct, Bytes, CommandAct, DnsAct, DnsAnswer, Endpoint, Event, Flow as Said, Handshake, HttpAct,
-    NetAct, NetAction, Protocol, Question, SandboxAct, StreamAct, TlsAct, Visit,
+    Act, BaitAct, Bytes, Carrier, CommandAct, DnsAct, DnsAnswer, Endpoint, Event, Flow as Said, Handshake,
+    HttpAct, NetAct, NetAction, Protocol, Question, SandboxAct, StreamAct, TlsAct, Visit,
 };
 use crate::report::convert::seconds;
 use crate::report::document::{
@@ -21,7 +21,7 @@ use crate::report::escape::short_text;
 
 /// Of a sent text, so many bytes are looked at for the report.
 const FIRST_MAX: usize = 512;
-/// UDP flows whose sum so far is remembered.
+/// UDP flows whose sum so far is remembered; and those that were not used so far.
 const SUMS_MAX: usize = 1 << 14;
 
 type Text = (String, String, String);
@@ -31,6 +31,9 @@ type Deed = (BaitDeed, String, String, String, String);
 pub struct NetworkSummary {
     dns: Kept<Text, DnsQuestion>,
     flows: Kept<Text, Counted>,
+    /// Datagram sockets that were connected and not used so far, which is no flow: a resolver asks the
+    /// kernel so which way leads to an address (RFC 6724), once or twice for each name.
+    unused: HashMap<Text, Counted>,
     http: Kept<(Text, String, u16, bool), HttpRequest>,
     tls: Kept<(Option<String>, String, String, String), TlsHello>,
     commands: Kept<(Text, String, String), Command>,
@@ -52,6 +55,7 @@ impl NetworkSummary {
         NetworkSummary {
             dns: Kept::new(DNS_MAX),
             flows: Kept::new(FLOWS_MAX),
+            unused: HashMap::new(),
             http: Kept::new(HTTP_MAX),
             tls: Kept::new(TLS_MAX),
             commands: Kept::new(COMMANDS_MAX),
@@ -98,6 +102,9 @@ impl NetworkSummary {
             (NetAction::Connect | NetAction::Send, Some(remote), _) => self.flow(act, remote, event),
             (NetAction::Close { sent, received }, Some(remote), _) => {
                 let key = (protocol(act.protocol), endpoint(remote).unwrap_or_default(), exe(event));
+                if sent > 0 || received > 0 {
+                    self.used(&key);
+                }
                 if let Some(known) = self.flows.get(&key) {
                     known.flow.sent = known.flow.sent.saturating_add(sent);
                     known.flow.received = known.flow.received.saturating_add(received);
@@ -121,6 +128,13 @@ impl NetworkSummary {
         let failed = if event.outcome.is_done() { 0 } else { event.count };
         let made = || flow(protocol(act.protocol), shown.clone(), socket, event);
         let key = (protocol(act.protocol), shown.clone(), exe(event));
+        let only_asks = act.protocol == Protocol::Udp && act.action == NetAction::Connect && failed == 0;
+        if only_asks && self.flows.get(&key).is_none() && self.unused.len() < SUMS_MAX {
+            let known = self.unused.entry(key).or_insert_with(made);
+            known.flow.count = known.flow.count.saturating_add(event.count);
+            return name(&mut known.flow, act.name.as_ref());
+        }
+        self.used(&key);
         let Some(known) = self.flows.entry(key, event.count, made) else { return };
         known.flow.count = known.flow.count.saturating_add(event.count);
         known.flow.failed = known.flow.failed.saturating_add(failed);
@@ -133,6 +147,7 @@ impl NetworkSummary {
         let (protocol, shown) = (protocol(said.protocol), said.server.to_string());
         let made = || flow(protocol.clone(), shown.clone(), Some(said.server), event);
         let key = (protocol.clone(), shown.clone(), exe(event));
+        self.used(&key);
         let Some(known) = self.flows.entry(key, event.count, made) else { return };
         known.sent = known.sent.saturating_add(sent);
         known.received = known.received.saturating_add(received);
@@ -142,6 +157,13 @@ impl NetworkSummary {
         known.flow.service.get_or_insert_with(|| short_text(&act.service, TEXT_MAX));
         if known.flow.first.is_none() && !act.first.is_empty() {
             known.flow.first = Some(payload(&act.first));
+        }
+    }
+
+    /// What was connected before is a flow from now on.
+    fn used(&mut self, key: &Text) {
+        if let Some(known) = self.unused.remove(key) {
+            self.flows.entry(key.clone(), known.flow.count, || known);
         }
     }
 
@@ -173,6 +195,10 @@ impl NetworkSummary {
         if known.code.is_none() {
             known.code = Some(act.code);
             known.addresses = act.addresses.iter().take(ADDRESSES_MAX).map(ToString::to_string).collect();
+        }
+        if act.carrier == Carrier::Udp {
+            self.used(&(protocol(act.flow.protocol), act.flow.server.to_string(), exe(event)));
+            self.served(&act.flow, "dns", b"", event);
         }
     }
 

@@ -4,10 +4,11 @@
 //! at most a plan's threshold of comparisons. Memory: each plan keeps so many bytes;
 //! beyond that the group that was quiet for longest is forgotten, and counted.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::absence::Absence;
 use super::group::{Group, Kept, Tag};
 use super::key::{Key, Keys, values};
 use super::{GivenUp, Kind};
@@ -25,8 +26,6 @@ const EVENT_WEIGHT: usize = 512;
 const GROUP_WEIGHT: usize = 256;
 /// So many events of one moment are sorted together.
 const MOMENT_MAX: usize = 1024;
-/// Of a rule with `without`: so many completed groups, and so many that the absent was seen in, are kept.
-const ABSENCE_MAX: usize = 8192;
 
 /// A correlation that was completed, or went on.
 pub struct Completed<'r> {
@@ -68,15 +67,6 @@ struct Live {
     weight: usize,
 }
 
-/// For a rule with `without`: what was completed, and where the absent was seen after all.
-#[derive(Default)]
-struct Absence<'r> {
-    completed: Vec<(Key, Completed<'r>)>,
-    seen: HashSet<Key>,
-    /// Groups in which the absent was seen, but which could not be remembered.
-    forgotten: u64,
-}
-
 impl<'r> Correlator<'r> {
     pub fn new(rules: &'r RuleSet) -> Correlator<'r> {
         let states = rules.plans().iter().map(|_| State::default()).collect();
@@ -106,12 +96,9 @@ impl<'r> Correlator<'r> {
         let mut completed = self.end_moment();
         let mut given_up = Vec::new();
         for (plan, mut state) in self.rules.plans().iter().zip(self.states) {
-            let Absence { completed: pending, seen, forgotten } = state.absence;
-            if forgotten > 0 {
-                state.given_up += pending.len() as u64 + forgotten;
-            } else {
-                let absent = pending.into_iter().filter(|(key, _)| !seen.contains(key));
-                completed.extend(absent.map(|(_, completed)| completed));
+            match state.absence.finish() {
+                Ok(absent) => completed.extend(absent),
+                Err(undecided) => state.given_up += undecided,
             }
             if state.given_up > 0 {
                 let mut categories: Vec<_> = plan.steps.iter().map(|step| step.category).collect();
@@ -161,8 +148,16 @@ impl<'r> Stepping<'_, 'r> {
         let mut left_out = keys.left_out;
         if step >= plan.wanted {
             let refutes = step < plan.wanted + plan.without;
+            let field = plan.steps[step].field;
+            let different = field.map(|field| values(field, subject, &mut left_out));
             for key in keys.combinations.into_iter().flatten() {
-                if refutes { self.state.absence.refute(key) } else { self.state.begin_anew(&key) }
+                match (refutes, &different) {
+                    (true, None) => self.state.absence.refute(key, self.now, plan.timespan),
+                    (true, Some(values)) => {
+                        self.state.absence.count(key, values, plan.absent, self.now, plan.timespan);
+                    }
+                    (false, _) => self.state.begin_anew(&key),
+                }
             }
             self.state.given_up += left_out;
             return;
@@ -270,7 +265,7 @@ impl<'r> Stepping<'_, 'r> {
         if plan.without == 0 {
             return Some(completed);
         }
-        if !self.state.absence.keep(key, completed) {
+        if !self.state.absence.keep(key, completed, self.now, plan.timespan) {
             self.state.given_up += 1;
         }
         None
@@ -333,28 +328,6 @@ impl Live {
         let held = self.group.held();
         let own = self.weight.saturating_sub(before.saturating_sub(held) * EVENT_WEIGHT);
         self.weight = own + held.saturating_sub(before) * weight(&kept.event);
-    }
-}
-
-impl<'r> Absence<'r> {
-    fn refute(&mut self, key: Key) {
-        if self.seen.contains(&key) {
-            return;
-        }
-        if self.seen.len() < ABSENCE_MAX {
-            self.seen.insert(key);
-        } else {
-            self.forgotten += 1;
-        }
-    }
-
-    /// False where there is no room.
-    fn keep(&mut self, key: &Key, completed: Completed<'r>) -> bool {
-        let room = self.completed.len() < ABSENCE_MAX;
-        if room {
-            self.completed.push((key.clone(), completed));
-        }
-        room
     }
 }
 

@@ -1,9 +1,9 @@
 //! Correlation: findings that several events make together.
 //!
 //! Sigma's correlation documents (specification 2.1) in our rule language: `event_count`, `value_count`,
-//! `temporal`, `temporal_ordered`, with `group-by`, `aliases`, `timespan` and `condition`; and two keys
-//! of our own: `scope` (who must have done it), `without` (what must never happen in the group) and `until`
-//! (what makes the group begin anew).
+//! `temporal`, `temporal_ordered`, with `group-by`, `aliases`, `timespan` and `condition`; and keys
+//! of our own: `scope` (who must have done it), `without` (what must never happen in the group, with `absent`: not so
+//! often) and `until` (what makes the group begin anew).
 //!
 //! ```text
 //! file → read → Correlation ──resolve──→ Plan ┐
@@ -16,6 +16,7 @@
 //! they are counted, so that their order in the recording changes nothing; memory is bounded for each
 //! rule, and what was forgotten before its time is counted ([`GivenUp`]).
 
+mod absence;
 mod correlator;
 mod group;
 mod key;
@@ -41,6 +42,8 @@ pub struct Correlation {
     pub rules: Vec<Name>,
     pub without: Vec<Name>,
     pub until: Vec<Name>,
+    /// So many different values of a field make what `without` names be there; `None`: one event.
+    pub absent: Option<(u64, Name)>,
     pub group_by: Vec<Name>,
     pub aliases: Vec<Alias>,
     /// So many events, values or rules complete it; `None`: every rule of the list.

@@ -25,6 +25,8 @@ pub struct Plan {
     pub wanted: usize,
     /// So many of the steps are from `without`.
     pub without: usize,
+    /// So many different values of the field of those make the absent.
+    pub absent: u64,
 }
 
 impl Plan {
@@ -41,7 +43,8 @@ pub struct Step {
     pub group: GroupFields,
     /// By alias that binds only some steps of an order: the field, where it binds this one.
     pub bound: Box<[Option<&'static Field>]>,
-    /// What `value_count` counts, or what is counted over the completed groups.
+    /// What `value_count` counts, or what is counted over the completed groups; of a step of `without`, what
+    /// `absent` counts.
     pub field: Option<&'static Field>,
 }
 
@@ -90,7 +93,8 @@ pub fn resolve(rules: &[Rule], at: usize, correlation: &Correlation) -> Result<P
         return Err(found);
     }
     let Correlation { kind, scope, timespan, .. } = *correlation;
-    Ok(Plan { rule: at, kind, scope, timespan, threshold, repeats, steps, wanted, without })
+    let absent = correlation.absent.as_ref().map_or(1, |(least, _)| *least);
+    Ok(Plan { rule: at, kind, scope, timespan, threshold, repeats, steps, wanted, without, absent })
 }
 
 type Fault = (usize, Problem);
@@ -106,8 +110,12 @@ fn step(rules: &[Rule], correlation: &Correlation, name: &Name) -> Result<Step, 
             (Err(fault), _) => faults.push(fault),
         }
     }
-    let wanted = correlation.rules.iter().any(|other| other.text == name.text);
-    let counted = correlation.field.as_ref().filter(|_| wanted);
+    let is_in = |names: &[Name]| names.iter().any(|other| other.text == name.text);
+    let counted = match (is_in(&correlation.rules), is_in(&correlation.without)) {
+        (true, _) => correlation.field.as_ref(),
+        (false, true) => correlation.absent.as_ref().map(|(_, field)| field),
+        (false, false) => None,
+    };
     let field = counted.map(|by| group_field(correlation, by, name, category)).transpose();
     match field {
         Ok(field) if faults.is_empty() => {

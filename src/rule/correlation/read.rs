@@ -8,13 +8,15 @@ use crate::rule::metadata::Word;
 use crate::rule::parse::Reader;
 use crate::yaml::{Content, Node};
 
-const KEYS: [&str; 9] =
-    ["type", "rules", "group-by", "aliases", "timespan", "condition", "scope", "without", "until"];
+const KEYS: [&str; 10] =
+    ["type", "rules", "group-by", "aliases", "timespan", "condition", "scope", "without", "absent", "until"];
 const CONDITION_KEYS: [&str; 3] = ["gte", "gt", "field"];
 const BASE_KEYS: [&str; 2] = ["logsource", "detection"];
 
 /// Larger counts would hold more events than is worth it.
 const THRESHOLD_MAX: u64 = 1000;
+/// Of `absent`, whose values are kept for each group.
+const ABSENT_MAX: u64 = 100;
 /// No run is longer.
 const TIMESPAN_MAX: Duration = Duration::from_secs(7 * 86_400);
 /// More rules in one correlation are a mistake.
@@ -32,6 +34,7 @@ pub fn correlation(root: &mut Reader<'_, '_, '_>) -> Option<Correlation> {
     let kind: Option<Kind> = read.word("type");
     let rules = read.required("rules").and(names(&mut read, "rules"));
     let (without, until) = (names(&mut read, "without"), names(&mut read, "until"));
+    let absent = absent(&mut read)?;
     let group_by = names(&mut read, "group-by");
     let aliases = aliases(&mut read);
     let timespan = timespan(&mut read);
@@ -52,6 +55,7 @@ pub fn correlation(root: &mut Reader<'_, '_, '_>) -> Option<Correlation> {
         rules,
         without: without?,
         until: until?,
+        absent,
         group_by: group_by?,
         aliases: aliases?,
         threshold,
@@ -163,6 +167,21 @@ fn condition(read: &mut Reader<'_, '_, '_>, kind: Kind) -> Option<(Option<u64>, 
         }
         (_, false) => Some((Some(threshold), None)),
     }
+}
+
+/// Of `without`: how many different values of which field. Each is kept, so the number is small.
+fn absent(read: &mut Reader<'_, '_, '_>) -> Option<Option<(u64, Name)>> {
+    let Some(node) = read.root.get("absent") else { return Some(None) };
+    if read.root.get("without").is_none() {
+        read.faults.add(node.line, Problem::Missing { key: "without" });
+        return None;
+    }
+    let mut inner = inner(read, "absent", &["gte", "field"])?;
+    let fits = |text: &str| text.parse::<u64>().is_ok_and(|number| (2..=ABSENT_MAX).contains(&number));
+    let number = inner.shaped("gte", "a number from 2 to 100", fits)?;
+    let line = node.get("field").map_or(node.line, |field| field.line);
+    let field = Name { line, text: inner.text("field")? };
+    Some(Some((number.parse().ok()?, field)))
 }
 
 fn threshold(read: &mut Reader<'_, '_, '_>) -> Option<u64> {

@@ -106,6 +106,7 @@ mod tests {
         let http = HttpAct {
             flow: flow(),
             secure: true,
+            server_name: None,
             version: text(b"2"),
             method: text(b"POST"),
             host: text(b"a.example"),

@@ -48,6 +48,65 @@ pub fn entropy(bytes: &[u8]) -> u64 {
     (sum * 100.0).round() as u64
 }
 
+/// True of what reads as nothing, though there is enough of it: noise of no known kind, or nothing but a text
+/// that stands for bytes (hexadecimal, base32, base64, base85); the whole, a part of a form, or a string of JSON.
+pub fn is_sealed(bytes: &[u8]) -> bool {
+    match kind(bytes) {
+        Some("json") => strings(bytes).any(is_coded),
+        Some(_) => false,
+        None if bytes.starts_with(b"--") => parts(bytes).any(|part| is_noise(part) || is_coded(part)),
+        None => is_noise(bytes) || is_coded(bytes),
+    }
+}
+
+/// Less is no cargo: an identifier, a hash.
+const CARGO: usize = 80;
+
+fn is_coded(text: &[u8]) -> bool {
+    let text = text.trim_ascii();
+    let end = text.iter().rposition(|byte| *byte != b'=').map_or(0, |last| last + 1);
+    let text = &text[..end];
+    if text.len() < CARGO {
+        return false;
+    }
+    let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/_-\r\n".contains(byte);
+    if text.iter().all(is_letter) {
+        return entropy(text) >= 300 && text.iter().any(u8::is_ascii_digit);
+    }
+    // Base85: half of what is printed, and no words.
+    let marks = text.iter().filter(|byte| byte.is_ascii_punctuation()).count();
+    let is_printed = |byte: &u8| byte.is_ascii_graphic() || matches!(byte, b'\r' | b'\n');
+    text.iter().all(is_printed) && marks * 6 >= text.len() && entropy(text) >= 530
+}
+
+/// As a cipher leaves it, down to a XOR with a key of some letters.
+fn is_noise(bytes: &[u8]) -> bool {
+    const LEAST: usize = 48;
+    if bytes.len() < LEAST || std::str::from_utf8(bytes).is_ok() {
+        return false;
+    }
+    let is_text = |byte: &&u8| matches!(byte, 0x20..=0x7e | b'\t' | b'\r' | b'\n');
+    let foreign = bytes.len() - bytes.iter().filter(is_text).count();
+    let nought = bytes.iter().filter(|byte| **byte == 0).count();
+    let most = (100.0 * (bytes.len() as f64).log2()).min(800.0) as u64;
+    foreign * 3 >= bytes.len() && nought * 20 <= bytes.len() && entropy(bytes) * 5 >= most * 4
+}
+
+/// Strings of JSON, as they are written.
+fn strings(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|byte| *byte == b'"').skip(1).step_by(2)
+}
+
+/// Contents of the parts of a form.
+fn parts(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let heads = (0..body.len()).filter(|&at| body[at..].starts_with(b"\r\n\r\n"));
+    heads.take(PARTS_MAX).map(|at| {
+        let part = &body[at + 4..];
+        let end = part.windows(4).position(|end| end == b"\r\n--").unwrap_or(part.len());
+        &part[..end]
+    })
+}
+
 /// Names what a body is, and what the parts of a form in it are.
 pub fn kinds(body: &[u8], visit: Visit<'_>) -> bool {
     if kind(body).is_some_and(|name| visit(name.as_bytes())) {
@@ -56,16 +115,16 @@ pub fn kinds(body: &[u8], visit: Visit<'_>) -> bool {
     if !body.starts_with(b"--") {
         return false;
     }
-    let heads = (0..body.len()).filter(|&at| body[at..].starts_with(b"\r\n\r\n"));
-    let parts = heads.take(PARTS_MAX).filter_map(|at| kind(&body[at + 4..]));
-    parts.into_iter().any(|name| visit(name.as_bytes()))
+    let mut names = parts(body).filter_map(kind);
+    names.any(|name| visit(name.as_bytes()))
 }
 
 #[rustfmt::skip]
-const MAGIC: [(&[u8], &str); 11] = [
+const MAGIC: [(&[u8], &str); 14] = [
     (b"\x7fELF", "elf"), (b"\x1f\x8b", "gzip"), (b"PK\x03\x04", "zip"), (b"\xfd7zXZ\0", "xz"),
     (b"\x28\xb5\x2f\xfd", "zstd"), (b"BZh", "bzip2"), (b"7z\xbc\xaf\x27\x1c", "7z"),
     (b"SQLite format 3\0", "sqlite"), (b"-----BEGIN ", "pem"), (b"Salted__", "openssl"), (b"#!", "script"),
+    (b"\x78\x01", "zlib"), (b"\x78\x9c", "zlib"), (b"\x78\xda", "zlib"),
 ];
 
 fn kind(bytes: &[u8]) -> Option<&'static str> {
@@ -108,6 +167,31 @@ mod tests {
         assert_eq!(entropy(b"abcd"), 200);
         assert!(entropy(b"deb.debian") < 350);
         assert!(entropy(b"mzxw6ytboi4dcnbrgeydambqga4dimjs") > 350);
+    }
+
+    #[test]
+    fn what_reads_as_nothing_is_sealed() {
+        let check = |body: &[u8], expected: bool| {
+            assert_eq!(is_sealed(body), expected, "{}", String::from_utf8_lossy(body));
+        };
+        let noise: Vec<u8> = (0..200_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let base64 = "c2VjcmV0IGtleSBvZiBhIG1hY2hpbmUgdGhhdCBpcyBub3QgeW91cnM".repeat(3);
+        let base85 =
+            "VPaz%R7FG_Wo~pJWMyh+Xm4$0b8{~-Z*6ZoNkm6bQ(t0UZ!~jmVrhAbNJB+XLs~;wd0=h>Nn&YaP*h<{".repeat(2);
+        check(&noise, true);
+        check(base64.as_bytes(), true);
+        check(base85.as_bytes(), true);
+        check(format!("{{\"d\":\"{base64}\"}}").as_bytes(), true);
+        check(&[b"--x\r\nA: b\r\n\r\n", &noise[..], b"\r\n--x--"].concat(), true);
+        check(&noise[..40], false);
+        check(&[b"\x1f\x8b\x08", &noise[..]].concat(), false);
+        check(
+            b"host=a&version=1.2.3&uptime=17777&arch=x86_64&os=linux&tags=one,two,three,four,five,six",
+            false,
+        );
+        check(b"{\"host\":\"a\",\"token\":\"eyJhbGciOiJI.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c\"}", false);
+        check("Grüße aus dem Süden, wo die Bäume blühen und die Vögel übers Land fliegen".as_bytes(), false);
+        check(b"6d0a3f4bb5f4ee2f1f2d9ad6f7cbb5a86d0a3f4b", false);
     }
 
     #[test]

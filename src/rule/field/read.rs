@@ -201,6 +201,13 @@ pub(super) fn flow(s: Subject<'_>) -> Option<(u64, u64)> {
     }
 }
 
+pub(super) fn returns(s: Subject<'_>) -> Option<u64> {
+    match net_act(s)?.action {
+        NetAction::Return { times } => Some(times.into()),
+        _ => None,
+    }
+}
+
 /// The name that a name server gave the far end's address.
 pub(super) fn flow_name(s: Subject<'_>) -> Option<&[u8]> {
     match &s.event.act {
@@ -482,8 +489,11 @@ fn inode_text(inode: Inode) -> Vec<u8> {
 
 /// How long a call asks to sleep.
 pub(super) fn sleep_milliseconds(s: Subject<'_>) -> Option<u64> {
+    use ProcessCall::{Busy, Sleep, Timer, Wait};
     match &s.event.act {
-        Act::Process(ProcessAct::Call { what: ProcessCall::Sleep, call }) => Some(call.detail / 1_000_000),
+        Act::Process(ProcessAct::Call { what: Sleep | Timer | Wait | Busy, call }) => {
+            Some(call.detail / 1_000_000)
+        }
         _ => None,
     }
 }

@@ -5,7 +5,7 @@ use super::read::{
     file_actions, file_capabilities, file_flags, file_inode, file_kind, flow, flow_name, gained, ip,
     is_local, is_own_exe, kernel_act, kernel_action, layer, memory_action, mismatch, namespaces, net_act,
     new_mode, open_mode, origin, outcome, owner, process_act, process_action, protocol, protocol_name,
-    public, region, ring_paths, sandbox_action, sleep_milliseconds, socket_option, suffix_added,
+    public, region, returns, ring_paths, sandbox_action, sleep_milliseconds, socket_option, suffix_added,
     symlink_target, target, times, unix_path, visit, xattr, xattr_value,
 };
 use super::{Category, Field, Read};
@@ -579,12 +579,12 @@ pub(super) static FIELDS: &[Field] = &[
     )),
     // net, and sockets copied onto standard streams
     one_of(
-        &["connect", "bind", "listen", "send", "socket", "accept", "close", "settle", "option"],
+        &["connect", "bind", "listen", "send", "socket", "accept", "close", "settle", "return", "option"],
         event(
             NET,
             "net.action",
             Read::Text(|s| Some(net_act(s)?.action.name().as_bytes())),
-            "what was done with the socket; send is a datagram with an address of its own, accept took a connection of dst, close ended one, settle is the end of a connect that did not block, option set one of the socket",
+            "what was done with the socket; send is a datagram with an address of its own, accept took a connection of dst, close ended one, settle is the end of a connect that did not block, return tells that dst was reached anew after a pause, option set one of the socket",
         ),
     ),
     one_of(
@@ -683,6 +683,9 @@ pub(super) static FIELDS: &[Field] = &[
             "groups",
             "name",
             "sleep",
+            "timer",
+            "wait",
+            "busy",
             "control",
         ],
         event(
@@ -690,7 +693,9 @@ pub(super) static FIELDS: &[Field] = &[
             "process.action",
             Read::Text(process_action),
             "what happened; dup: a descriptor was copied onto a standard stream; ids: credentials changed; \
-             control: prctl(2) with any other option of note",
+             sleep: also select(2) and poll(2) of nothing; timer: one of a minute or more was set; wait: a call \
+             still waited for its time when the run was over; busy: it used a processor for most of its life, \
+             and still did when the run was over; control: prctl(2) with any other option of note",
         ),
     ),
     stable(event(
@@ -748,6 +753,12 @@ pub(super) static FIELDS: &[Field] = &[
         "flow.received",
         Read::Number(|s| Some(flow(s)?.1)),
         "bytes that an ended TCP connection received",
+    ),
+    event(
+        NET,
+        "net.returns",
+        Read::Number(returns),
+        "of net.action return: how often this far end was reached anew after a pause, by now",
     ),
     stable(event(
         PROCESS,
@@ -890,20 +901,28 @@ pub(super) static FIELDS: &[Field] = &[
         KERNEL,
         "mismatch.call",
         Read::Text(|s| Some(&mismatch(s)?.call)),
-        "the call whose argument was rewritten: open, connect, bind",
+        "the call whose argument was rewritten: open, connect, bind, send, or one on names (rename, unlinkat, …)",
     )),
     event(
         KERNEL,
         "mismatch.passed",
         Read::Text(|s| Some(&mismatch(s)?.passed)),
-        "what stood in the program's memory when the call had returned: a path, or address:port",
+        "what stood in the program's memory when the call had returned: a path, or address:port; of a call on \
+         names what stood there when it began",
     ),
     event(
         KERNEL,
         "mismatch.taken",
         Read::Text(|s| Some(&mismatch(s)?.taken)),
-        "what the kernel took instead, by its own file or socket",
+        "what the kernel took instead, by its own file, socket or packet; of a call on names what stood there \
+         when it had returned",
     ),
+    stable(event(
+        KERNEL,
+        "mismatch.verified",
+        Read::Flag(|s| Some(mismatch(s)?.verified)),
+        "mismatch.taken is the kernel's own; false: which of the two it took is not known",
+    )),
     stable(event(
         KERNEL,
         "ring.operation",
@@ -934,8 +953,8 @@ pub(super) static FIELDS: &[Field] = &[
         CALLS,
         "call.sleep",
         Read::Number(sleep_milliseconds),
-        "of nanosleep and clock_nanosleep: the milliseconds that they ask for; 0 where they name a time to wake \
-         up at",
+        "of sleep and timer: the milliseconds that are asked for; 0 where a time to wake up at is named; of \
+         wait: what was left of them; of busy: of the processor's time",
     ),
     event(CALLS, "call.arg0", Read::Number(|s| arg(s, 0)), "first argument register"),
     event(CALLS, "call.arg1", Read::Number(|s| arg(s, 1)), "second argument register"),
@@ -966,6 +985,13 @@ pub(super) static FIELDS: &[Field] = &[
         "call.filtered",
         Read::Flag(|s| Some(call(s)?.filtered)),
         "the sandbox's own filter refused it, and the kernel was never asked",
+    )),
+    stable(event(
+        CALLS,
+        "call.own_filter",
+        Read::Flag(|s| Some(call(s)?.own_filter)),
+        "a seccomp filter or a tracer of the image's own answered it, perhaps with success, and the kernel was \
+         never asked",
     )),
     // sandbox
     one_of(

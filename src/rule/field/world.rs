@@ -106,6 +106,24 @@ pub(super) static FIELDS: &[Field] = &[
     )),
     event(HTTP, "http.target", Read::Text(|s| Some(&http(s)?.target)), "path and query, as sent"),
     event(HTTP, "http.path", Read::Text(|s| Some(path(&http(s)?.target))), "http.target without its query"),
+    event(
+        HTTP,
+        "http.fronted",
+        Read::Flag(fronted),
+        "the domain in the request is another than the one that TLS around it asked for",
+    ),
+    event(
+        HTTP,
+        "http.authorization",
+        Read::Text(|s| header(s, b"authorization")),
+        "the login or token that it was sent with, as sent",
+    ),
+    event(
+        HTTP,
+        "http.body.sealed",
+        Read::Flag(|s| Some(content::is_sealed(&http(s)?.body))),
+        "the body reads as nothing: noise of no known kind, or nothing but a text that stands for bytes",
+    ),
     event(HTTP, "http.version", Read::Text(|s| Some(&http(s)?.version)), "1.0, 1.1 or 2"),
     event(HTTP, "http.user_agent", Read::Text(|s| header(s, b"user-agent")), "what the client calls itself"),
     event(
@@ -131,7 +149,7 @@ pub(super) static FIELDS: &[Field] = &[
         HTTP,
         "http.body.kind",
         Read::Texts(|s, visit| http(s).is_some_and(|it| content::kinds(&it.body, visit))),
-        "what the body is, or what a part of a form in it is, by its first bytes: elf, gzip, zip, tar, xz, \
+        "what the body is, or what a part of a form in it is, by its first bytes: elf, gzip, zlib, zip, tar, xz, \
          zstd, bzip2, 7z, sqlite, pem, json, script",
     ),
     stable(event(
@@ -212,6 +230,12 @@ pub(super) static FIELDS: &[Field] = &[
         "stream.kind",
         Read::Texts(|s, visit| stream(s).is_some_and(|it| content::kinds(&it.first, visit))),
         "what the first bytes are, as http.body.kind",
+    ),
+    event(
+        STREAM,
+        "stream.sealed",
+        Read::Flag(|s| Some(content::is_sealed(&stream(s)?.first))),
+        "the first bytes read as nothing, as http.body.sealed",
     ),
     event(STREAM, "stream.sent", Read::Number(|s| Some(stream(s)?.sent)), "bytes from the sandbox"),
     event(STREAM, "stream.received", Read::Number(|s| Some(stream(s)?.received)), "bytes to the sandbox"),
@@ -304,6 +328,14 @@ fn path(target: &[u8]) -> &[u8] {
 fn header<'a>(s: Subject<'a>, name: &[u8]) -> Option<&'a [u8]> {
     let value = |header: &'a crate::event::Bytes| header.strip_prefix(name)?.strip_prefix(b": ");
     http(s)?.headers.iter().find_map(value)
+}
+
+/// Hosts that are addresses belong to no domain.
+fn fronted(s: Subject<'_>) -> Option<bool> {
+    let act = http(s)?;
+    let (inner, outer) = (&act.host[..], act.server_name.as_deref()?);
+    let is_name = |host: &[u8]| host.last().is_some_and(u8::is_ascii_alphabetic) && host.contains(&b'.');
+    Some(is_name(inner) && is_name(outer) && content::domain(inner).1 != content::domain(outer).1)
 }
 
 fn tls(s: Subject<'_>) -> Option<&TlsAct> {

@@ -248,8 +248,10 @@ fn absence_is_decided_when_the_run_ends() {
     );
     let [write, run, remove] = dropped(50);
     assert_eq!(evidence(&text, &[write.clone(), run.clone()]), [1, 2]);
-    assert!(evidence(&text, &[write.clone(), run.clone(), at(500, remove.clone())]).is_empty());
-    assert!(evidence(&text, &[remove, at(4, write), at(5, run)]).is_empty());
+    assert!(evidence(&text, &[write.clone(), run.clone(), at(9, remove.clone())]).is_empty());
+    assert_eq!(evidence(&text, &[write.clone(), run.clone(), at(500, remove.clone())]), [1, 2]);
+    assert!(evidence(&text, &[remove.clone(), at(4, write.clone()), at(5, run.clone())]).is_empty());
+    assert_eq!(evidence(&text, &[remove, at(504, write), at(505, run)]), [1, 2]);
     let rules = load(&text);
     let mut findings = Findings::new(&rules);
     for event in &dropped(50)[..2] {

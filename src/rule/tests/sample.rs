@@ -113,11 +113,16 @@ fn world() -> Vec<Act> {
     let http = HttpAct {
         flow: flow.clone(),
         secure: true,
+        server_name: Some(bytes("a.example")),
         version: bytes("1.1"),
         method: bytes("POST"),
         host: bytes("api.telegram.org"),
         target: bytes("/bot1:a/sendDocument?x"),
-        headers: vec![bytes("user-agent: curl/8"), bytes("content-type: application/json")],
+        headers: vec![
+            bytes("user-agent: curl/8"),
+            bytes("content-type: application/json"),
+            bytes("authorization: Basic YTpi"),
+        ],
         headers_omitted: 0,
         body: bytes("{}"),
         body_size: 2,
@@ -198,6 +203,13 @@ fn acts() -> Vec<Act> {
         name: None,
     }));
     acts.push(Act::Net(NetAct {
+        action: NetAction::Return { times: 8 },
+        protocol: Protocol::Tcp,
+        local: None,
+        remote: Some(Endpoint::Inet("192.0.2.1:443".parse().unwrap())),
+        name: None,
+    }));
+    acts.push(Act::Net(NetAct {
         action: NetAction::Close { sent: 1, received: 2 },
         protocol: Protocol::Tcp,
         local: None,
@@ -250,6 +262,7 @@ fn acts() -> Vec<Act> {
         target: Some(target()),
         capability: Some(21),
         filtered: true,
+        own_filter: true,
         ..Call::default()
     };
     acts.extend(
@@ -261,6 +274,7 @@ fn acts() -> Vec<Act> {
         call: bytes("open"),
         passed: bytes("/tmp/x"),
         taken: bytes("/etc/shadow"),
+        verified: true,
     })));
     acts.push(Act::Kernel(KernelAct::Moved { hierarchy: 0, cgroup: bytes("/") }));
     acts.push(Act::Kernel(KernelAct::Ring { operation: bytes("unlinkat"), paths: vec![bytes("/etc/x")] }));

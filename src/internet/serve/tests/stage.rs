@@ -23,7 +23,7 @@ use tokio_rustls::client::TlsStream;
 use super::super::super::socket::Listeners;
 use super::super::super::tell;
 use super::super::super::testimony::{Said, Testimony};
-use super::super::super::tls::authority::Authority;
+use super::super::super::tls::{Terms, authority::Authority};
 use super::super::super::world::{Scenario, World};
 use super::super::room::{OPEN_MAX, Room};
 use super::super::{Servers, pipe::Wire};
@@ -77,7 +77,7 @@ fn stage<F: Future<Output = ()>>(world: World, places: usize, client: impl FnOnc
         let root = authority.certificate_der();
         let (tell, scribe) = tell::channel();
         let (stop, stopped) = oneshot::channel::<()>();
-        let servers = Servers::new(Rc::new(world), authority, tell, Room::of(places));
+        let servers = Servers::new(Rc::new(world), Terms::new(authority), tell, Room::of(places));
         let scribe = spawn_local(async {
             let mut written = Vec::new();
             scribe.write(&mut written).await.unwrap();

@@ -27,17 +27,23 @@ impl Ftp {
             b"USER" => "331 Please specify the password.",
             b"PASS" | b"ACCT" => "230 Login successful.",
             b"SYST" => "215 UNIX Type: L8",
-            b"FEAT" => "211-Features:\r\n EPSV\r\n PASV\r\n SIZE\r\n UTF8\r\n211 End",
+            b"FEAT" => {
+                "211-Features:\r\n AUTH TLS\r\n EPSV\r\n PASV\r\n PBSZ\r\n PROT\r\n SIZE\r\n UTF8\r\n211 End"
+            }
             b"PWD" | b"XPWD" => "257 \"/\" is the current directory",
             b"CWD" | b"CDUP" | b"DELE" | b"RMD" | b"RNTO" => "250 Requested file action okay.",
             b"MKD" => "257 Directory created.",
             b"RNFR" | b"REST" => "350 Ready.",
-            b"TYPE" | b"MODE" | b"STRU" | b"OPTS" | b"NOOP" | b"SITE" | b"ALLO" | b"PBSZ" => {
+            b"TYPE" | b"MODE" | b"STRU" | b"OPTS" | b"NOOP" | b"SITE" | b"ALLO" | b"PBSZ" | b"PROT" => {
                 "200 Command okay."
             }
             b"SIZE" => "213 3",
             b"MDTM" => "213 20240319150518",
-            b"AUTH" | b"PROT" => "502 Command not implemented.",
+            b"AUTH" if [&b"TLS"[..], b"TLS-C", b"SSL"].iter().any(|it| rest.eq_ignore_ascii_case(it)) => {
+                turn.start_tls = true;
+                "234 Proceed with negotiation."
+            }
+            b"AUTH" => "504 Unknown security mechanism.",
             b"ABOR" => "226 Closing data connection.",
             b"PASV" | b"EPSV" => return self.passive(&verb, turn),
             b"PORT" | b"EPRT" => {
@@ -85,9 +91,13 @@ impl Dialogue for Ftp {
 
     fn hear(&mut self, bytes: &[u8], turn: &mut Turn) {
         for line in self.lines.take(bytes) {
-            if !turn.close {
+            if !turn.close && !turn.start_tls {
                 self.command(&line, turn);
             }
+        }
+        if turn.start_tls {
+            // What follows in the clear does not count inside (RFC 4217, 4).
+            self.lines = Lines::new();
         }
     }
 }

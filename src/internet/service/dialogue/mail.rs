@@ -5,11 +5,26 @@ use super::{Dialogue, Turn};
 
 pub struct Pop {
     lines: Lines,
+    /// Lines of a log-in that are to come (RFC 5034).
+    secrets: u8,
 }
 
 impl Pop {
     pub fn new() -> Pop {
-        Pop { lines: Lines::new() }
+        Pop { lines: Lines::new(), secrets: 0 }
+    }
+
+    fn auth(&mut self, rest: &[u8], turn: &mut Turn) {
+        let (mechanism, first) = split(rest);
+        let all = if mechanism.eq_ignore_ascii_case(b"LOGIN") { 2 } else { 1 };
+        self.secrets = all - u8::from(!first.is_empty());
+        turn.say(if self.secrets > 0 { "+ \r\n" } else { "+OK Logged in.\r\n" });
+    }
+
+    fn secret(&mut self, line: &Line, turn: &mut Turn) {
+        turn.command(b"AUTH", &line.text, line.size);
+        self.secrets -= 1;
+        turn.say(if self.secrets > 0 { "+ \r\n" } else { "+OK Logged in.\r\n" });
     }
 }
 
@@ -24,15 +39,25 @@ impl Dialogue for Pop {
 
     fn hear(&mut self, bytes: &[u8], turn: &mut Turn) {
         for line in self.lines.take(bytes) {
-            if turn.close {
-                return;
+            if turn.close || turn.start_tls {
+                break;
+            }
+            if self.secrets > 0 {
+                self.secret(&line, turn);
+                continue;
             }
             let (verb, rest) = line.verb();
             turn.command(&verb, rest, line.size);
             match verb.as_slice() {
                 b"STAT" => turn.say("+OK 0 0\r\n"),
                 b"LIST" | b"UIDL" if rest.is_empty() => turn.say("+OK 0 messages:\r\n.\r\n"),
-                b"CAPA" => turn.say("+OK\r\nUSER\r\nUIDL\r\n.\r\n"),
+                b"CAPA" => turn.say("+OK\r\nUSER\r\nUIDL\r\nSASL PLAIN LOGIN\r\nSTLS\r\n.\r\n"),
+                b"STLS" => {
+                    turn.say("+OK Begin TLS negotiation now.\r\n");
+                    turn.start_tls = true;
+                }
+                b"AUTH" if rest.is_empty() => turn.say("+OK\r\nPLAIN\r\nLOGIN\r\n.\r\n"),
+                b"AUTH" => self.auth(rest, turn),
                 b"USER" | b"PASS" | b"NOOP" | b"RSET" | b"APOP" => turn.say("+OK\r\n"),
                 b"QUIT" => {
                     turn.say("+OK Logging out.\r\n");
@@ -40,6 +65,9 @@ impl Dialogue for Pop {
                 }
                 _ => turn.say("-ERR Unknown command.\r\n"),
             }
+        }
+        if turn.start_tls {
+            self.lines = Lines::new();
         }
     }
 }
@@ -63,7 +91,8 @@ fn imap(line: &Line, turn: &mut Turn) -> Option<Vec<u8>> {
     let verb = verb.to_ascii_uppercase();
     turn.command(&verb, rest, line.size);
     match verb.as_slice() {
-        b"CAPABILITY" => turn.say("* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n"),
+        b"CAPABILITY" => turn.say("* CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN\r\n"),
+        b"STARTTLS" => turn.start_tls = true,
         b"SELECT" | b"EXAMINE" => {
             turn.say("* FLAGS (\\Seen)\r\n* 0 EXISTS\r\n* 0 RECENT\r\n* OK [UIDVALIDITY 1]\r\n")
         }
@@ -95,13 +124,13 @@ impl Dialogue for Imap {
     }
 
     fn greet(&mut self) -> Vec<u8> {
-        b"* OK [CAPABILITY IMAP4rev1 AUTH=PLAIN] Dovecot ready.\r\n".to_vec()
+        b"* OK [CAPABILITY IMAP4rev1 STARTTLS AUTH=PLAIN] Dovecot ready.\r\n".to_vec()
     }
 
     fn hear(&mut self, bytes: &[u8], turn: &mut Turn) {
         for line in self.lines.take(bytes) {
-            if turn.close {
-                return;
+            if turn.close || turn.start_tls {
+                break;
             }
             match self.login.take() {
                 Some(tag) => {
@@ -110,6 +139,9 @@ impl Dialogue for Imap {
                 }
                 None => self.login = imap(&line, turn),
             }
+        }
+        if turn.start_tls {
+            self.lines = Lines::new();
         }
     }
 }

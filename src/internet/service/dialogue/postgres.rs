@@ -38,7 +38,11 @@ impl Postgres {
     fn start(&mut self, packet: &Packet, turn: &mut Turn) {
         let code = packet.body.first_chunk().map_or(0, |code| u32::from_be_bytes(*code));
         match code {
-            TLS | GSS => turn.say("N"),
+            TLS => {
+                turn.say("S");
+                turn.start_tls = true;
+            }
+            GSS => turn.say("N"),
             VERSION => {
                 turn.command(b"START", &words(&packet.body[4..]), packet.size);
                 // The password in the clear.
@@ -120,7 +124,7 @@ impl Dialogue for Postgres {
                 State::Password => self.password(&packet, turn),
                 State::In => self.query(&packet, turn),
             }
-            if turn.close {
+            if turn.close || turn.start_tls {
                 return;
             }
         }

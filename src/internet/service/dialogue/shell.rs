@@ -28,6 +28,13 @@ impl Shell {
     pub fn new() -> Shell {
         Shell { typed: 0 }
     }
+
+    /// Types the next command; gives it back. Empty: there is no more.
+    pub(super) fn type_next(&mut self) -> &'static str {
+        let command = COMMANDS.get(self.typed).copied().unwrap_or_default();
+        self.typed += 1;
+        command
+    }
 }
 
 impl Dialogue for Shell {
@@ -40,9 +47,8 @@ impl Dialogue for Shell {
     }
 
     fn hear(&mut self, bytes: &[u8], turn: &mut Turn) {
-        if let Some(command) = COMMANDS.get(self.typed).filter(|_| is_prompt(bytes)) {
-            turn.say(command);
-            self.typed += 1;
+        if is_prompt(bytes) {
+            turn.say(self.type_next());
         }
     }
 }

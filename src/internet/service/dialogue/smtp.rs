@@ -42,6 +42,7 @@ impl Smtp {
             b"STARTTLS" if !self.secure => {
                 turn.say("220 2.0.0 Ready to start TLS\r\n");
                 self.secure = true;
+                turn.start_tls = true;
             }
             b"AUTH" => self.auth(rest, turn),
             b"MAIL" | b"RCPT" => turn.say("250 2.1.0 Ok\r\n"),

@@ -5,7 +5,7 @@ use super::{Dialogue, Turn};
 use crate::internet::service::request::cut;
 use crate::internet::world::World;
 
-const PROMPT: &str = "# ";
+pub(super) const PROMPT: &str = "# ";
 /// Of what a command prints, so many bytes.
 const ECHO_MAX: usize = 256;
 
@@ -83,7 +83,7 @@ impl Telnet {
 }
 
 /// What the commands print with which bots look whether this is a shell of BusyBox.
-fn output(command: &str) -> String {
+pub(super) fn output(command: &str) -> String {
     let command = cut(command, ECHO_MAX);
     let applet = command.rsplit([';', '|', '&']).next().unwrap_or_default().trim();
     let applet = applet.strip_prefix("/bin/busybox ").or_else(|| applet.strip_prefix("busybox "));

@@ -4,7 +4,8 @@
 mod line;
 mod pack;
 
-use line::{FLUSH, banded, line, lines};
+pub(super) use line::FLUSH;
+use line::{banded, line, lines};
 use pack::Repository;
 
 use super::{Answer, Request};
@@ -41,6 +42,25 @@ pub fn answer(world: &World, request: &Request<'_>) -> Option<Answer> {
     path.ends_with("/git-receive-pack").then(|| receive_pack(request))
 }
 
+/// What git's own daemon says first of its repositories; over HTTP there is a line before it.
+pub(super) fn advertise(now: u64, is_second: bool) -> Vec<u8> {
+    references(&Repository::new(now.saturating_sub(AGE)), is_second)
+}
+
+/// What that daemon answers to a whole question.
+pub(super) fn answer_to(now: u64, is_second: bool, question: &[u8]) -> Vec<u8> {
+    upload(&Repository::new(now.saturating_sub(AGE)), is_second, question)
+}
+
+/// The lines of a question.
+pub(super) fn wanted(question: &[u8]) -> Vec<u8> {
+    lines(question).join(&b' ')
+}
+
+pub(super) fn refuse(why: &str) -> Vec<u8> {
+    line(&format!("ERR {why}\n"))
+}
+
 fn message(kind: &'static str, body: Vec<u8>) -> Answer {
     Answer::with(SERVICE, kind, body).header("cache-control", "no-cache").accepts(PUSHERS)
 }
@@ -51,7 +71,13 @@ fn is_second(request: &Request<'_>) -> bool {
 
 fn reads(request: &Request<'_>, repository: &Repository) -> Answer {
     let mut body = [line("# service=git-upload-pack\n"), FLUSH.to_vec()].concat();
-    if is_second(request) {
+    body.extend(references(repository, is_second(request)));
+    message("application/x-git-upload-pack-advertisement", body)
+}
+
+fn references(repository: &Repository, is_second: bool) -> Vec<u8> {
+    let mut body = Vec::new();
+    if is_second {
         let abilities = ["version 2", "agent=git/2.43.0", "ls-refs", "fetch=shallow", "object-format=sha1"];
         body.extend(abilities.iter().flat_map(|ability| line(&format!("{ability}\n"))));
     } else {
@@ -60,7 +86,7 @@ fn reads(request: &Request<'_>, repository: &Repository) -> Answer {
         body.extend(line(&format!("{head} refs/heads/main\n")));
     }
     body.extend(FLUSH);
-    message("application/x-git-upload-pack-advertisement", body)
+    body
 }
 
 /// A push must be signed, so that the client shows the credentials that it has.
@@ -77,16 +103,20 @@ fn writes(request: &Request<'_>, repository: &Repository) -> Answer {
 }
 
 fn upload_pack(request: &Request<'_>, repository: &Repository) -> Answer {
-    let asked = lines(request.body);
+    let body = upload(repository, is_second(request), request.body);
+    message("application/x-git-upload-pack-result", body)
+}
+
+fn upload(repository: &Repository, is_second: bool, question: &[u8]) -> Vec<u8> {
+    let asked = lines(question);
     let has = |word: &[u8]| asked.iter().any(|line| line.starts_with(word));
-    let body = if !is_second(request) {
+    if !is_second {
         first_version(repository, &asked)
     } else if has(b"command=ls-refs") {
         list(repository, &asked)
     } else {
         [line("packfile\n"), banded(&repository.pack()), FLUSH.to_vec()].concat()
-    };
-    message("application/x-git-upload-pack-result", body)
+    }
 }
 
 /// The references, and those that a client asks for by their whole name.

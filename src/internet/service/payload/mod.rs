@@ -8,7 +8,7 @@ pub(super) mod zip;
 use super::answer::{BYTES, HTML, JSON, TEXT, XML};
 use super::request::cut;
 
-pub(super) use script::shell;
+pub(super) use script::{TEXT_OF_COMMANDS, node, shell};
 
 /// Names longer than this do not come back in what is made of them.
 const NAME_MAX: usize = 64;
@@ -33,7 +33,7 @@ pub(super) fn by_name(path: &str, now: u64) -> Option<(&'static str, Vec<u8>)> {
         "xml" | "rss" => (XML, b"<?xml version=\"1.0\"?>\n<response>ok</response>\n".to_vec()),
         "yaml" | "yml" => ("application/yaml", b"status: ok\n".to_vec()),
         // Also a harmless command, for whoever pipes it into a shell.
-        "txt" | "log" | "conf" | "dat" => (TEXT, b"echo ok\n".to_vec()),
+        "txt" | "log" | "conf" | "dat" => (TEXT, TEXT_OF_COMMANDS.into()),
         "md" | "cfg" | "ini" | "csv" | "list" | "toml" => (TEXT, b"ok\n".to_vec()),
         "html" | "htm" | "asp" | "aspx" | "jsp" | "cgi" => (HTML, page("Welcome")),
         "css" => ("text/css", b"body { margin: 2em; }\n".to_vec()),

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::event::{Carrier, EventId, File, FileAct, FileKind, OpenMode, Origin, Outcome, Phase};
+use crate::event::{EventId, File, FileAct, FileKind, OpenMode, Origin, Outcome, Phase};
 
 fn text(text: &str) -> Bytes {
     Bytes::from(text.as_bytes())
@@ -68,6 +68,34 @@ fn datagrams_are_told_with_their_sum_and_counted_once() {
 }
 
 #[test]
+fn a_datagram_socket_that_sent_nothing_is_no_flow() {
+    let udp = |action, port: u16| {
+        let remote = Some(Endpoint::Inet(([203, 0, 113, 9], port).into()));
+        Act::Net(NetAct { action, protocol: Protocol::Udp, local: None, remote, name: None })
+    };
+    let (connect, silent) = (NetAction::Connect, NetAction::Close { sent: 0, received: 0 });
+    let spoke = NetAction::Close { sent: 9, received: 0 };
+    let acts = [(connect, 1), (connect, 2), (connect, 2), (silent, 1), (spoke, 2), (NetAction::Send, 3)];
+    let (network, ..) = summary(acts.into_iter().map(|(action, port)| udp(action, port)).collect());
+    let flows: Vec<_> = network.flows.iter().map(|it| (it.port, it.count, it.sent)).collect();
+    assert_eq!(flows, [(Some(2), 2, 9), (Some(3), 1, 0)]);
+}
+
+#[test]
+fn a_flow_to_a_name_server_says_so() {
+    let server = "10.0.0.2:53";
+    let remote = Some(Endpoint::Inet(server.parse().unwrap()));
+    let protocol = Protocol::Udp;
+    let connect = Act::Net(NetAct { action: NetAction::Connect, protocol, local: None, remote, name: None });
+    let question = Some(Question { name: text("a.example"), kind: 1 });
+    let flow = said(protocol, "10.0.0.9:40000", server);
+    let answered =
+        Act::DnsAnswer(DnsAnswer { flow, carrier: Carrier::Udp, question, code: 0, addresses: vec![] });
+    let (network, ..) = summary(vec![connect, answered]);
+    assert_eq!(network.flows[0].service.as_deref(), Some("dns"));
+}
+
+#[test]
 fn a_question_and_its_answer_are_one_entry() {
     let question = Some(Question { name: text("a.example"), kind: 1 });
     let asked = Act::Dns(DnsAct { server: None, carrier: Carrier::Udp, question: question.clone() });
@@ -87,6 +115,7 @@ fn requests_that_are_alike_are_counted_with_all_their_bytes() {
         Act::Http(HttpAct {
             flow: tcp(),
             secure: true,
+            server_name: None,
             version: text("2"),
             method: text("POST"),
             host: text("evil.example"),
