@@ -4,7 +4,8 @@
 
 #include "task.h"
 
-/* A walk from a dentry up to the root of the sandbox, across mounts. */
+/* A walk from a dentry up to the root of the sandbox, across mounts. What it finds out is kept in the scratch
+ * area: on the stack, the verifier would follow every way of finding it out. */
 struct walk {
 	struct scratch *scratch; /* that of the path: an area that is looked up again may be another's */
 	struct dentry *dentry;
@@ -12,8 +13,6 @@ struct walk {
 	struct dentry *mount_root;
 	__u64 root_dentry;
 	__u64 root_mount;
-	__u8 cut;
-	__u8 nameless;
 };
 
 /* Deepest path of PATH_MAX bytes has half as many names; mount points come on top. */
@@ -64,12 +63,12 @@ static long step(__u32 index, struct walk *walk)
 	length = PICK(block, dentry, d_name.len);
 	if (parent == dentry || !parent) {
 		/* A root that no mount leads to: memfd, pipe, socket, or cut off from its tree. */
-		walk->nameless = s->from == PATH_ROOM;
+		s->nameless = s->from == PATH_ROOM;
 		prepend(s, name, length, 0);
 		return 1;
 	}
 	if (!prepend(s, name, length, 1)) {
-		walk->cut = 1;
+		s->cut = 1;
 		return 1;
 	}
 	walk->dentry = parent;
@@ -94,10 +93,11 @@ SHARED int add_path(struct scratch *s, __u64 dentry, __u64 vfsmount)
 	__u32 at = s->at, from, length;
 
 	s->from = PATH_ROOM;
+	s->cut = s->nameless = 0;
 	bpf_loop(STEPS_MAX, step, &walk, 0);
-	if (walk.cut)
+	if (s->cut)
 		s->flags |= LZ_CUT;
-	if (s->from == PATH_ROOM && !walk.nameless) {
+	if (s->from == PATH_ROOM && !s->nameless) {
 		s->from = PATH_ROOM - 1;
 		s->path[PATH_ROOM - 1] = '/';
 	}

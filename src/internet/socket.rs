@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::sys::socket::sockopt::{
-    IpTransparent, Ipv4OrigDstAddr, Ipv6OrigDstAddr, Ipv6V6Only, RcvBuf, ReuseAddr, RxqOvfl,
+    IpTransparent, Ipv4OrigDstAddr, Ipv6OrigDstAddr, Ipv6V6Only, OobInline, RcvBuf, ReuseAddr, RxqOvfl,
 };
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn,
@@ -54,6 +54,8 @@ impl Listeners {
 
 fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = transparent(address, SockType::Stream)?;
+    // Urgent bytes would else be read by nobody; what is taken from this socket inherits it.
+    setsockopt(&socket, OobInline, &true)?;
     listen(&socket, Backlog::new(BACKLOG)?)?;
     Ok(socket.into())
 }

@@ -41,9 +41,8 @@ const PROBES: [(&str, &str); 8] = [
 
 /// Probes on what not every supported kernel has, with the tracepoint's names, newest first; a watch without
 /// them says so.
-const OPTIONAL: [(&str, &[&str]); 4] = [
+const OPTIONAL: [(&str, &[&str]); 3] = [
     ("uring", &["io_uring_submit_req", "io_uring_submit_sqe"]), // renamed in 6.3
-    ("uring_source", &["io_uring_complete"]),
     ("uring_end", &["io_uring_complete"]),
     ("capability", &["cap_capable"]), // since 6.14
 ];
@@ -71,7 +70,7 @@ const HANDLERS: [(u32, &str); 18] = [
 ];
 
 /// What takes the verifier longest, in that order; begun first, so that no thread ends up alone with one.
-const SLOW: [&str; 5] = ["sockets", "calls", "files", "uring", "exec"];
+const SLOW: [&str; 6] = ["sockets", "files", "calls", "uring_end", "exec", "uring"];
 
 /// More threads than that have nothing to load.
 const THREADS_MAX: usize = 4;
@@ -218,8 +217,8 @@ fn read_btf(path: &Path) -> Result<Btf, TraceError> {
 
 /// All that any probe hangs on.
 fn tracepoints() -> impl Iterator<Item = &'static str> {
-    let optional = OPTIONAL.iter().flat_map(|(_, names)| names.iter());
-    PROBES.iter().map(|(_, tracepoint)| tracepoint).chain(optional).copied()
+    let optional = OPTIONAL.iter().flat_map(|(_, tracepoints)| tracepoints.iter().copied());
+    PROBES.iter().map(|(_, tracepoint)| *tracepoint).chain(optional)
 }
 
 fn load_object<'a>(
