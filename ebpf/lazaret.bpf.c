@@ -3,7 +3,7 @@
  * Processes come from the scheduler's tracepoints, everything else from the exit of system calls,
  * where the argument registers still stand, the descriptor is in the table, and calls that seccomp
  * refused pass as well (they never reach sys_enter). sys_exit only sifts; the handlers are called by
- * number through `handlers`, each verified on its own. A program outside the sandbox costs a table
+ * number through `handlers`, in a few programs that are verified on their own. A program outside the sandbox costs a table
  * look-up for a call of no interest, and one more look-up for the rest.
  */
 #include "process.h"
@@ -166,7 +166,9 @@ int sockets(__u64 *ctx)
 	case ON_DUP:
 		return on_dup(&call);
 	}
-	return on_socket(&call);
+	on_socket(&call);
+	/* Which socketcall(2) it is, is known only now. */
+	return on_messages(&call);
 }
 
 SEC("tp_btf/sys_exit")

@@ -195,38 +195,27 @@ INLINE int binds(__u8 opcode)
 	       opcode == IORING_OP_SEND_ZC || opcode == IORING_OP_SENDMSG_ZC;
 }
 
-CALLED int send_source(struct sock *sk, const struct lz_socket *socket)
+/* The kernel chooses the local port while it works on the request, which may be later and elsewhere. */
+SHARED int send_source(__u64 of)
 {
-	struct scratch *s = begin(sizeof(struct lz_flow), LZ_NETWORK);
-	__u32 family = socket->family;
+	struct file *file = (struct file *)of;
+	struct lz_socket socket = {};
+	struct sock *sk = file ? sock_of(file, &socket) : 0;
+	__u32 family = socket.family;
+	struct scratch *s;
 
+	if (!sk || (family != AF_INET && family != AF_INET6) || !READ(sk, __sk_common.skc_num))
+		return 0;
+	s = begin(sizeof(struct lz_flow), LZ_NETWORK);
 	if (!s)
 		return 0;
 	struct lz_flow *body = &s->record.body.flow;
-	body->socket = *socket;
+	body->socket = socket;
 	fill_local(body->local, sk, family);
 	__u16 port = READ(sk, __sk_common.skc_dport);
 	if (port)
 		fill_address(body->remote, sk, family, port, 1);
 	send_or_count(s, LZ_SOURCE);
-	return 0;
-}
-
-/* The kernel chooses the local port while it works on the request, which may be later and elsewhere. */
-SEC("tp_btf/io_uring_complete")
-int uring_source(__u64 *ctx)
-{
-	struct io_kiocb *request = (struct io_kiocb *)ctx[1];
-	struct lz_socket socket = {};
-
-	if (!request || !binds(READ(request, opcode)) || !is_ours(bpf_get_current_task_btf()))
-		return 0;
-	struct file *file = READ((struct io_connect *)request, file);
-	struct sock *sk = file ? sock_of(file, &socket) : 0;
-
-	if (sk && (socket.family == AF_INET || socket.family == AF_INET6) &&
-	    READ(sk, __sk_common.skc_num))
-		send_source(sk, &socket);
 	return 0;
 }
 

@@ -1,5 +1,6 @@
 /* How requests of io_uring end, of those that leave something the kernel can be asked about: the file that
- * was opened (open), the connection that was taken (accept), the socket that was made, bound or listens.
+ * was opened (open), the connection that was taken (accept), the socket that was made, bound or listens, and
+ * what one was bound to by a request that sends (source).
  *
  * A request that posts many results (a multishot accept) has no request to show for each.
  */
@@ -42,7 +43,7 @@ INLINE void uring_made(struct file *file)
 	if (!s)
 		return;
 	if (!sock_of(file, &s->record.body.endpoint.socket)) {
-		s->busy = 0;
+		release(s);
 		return;
 	}
 	send_or_count(s, LZ_SOCKET);
@@ -89,6 +90,8 @@ int uring_end(__u64 *ctx)
 		return 0;
 	result = READ(request, cqe.res);
 	struct file *file = READ((struct io_connect *)request, file);
+	if (binds(opcode))
+		send_source((__u64)file);
 	if (opcode == IORING_OP_CONNECT)
 		uring_connected(file, result);
 	if (result < 0)

@@ -1,4 +1,5 @@
-//! Two processes that call as fast as they can for ten seconds, with one needle among it.
+//! Two processes that call as fast as they can for ten seconds, with one needle among it; beside it what the
+//! same program reaches unwatched, in the same sandbox and outside of any.
 
 use std::fs;
 use std::path::Path;
@@ -9,28 +10,81 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Place;
-use super::measure::{head, line};
+use super::measure::{head, line, median};
+use super::overhead::Stage;
 
+/// As the program of fixtures/programs/load.c takes it.
 const SECONDS: &str = "10";
+/// Without probes a rate shows sooner.
+const UNWATCHED: &str = "3";
+const TIMES: usize = 3;
+
+/// What is opened, and where: in the image's own tree (an overlay), or in a tmpfs, where an open costs a
+/// third.
+const FLOODS: [(&str, &str, Option<&str>); 4] = [
+    ("identical", "a file of the image", None),
+    ("identical", "a file of a tmpfs", Some("/dev/shm")),
+    ("distinct", "names in the image's tree", None),
+    ("distinct", "names in a tmpfs", Some("/dev/shm")),
+];
 
 pub fn bench(place: &Place) {
-    for act in ["identical", "distinct"] {
-        head(&format!("a flood of {act} opens on two processors for {SECONDS} s"));
-        let flood = flood(place, act);
-        let seconds = flood.number("held_seconds");
-        let time = SECONDS.parse::<f64>().expect("a number");
-        line("calls", &format!("{:.1} M", flood.calls / 1e6), "");
-        line("calls per second that was not held", &rate(flood.calls / (time - seconds).max(0.1)), "1.5 M/s");
-        line("held", &format!("{seconds:.2} s"), "");
-        line("acts seen", &format!("{:.2} M", flood.events("seen") / 1e6), "");
-        line("records lost", &format!("{:.0}", flood.events("lost")), "0");
-        line("the needle", if flood.needle() { "reported" } else { "not reported" }, "reported");
-        line("memory of the runner at most", &format!("{:.0} MiB", flood.memory / 1024.0), "≤ 150 MiB");
+    let stage = Stage::set(place);
+    let tree = place.tree();
+    let root = stage.unpack(&format!("dir:{}", tree.display())).expect("a tree");
+    for (act, what, directory) in FLOODS {
+        head(&format!("{act} opens of {what}, two processes, {SECONDS} s"));
+        let (mut native, mut plain, mut watched) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..TIMES {
+            native.push(bare(&tree, act, directory));
+            let command: Vec<_> = ["/load", act, UNWATCHED].into_iter().chain(directory).collect();
+            plain.push(number(&stage.output(&root, &command, false)) / number(UNWATCHED));
+            watched.push(flood(place, act, directory));
+        }
+        show(native, plain, &watched);
     }
 }
 
-fn rate(rate: f64) -> String {
-    format!("{:.2} M/s", rate / 1e6)
+fn show(native: Vec<f64>, plain: Vec<f64>, watched: &[Flood]) {
+    let of = |value: fn(&Flood) -> f64| median(watched.iter().map(value).collect());
+    let to = |beside: &[f64]| {
+        let ratios = watched.iter().zip(beside).map(|(flood, beside)| flood.rate() / beside);
+        format!("{:.2}", median(ratios.collect()))
+    };
+    let rate = |rate: f64| format!("{:.2} M/s", rate / 1e6);
+    let all = |is_so: fn(&Flood) -> bool| if watched.iter().all(is_so) { "reported" } else { "not reported" };
+    line("calls that were not held, watched", &rate(of(Flood::rate)), "1.5 M/s");
+    line("the same to unwatched in the sandbox, pair by pair", &to(&plain), "");
+    line("the same to bare, pair by pair", &to(&native), "");
+    line("calls, unwatched in the sandbox", &rate(median(plain)), "");
+    line("calls, bare: a changed root alone", &rate(median(native)), "");
+    line("held", &format!("{:.2} s", of(|flood| flood.number("held_seconds"))), "");
+    line("acts seen", &format!("{:.2} M", of(|flood| flood.events("seen")) / 1e6), "");
+    line(
+        "records lost in all rounds",
+        &format!("{:.0}", watched.iter().map(|flood| flood.events("lost")).sum::<f64>()),
+        "0",
+    );
+    line("the needle", all(Flood::needle), "reported");
+    line("memory of the runner", &format!("{:.0} MiB", of(|flood| flood.memory) / 1024.0), "≤ 150 MiB");
+}
+
+fn number(text: &str) -> f64 {
+    text.trim().parse().unwrap_or(f64::NAN)
+}
+
+/// Calls per second outside of any sandbox.
+fn bare(tree: &Path, act: &str, directory: Option<&str>) -> f64 {
+    let script =
+        "mount -t tmpfs shm \"$1/dev/shm\" && tree=$1 && shift && exec chroot \"$tree\" /load \"$@\"";
+    let said = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(tree)
+        .args([act, UNWATCHED])
+        .args(directory)
+        .output()
+        .expect("unshare");
+    number(&String::from_utf8_lossy(&said.stdout)) / number(UNWATCHED)
 }
 
 struct Flood {
@@ -41,6 +95,11 @@ struct Flood {
 }
 
 impl Flood {
+    /// Calls per second of the time that it was not held.
+    fn rate(&self) -> f64 {
+        self.calls / (number(SECONDS) - self.number("held_seconds")).max(0.1)
+    }
+
     fn number(&self, field: &str) -> f64 {
         self.report["run"][field].as_f64().unwrap_or(f64::NAN)
     }
@@ -55,8 +114,9 @@ impl Flood {
     }
 }
 
-fn flood(place: &Place, act: &str) -> Flood {
-    let out = place.path().join(act);
+fn flood(place: &Place, act: &str, directory: Option<&str>) -> Flood {
+    let out = place.path().join("flood");
+    let _ = fs::remove_dir_all(&out);
     let mut child = Command::new(env!("CARGO_BIN_EXE_lazaret"))
         .arg("--state")
         .arg(place.path().join("state"))
@@ -64,6 +124,7 @@ fn flood(place: &Place, act: &str) -> Flood {
         .arg(&out)
         .arg(place.tree())
         .args(["--", "/load", act, SECONDS])
+        .args(directory)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -72,11 +133,7 @@ fn flood(place: &Place, act: &str) -> Flood {
     let memory = most_memory(&mut child);
     let calls = fs::read_to_string(out.join("stdout")).unwrap_or_default();
     let report = fs::read(out.join("report.json")).unwrap_or_default();
-    Flood {
-        calls: calls.trim().parse().unwrap_or(f64::NAN),
-        report: serde_json::from_slice(&report).unwrap_or_default(),
-        memory,
-    }
+    Flood { calls: number(&calls), report: serde_json::from_slice(&report).unwrap_or_default(), memory }
 }
 
 /// The peak of the resident set until the process ends, pages of the rings included.

@@ -41,6 +41,7 @@ impl Place {
     pub fn tree(&self) -> PathBuf {
         let tree = self.path().join("tree");
         fs::create_dir_all(tree.join("tmp")).expect("a directory");
+        fs::create_dir_all(tree.join("dev/shm")).expect("a directory");
         fs::create_dir_all(tree.join("root/.ssh")).expect("a directory");
         fs::write(tree.join("root/.ssh/id_rsa"), "no key").expect("a file");
         fs::copy(self.load(), tree.join("load")).expect("a copy");

@@ -65,7 +65,7 @@ pub fn bench(place: &Place) {
 }
 
 /// What all runs share.
-struct Stage {
+pub struct Stage {
     state: PathBuf,
     program: SealedProgram,
     rules: RuleSet,
@@ -73,13 +73,13 @@ struct Stage {
     extra: PathBuf,
 }
 
-struct Root {
+pub struct Root {
     layers: Layers,
     _rootfs: lazaret::image::Rootfs,
 }
 
 impl Stage {
-    fn set(place: &Place) -> Stage {
+    pub fn set(place: &Place) -> Stage {
         let extra = place.path().join("extra");
         fs::create_dir_all(&extra).expect("a directory");
         fs::copy(place.load(), extra.join("load")).expect("a copy");
@@ -98,7 +98,12 @@ impl Stage {
     /// `None` where the image was not built.
     fn root(&self, image: &str) -> Option<Root> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/images").join(image);
-        let reference = Reference::parse(format!("oci:{}", path.display()).as_ref()).ok()?;
+        self.unpack(&format!("oci:{}", path.display()))
+    }
+
+    /// `None` where there is no such image.
+    pub fn unpack(&self, image: &str) -> Option<Root> {
+        let reference = Reference::parse(image.as_ref()).ok()?;
         let image = Image::open(&reference, &Limits::default()).ok()?;
         let cache = Cache::open(&self.state).expect("a cache");
         let rootfs = cache
@@ -110,10 +115,16 @@ impl Stage {
 
     /// Microseconds of processor time of the command and its children.
     fn run(&self, root: &Root, command: &str, is_watched: bool) -> f64 {
+        let text = self.output(root, &["/load", "measure", "/bin/sh", "-c", command], is_watched);
+        text.trim().parse().unwrap_or_else(|_| panic!("{command}: {text:?}"))
+    }
+
+    /// What the command writes.
+    pub fn output(&self, root: &Root, command: &[&str], is_watched: bool) -> String {
         let state = StateDir::open(&self.state).expect("a state directory");
         let id = RunId::random().expect("an id");
-        let shell = ["/load", "measure", "/bin/sh", "-c", command].map(Into::into).to_vec();
-        let options = Options { command: shell, cpus: Some(2.0), ..Options::default() };
+        let command = command.iter().map(Into::into).collect();
+        let options = Options { command, cpus: Some(2.0), ..Options::default() };
         let plan = Plan::new(&path_only(), &options, &id).expect("a plan");
         let run = state.new_run(&id).expect("a run");
         let held = create(&self.program, &plan, &root.layers, run).expect("a sandbox");
@@ -127,7 +138,7 @@ impl Stage {
         let mut text = String::new();
         let mut output = output;
         let _ = output.read_to_string(&mut text);
-        text.trim().parse().unwrap_or_else(|_| panic!("{command}: {text:?}"))
+        text
     }
 }
 

@@ -17,11 +17,12 @@ use aya::programs::{BtfTracePoint, Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfLoader, VerifierLogLevel};
 use nix::sys::signal::{SigSet, SigmaskHow};
 
+use super::btf;
 use super::packets::{self, PACKETS};
 use super::watch::Watch;
 use super::{KERNEL_BTF, TraceError, thin};
-use crate::sys::bpf;
 use crate::sys::ring::Ring;
+use crate::sys::{bpf, mount};
 
 pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lazaret.bpf.o"));
 
@@ -40,9 +41,8 @@ const PROBES: [(&str, &str); 8] = [
 
 /// Probes on what not every supported kernel has, with the tracepoint's names, newest first; a watch without
 /// them says so.
-const OPTIONAL: [(&str, &[&str]); 4] = [
+const OPTIONAL: [(&str, &[&str]); 3] = [
     ("uring", &["io_uring_submit_req", "io_uring_submit_sqe"]), // renamed in 6.3
-    ("uring_source", &["io_uring_complete"]),
     ("uring_end", &["io_uring_complete"]),
     ("capability", &["cap_capable"]), // since 6.14
 ];
@@ -70,7 +70,7 @@ const HANDLERS: [(u32, &str); 18] = [
 ];
 
 /// What takes the verifier longest, in that order; begun first, so that no thread ends up alone with one.
-const SLOW: [&str; 5] = ["sockets", "calls", "files", "uring", "exec"];
+const SLOW: [&str; 6] = ["sockets", "files", "calls", "uring_end", "exec", "uring"];
 
 /// More threads than that have nothing to load.
 const THREADS_MAX: usize = 4;
@@ -148,15 +148,17 @@ impl Probes {
 
     /// Loads in several threads: the verifier takes most of the time, and works on as many at once.
     pub fn load_with(options: &Options) -> Result<Probes, TraceError> {
-        let (btf, loader) = std::thread::scope(|scope| {
+        let (btf, upper_at, loader) = std::thread::scope(|scope| {
             let btf = scope.spawn(|| read_btf(&options.btf));
+            let upper_at = scope.spawn(|| upper_at(&options.btf));
             let loader = EbpfLoader::new(); // reads the types as well, into its own copy
-            (btf.join().expect("reading does not panic"), loader)
+            let done = "reading does not panic";
+            (btf.join().expect(done), upper_at.join().expect(done), loader)
         });
         let btf = btf?;
         // Seeded by the system: the key only has to be unknown to the sandbox.
         let secret = [RandomState::new().hash_one(0), RandomState::new().hash_one(1)];
-        let mut ebpf = load_object(loader, options, &secret, &btf)?;
+        let mut ebpf = load_object(loader, options, (&secret, &upper_at), &btf)?;
         let absent = load_programs(&mut ebpf, &btf)?;
         fill_handlers(&mut ebpf)?;
         Ok(Probes { ebpf, sizes: (options.critical, options.bulk), absent })
@@ -182,6 +184,21 @@ impl Probes {
     }
 }
 
+/// Bytes from an overlay's inode to what says whether it has an upper half, where overlayfs is a module; 0
+/// where it is none, or where its types cannot be read: the probes then leave the question open.
+fn upper_at(path: &Path) -> u32 {
+    const OVERLAY_BTF: &str = "/sys/kernel/btf/overlay";
+    // Loads the module, where it is one and nothing has been mounted yet.
+    let _ = mount::know(c"overlay");
+    let distance = || {
+        let module = std::fs::read(OVERLAY_BTF).ok()?;
+        let base = std::fs::read(path).ok()?;
+        let at = |member| btf::member_at(&base, &module, "ovl_inode", member);
+        at("__upperdentry")?.checked_sub(at("vfs_inode")?)
+    };
+    distance().unwrap_or(0)
+}
+
 fn read_btf(path: &Path) -> Result<Btf, TraceError> {
     let bytes = std::fs::read(path)
         .map_err(|source| TraceError::NoBtf { path: path.to_owned(), source: Some(source) })?;
@@ -200,14 +217,14 @@ fn read_btf(path: &Path) -> Result<Btf, TraceError> {
 
 /// All that any probe hangs on.
 fn tracepoints() -> impl Iterator<Item = &'static str> {
-    let optional = OPTIONAL.iter().flat_map(|(_, names)| names.iter());
-    PROBES.iter().map(|(_, tracepoint)| tracepoint).chain(optional).copied()
+    let optional = OPTIONAL.iter().flat_map(|(_, tracepoints)| tracepoints.iter().copied());
+    PROBES.iter().map(|(_, tracepoint)| *tracepoint).chain(optional)
 }
 
 fn load_object<'a>(
     mut loader: EbpfLoader<'a>,
     options: &'a Options,
-    secret: &'a [u64; 2],
+    (secret, upper_at): (&'a [u64; 2], &'a u32),
     btf: &'a Btf,
 ) -> Result<Ebpf, TraceError> {
     loader
@@ -218,7 +235,8 @@ fn load_object<'a>(
         .map_max_entries("critical", options.critical)
         .map_max_entries("bulk", options.bulk)
         .override_global("secret", secret, true)
-        .override_global("wake_at", &options.wake_at, true);
+        .override_global("wake_at", &options.wake_at, true)
+        .override_global("upper_at", upper_at, true);
     loader.load(OBJECT).map_err(|source| refusal(source.into()))
 }
 
@@ -247,8 +265,7 @@ fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<&'static str>, TraceE
     let probes = PROBES.iter().map(|(name, tracepoint)| (*name, slice::from_ref(tracepoint)));
     let handlers = HANDLERS.iter().map(|(_, name)| (*name, &["sys_exit"][..]));
     let packets = PACKETS.iter().map(|(name, _)| (*name, &[][..]));
-    let mut wanted: HashMap<_, _> =
-        probes.chain(OPTIONAL).chain(handlers).chain(packets).collect();
+    let mut wanted: HashMap<_, _> = probes.chain(OPTIONAL).chain(handlers).chain(packets).collect();
     let mut list = Vec::new();
     for (name, program) in ebpf.programs_mut() {
         let Some((name, tracepoints)) = wanted.remove_entry(name) else { continue };
@@ -273,11 +290,7 @@ fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<&'static str>, TraceE
 }
 
 /// Loads it for the first of the tracepoints that the kernel has; false if it has none.
-fn load_first(
-    program: &mut BtfTracePoint,
-    tracepoints: &[&str],
-    btf: &Btf,
-) -> Result<bool, ProgramError> {
+fn load_first(program: &mut BtfTracePoint, tracepoints: &[&str], btf: &Btf) -> Result<bool, ProgramError> {
     for tracepoint in tracepoints {
         match program.load(tracepoint, btf) {
             Err(ProgramError::Btf(BtfError::UnknownBtfTypeName { .. })) => {}
@@ -330,8 +343,8 @@ fn fill_handlers(ebpf: &mut Ebpf) -> Result<(), TraceError> {
 
 /// Init by its pidfd (what it forks inherits the mark), the cgroup by its descriptor.
 fn mark(ebpf: &mut Ebpf, target: &Target<'_>) -> Result<(), TraceError> {
-    /// `struct ours` of ebpf/task.h: `seeded`, the fold table, credentials, the last question.
-    const OURS: usize = 8 + 16 * (6 + 3) * 8 + 48 + 8 + 16 + 8;
+    /// `struct ours` of ebpf/task.h: `seeded`, the fold table, credentials, the last question, a key.
+    const OURS: usize = 8 + 16 * (6 + 3) * 8 + 48 + 8 + 16 + 8 + 48;
     let mut seeded = [0; OURS];
     seeded[0] = 1;
     let tasks = map_fd(ebpf, "tasks")?;
