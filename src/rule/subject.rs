@@ -163,6 +163,15 @@ pub fn extension(path: &[u8]) -> Option<&[u8]> {
     (dot > 0 && dot + 1 < name.len()).then(|| &name[dot + 1..])
 }
 
+/// What of a name may have been added to another: `.bak`, `~`.
+pub fn suffix(path: &[u8]) -> Option<&[u8]> {
+    let name = name(path);
+    match name {
+        [_, .., b'~'] => Some(&name[name.len() - 1..]),
+        _ => extension(path).map(|extension| &name[name.len() - extension.len() - 1..]),
+    }
+}
+
 /// The path without its extension and the dot before it.
 pub fn stem(path: &[u8]) -> Option<&[u8]> {
     let extension = extension(path)?;

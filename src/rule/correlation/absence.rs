@@ -35,16 +35,16 @@ struct Pending<'r> {
 }
 
 impl<'r> Absence<'r> {
-    /// The absent was seen: what was completed within the timespan before falls, and so will what is
-    /// completed within the timespan after.
-    pub(super) fn refute(&mut self, key: Key, now: Duration, timespan: Duration) {
+    /// The absent was seen: what was completed within that time before falls, and so will what is
+    /// completed within it after.
+    pub(super) fn refute(&mut self, key: Key, now: Duration, within: Duration) {
         if let Some(pending) = self.completed.get_mut(&key) {
             let before = pending.len();
-            pending.retain(|it| now.saturating_sub(it.at) > timespan);
+            pending.retain(|it| now.saturating_sub(it.at) > within);
             self.waiting -= before - pending.len();
         }
         if self.seen.len() >= GROUPS_MAX && !self.seen.contains_key(&key) {
-            self.seen.retain(|_, at| now.saturating_sub(*at) <= timespan);
+            self.seen.retain(|_, at| now.saturating_sub(*at) <= within);
         }
         if self.seen.len() < GROUPS_MAX || self.seen.contains_key(&key) {
             self.seen.insert(key, now);
@@ -60,7 +60,7 @@ impl<'r> Absence<'r> {
         values: &[Box<[u8]>],
         threshold: u64,
         now: Duration,
-        timespan: Duration,
+        within: Duration,
     ) {
         if self.counted.len() >= GROUPS_MAX && !self.counted.contains_key(&key) {
             return;
@@ -71,7 +71,7 @@ impl<'r> Absence<'r> {
             counted.extend(values.iter().map(|value| digest.hash_one(value)));
         }
         if counted.len() as u64 >= threshold {
-            self.refute(key, now, timespan);
+            self.refute(key, now, within);
         }
     }
 
@@ -81,9 +81,9 @@ impl<'r> Absence<'r> {
         key: &Key,
         completed: Completed<'r>,
         now: Duration,
-        timespan: Duration,
+        within: Duration,
     ) -> bool {
-        if self.seen.get(key).is_some_and(|at| now.saturating_sub(*at) <= timespan) {
+        if self.seen.get(key).is_some_and(|at| now.saturating_sub(*at) <= within) {
             return true;
         }
         let room = self.waiting < GROUPS_MAX;

@@ -152,9 +152,9 @@ impl<'r> Stepping<'_, 'r> {
             let different = field.map(|field| values(field, subject, &mut left_out));
             for key in keys.combinations.into_iter().flatten() {
                 match (refutes, &different) {
-                    (true, None) => self.state.absence.refute(key, self.now, plan.timespan),
+                    (true, None) => self.state.absence.refute(key, self.now, plan.within),
                     (true, Some(values)) => {
-                        self.state.absence.count(key, values, plan.absent, self.now, plan.timespan);
+                        self.state.absence.count(key, values, plan.absent, self.now, plan.within);
                     }
                     (false, _) => self.state.begin_anew(&key),
                 }
@@ -265,7 +265,7 @@ impl<'r> Stepping<'_, 'r> {
         if plan.without == 0 {
             return Some(completed);
         }
-        if !self.state.absence.keep(key, completed, self.now, plan.timespan) {
+        if !self.state.absence.keep(key, completed, self.now, plan.within) {
             self.state.given_up += 1;
         }
         None

@@ -2,8 +2,8 @@
 //!
 //! Sigma's correlation documents (specification 2.1) in our rule language: `event_count`, `value_count`,
 //! `temporal`, `temporal_ordered`, with `group-by`, `aliases`, `timespan` and `condition`; and keys
-//! of our own: `scope` (who must have done it), `without` (what must never happen in the group, with `absent`: not so
-//! often) and `until` (what makes the group begin anew).
+//! of our own: `scope` (who must have done it), `without` (what must never happen in the group; with `within`: not so
+//! near, with `absent`: not so often) and `until` (what makes the group begin anew).
 //!
 //! ```text
 //! file → read → Correlation ──resolve──→ Plan ┐
@@ -42,6 +42,8 @@ pub struct Correlation {
     pub rules: Vec<Name>,
     pub without: Vec<Name>,
     pub until: Vec<Name>,
+    /// Only so near to the completion does what `without` names count; `None`: anywhere in the run.
+    pub within: Option<Duration>,
     /// So many different values of a field make what `without` names be there; `None`: one event.
     pub absent: Option<(u64, Name)>,
     pub group_by: Vec<Name>,

@@ -25,6 +25,8 @@ pub struct Plan {
     pub wanted: usize,
     /// So many of the steps are from `without`.
     pub without: usize,
+    /// Only so near to the completion do those count.
+    pub within: Duration,
     /// So many different values of the field of those make the absent.
     pub absent: u64,
 }
@@ -94,7 +96,8 @@ pub fn resolve(rules: &[Rule], at: usize, correlation: &Correlation) -> Result<P
     }
     let Correlation { kind, scope, timespan, .. } = *correlation;
     let absent = correlation.absent.as_ref().map_or(1, |(least, _)| *least);
-    Ok(Plan { rule: at, kind, scope, timespan, threshold, repeats, steps, wanted, without, absent })
+    let within = correlation.within.unwrap_or(Duration::MAX);
+    Ok(Plan { rule: at, kind, scope, timespan, threshold, repeats, steps, wanted, without, within, absent })
 }
 
 type Fault = (usize, Problem);

@@ -8,8 +8,10 @@ use crate::rule::metadata::Word;
 use crate::rule::parse::Reader;
 use crate::yaml::{Content, Node};
 
-const KEYS: [&str; 10] =
-    ["type", "rules", "group-by", "aliases", "timespan", "condition", "scope", "without", "absent", "until"];
+const KEYS: [&str; 11] = [
+    "type", "rules", "group-by", "aliases", "timespan", "condition", "scope", "without", "within", "absent",
+    "until",
+];
 const CONDITION_KEYS: [&str; 3] = ["gte", "gt", "field"];
 const BASE_KEYS: [&str; 2] = ["logsource", "detection"];
 
@@ -34,10 +36,10 @@ pub fn correlation(root: &mut Reader<'_, '_, '_>) -> Option<Correlation> {
     let kind: Option<Kind> = read.word("type");
     let rules = read.required("rules").and(names(&mut read, "rules"));
     let (without, until) = (names(&mut read, "without"), names(&mut read, "until"));
-    let absent = absent(&mut read)?;
+    let (within, absent) = (within(&mut read)?, absent(&mut read)?);
     let group_by = names(&mut read, "group-by");
     let aliases = aliases(&mut read);
-    let timespan = timespan(&mut read);
+    let timespan = timespan(&mut read, "timespan");
     let scope = read.root.get("scope").map_or(Some(Scope::Run), |_| read.word("scope"));
     let (threshold, field) = kind.and_then(|kind| condition(&mut read, kind))?;
     let rules = rules?;
@@ -55,6 +57,7 @@ pub fn correlation(root: &mut Reader<'_, '_, '_>) -> Option<Correlation> {
         rules,
         without: without?,
         until: until?,
+        within,
         absent,
         group_by: group_by?,
         aliases: aliases?,
@@ -120,9 +123,9 @@ fn entries<'n>(what: &str, node: &'n Node, read: &mut Reader<'_, '_, '_>) -> Opt
 }
 
 /// `10s`, `5m`, `1h`, `1d`.
-fn timespan(read: &mut Reader<'_, '_, '_>) -> Option<Duration> {
+fn timespan(read: &mut Reader<'_, '_, '_>, key: &'static str) -> Option<Duration> {
     let text =
-        read.shaped("timespan", "a time, as 10s, 5m, 1h or 7d (at most)", |text| span(text).is_some())?;
+        read.shaped(key, "a time, as 10s, 5m, 1h or 7d (at most)", |text| span(text).is_some())?;
     span(&text)
 }
 
@@ -167,6 +170,16 @@ fn condition(read: &mut Reader<'_, '_, '_>, kind: Kind) -> Option<(Option<u64>, 
         }
         (_, false) => Some((Some(threshold), None)),
     }
+}
+
+/// Of `without`: how near.
+fn within(read: &mut Reader<'_, '_, '_>) -> Option<Option<Duration>> {
+    let Some(node) = read.root.get("within") else { return Some(None) };
+    if read.root.get("without").is_none() {
+        read.faults.add(node.line, Problem::Missing { key: "without" });
+        return None;
+    }
+    timespan(read, "within").map(Some)
 }
 
 /// Of `without`: how many different values of which field. Each is kept, so the number is small.

@@ -12,7 +12,7 @@ use super::{Category, Field, Read};
 use crate::event::{Act, DupSource, KernelAct, Origin, Phase, ProcessAct, Protocol, SandboxAct, option_name};
 use crate::rule::capability;
 use crate::rule::identity;
-use crate::rule::subject::{directory, extension, hidden, name, proc_pid, stem, temporary, top};
+use crate::rule::subject::{directory, extension, hidden, name, proc_pid, stem, suffix, temporary, top};
 
 const ACTORS: &[Category] = &[
     Category::Exec,
@@ -377,6 +377,12 @@ pub(super) static FIELDS: &[Field] = &[
         "file.extension",
         Read::Text(|s| extension(&s.file()?.path)),
         "what follows the last dot of file.name",
+    ),
+    event(
+        FILE,
+        "file.suffix",
+        Read::Text(|s| suffix(&s.file()?.path)),
+        "the end of file.name that may have been added to another: .bak, ~",
     ),
     event(
         FILE,

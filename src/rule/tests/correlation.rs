@@ -244,14 +244,16 @@ fn a_group_begins_anew_with_what_until_names() {
 fn absence_is_decided_when_the_run_ends() {
     let text = rule(
         "correlation:\n  type: temporal_ordered\n  rules: [written, run]\n  without: [removed]\n  aliases:\n    \
-         file: {written: file.inode, run: exe.inodes, removed: file.inode}\n  group-by: [file]\n  timespan: 10s\n",
+         file: {written: file.inode, run: exe.inodes, removed: file.inode}\n  group-by: [file]\n  timespan: 10s\n  within: 10s\n",
     );
     let [write, run, remove] = dropped(50);
     assert_eq!(evidence(&text, &[write.clone(), run.clone()]), [1, 2]);
     assert!(evidence(&text, &[write.clone(), run.clone(), at(9, remove.clone())]).is_empty());
     assert_eq!(evidence(&text, &[write.clone(), run.clone(), at(500, remove.clone())]), [1, 2]);
     assert!(evidence(&text, &[remove.clone(), at(4, write.clone()), at(5, run.clone())]).is_empty());
-    assert_eq!(evidence(&text, &[remove, at(504, write), at(505, run)]), [1, 2]);
+    assert_eq!(evidence(&text, &[remove.clone(), at(504, write.clone()), at(505, run.clone())]), [1, 2]);
+    let anywhere = text.replace("  within: 10s\n", "");
+    assert!(evidence(&anywhere, &[write, run, at(500, remove)]).is_empty());
     let rules = load(&text);
     let mut findings = Findings::new(&rules);
     for event in &dropped(50)[..2] {
