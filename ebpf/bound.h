@@ -122,49 +122,56 @@ INLINE void widen(__u32 *wide, const __u8 *narrow, __u32 family)
 	__builtin_memcpy(&wide[3], narrow, 4);
 }
 
-/* Two of struct sockaddr, of either family. What is no address asks for nothing, and one of zeros at its end
- * for the host itself. */
-CALLED int is_same_address(const __u8 *passed, __u32 size, const __u8 *actual)
+INLINE void fill_address_of(__u8 *to, const struct sent_to *sent)
 {
-	__u16 family = *(__u16 *)passed, real = *(__u16 *)actual;
-	__u32 asked[4], taken[4];
+	*(__u16 *)to = sent->family;
+	*(__u16 *)(to + 2) = sent->port;
+	if (sent->family == AF_INET)
+		__builtin_memcpy(to + 4, sent->remote, 4);
+	else
+		__builtin_memcpy(to + 8, sent->remote, 16);
+}
+
+/* True if what was passed is no address, or the one that was taken. */
+CALLED int leads_there(const __u8 *passed, const __u8 *taken, __u32 size)
+{
+	__u32 asked[4], sent[4];
+	__u16 family = *(__u16 *)passed, sent_family = *(__u16 *)taken;
 
 	if ((family != AF_INET && family != AF_INET6) || (family == AF_INET6 && size < 28))
 		return 1;
 	widen(asked, family == AF_INET ? passed + 4 : passed + 8, family);
-	widen(taken, real == AF_INET ? actual + 4 : actual + 8, real);
-	return !asked[3] || (*(__u16 *)(passed + 2) == *(__u16 *)(actual + 2) && asked[0] == taken[0] &&
-			     asked[1] == taken[1] && asked[2] == taken[2] && asked[3] == taken[3]);
+	widen(sent, sent_family == AF_INET ? taken + 4 : taken + 8, sent_family);
+	/* One of zeros at its end asks for the host itself. */
+	return !asked[3] || (*(__u16 *)(passed + 2) == *(__u16 *)(taken + 2) && asked[0] == sent[0] &&
+			     asked[1] == sent[1] && asked[2] == sent[2] && asked[3] == sent[3]);
 }
 
-/* A datagram that went elsewhere than the address says that stands where the program passed it. */
+/* A datagram that went elsewhere than the address says that stands where the program passed it. Begun before
+ * it is known whether there is anything to tell: the stack has no room for both (fold.h). */
 SHARED int note_misdirected(const struct passed_address *from, const struct lz_socket *socket)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 tid = READ(task, pid);
 	struct scratch *s;
 
-	struct sent_to *to = bpf_map_lookup_elem(&last_sent, &tid);
-	if (!from || !socket || !to)
+	struct sent_to *sent = bpf_map_lookup_elem(&last_sent, &tid);
+	if (!from || !socket || !sent)
 		return 0;
-	if (socket->protocol != IPPROTO_UDP || from->length < 16 || from->result < 0)
+	if (socket->protocol != IPPROTO_UDP || from->length < 16 || from->result < 0) {
+		bpf_map_delete_elem(&last_sent, &tid);
 		return 0;
-	/* Begun before it is known whether there is anything to tell, as in note_mismatch. */
+	}
 	s = begin(sizeof(struct lz_mismatch), LZ_NETWORK);
 	if (!s)
 		return 0;
 	struct lz_mismatch *body = &s->record.body.mismatch;
-	*(__u16 *)body->actual = to->family;
-	*(__u16 *)(body->actual + 2) = to->port;
-	if (to->family == AF_INET)
-		__builtin_memcpy(body->actual + 4, to->remote, 4);
-	else
-		__builtin_memcpy(body->actual + 8, to->remote, 16);
+	fill_address_of(body->actual, sent);
 	bpf_map_delete_elem(&last_sent, &tid);
 	__u32 size = from->length < 28 ? 16 : 28;
 	if (bpf_probe_read_user(body->passed, size, (void *)from->address) ||
-	    is_same_address(body->passed, size, body->actual)) {
-		s->busy = 0;
+	    leads_there(body->passed, body->actual, size)) {
+		release(s);
 		return 0;
 	}
 	body->result = from->result;

@@ -344,7 +344,6 @@ enum { TS_COMPAT = 2 };
 struct call {
 	__u64 args[6];
 	__s64 result;
-	__u64 ip; /* where the program goes on */
 	__u32 number;
 	__u16 act;
 	__u8 compat;
@@ -386,7 +385,6 @@ INLINE void read_call(struct call *call, const __u64 *ctx)
 	struct pt_regs *regs = (struct pt_regs *)ctx[0];
 
 	call->result = ctx[1];
-	call->ip = regs->ip;
 	call->number = regs->orig_ax;
 	call->compat = is_compat(bpf_get_current_task_btf());
 	call->act = act_of(call->number, call->compat);

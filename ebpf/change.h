@@ -194,9 +194,11 @@ SHARED int on_change(struct call *call)
 	if (body->what == LZ_SET_XATTR || body->what == LZ_REMOVE_XATTR)
 		add_named_xattr(s, body, call, shape);
 	struct lz_argument path = body->path;
+	s->held = 1;
 	send_or_count(s, LZ_CHANGE);
 	if (!file)
-		compare_names(call, &path, 0, sizeof(struct lz_change));
+		compare_names(s, call, &path, 0, sizeof(struct lz_change));
+	release(s);
 	return 0;
 }
 
@@ -280,7 +282,7 @@ SHARED int on_file_change(struct call *call)
 	int is_nothing = is_error(call->result) || (!call->result && call->act != ACT_IOCTL);
 	if (!file || (is_content && (is_nothing ||
 				     (mode_of(file) & S_IFMT) != S_IFREG))) {
-		s->busy = 0;
+		release(s);
 		return 0;
 	}
 	if (body->what == LZ_COPY || body->what == LZ_MAP)

@@ -28,9 +28,8 @@ INLINE void find_names(const struct scratch *s, __u16 act, __u64 *first, __u64 *
 	*second = 0;
 }
 
-CALLED int remember_name(struct entered *entered, __u32 index, __u64 from)
+CALLED int remember_name(struct scratch *s, struct entered *entered, __u32 index, __u64 from)
 {
-	struct scratch *s;
 	__u8 unreadable = 0;
 
 	if (index > 1)
@@ -39,20 +38,17 @@ CALLED int remember_name(struct entered *entered, __u32 index, __u64 from)
 	entered->length[index] = 0;
 	if (!from)
 		return 0;
-	s = begin(sizeof(struct lz_rewritten), LZ_FILE);
-	if (!s)
-		return 0;
+	s->at = sizeof(struct lz_head);
 	__u32 at = s->at;
 	__u32 length = add_user_text(s, from, &unreadable);
 	if (!unreadable) {
 		__u32 shown = length < SHOWN_MAX ? length : SHOWN_MAX;
 
-		entered->hash[index] = hash_text(at, length);
+		entered->hash[index] = hash_text(s, at, length);
 		entered->length[index] = length;
 		if (at <= TEXT_LIMIT && shown <= SHOWN_MAX)
 			bpf_probe_read_kernel(entered->before[index], shown, (__u8 *)&s->record + at);
 	}
-	s->busy = 0;
 	return 0;
 }
 
@@ -77,17 +73,22 @@ int entered(__u64 *ctx)
 	if (!entered)
 		return 0;
 	entered->call = regs->orig_ax + 1;
-	s = this_scratch();
-	if (!takes_names(act) || !s)
+	if (!takes_names(act))
 		return 0;
+	s = claim();
+	if (!s) {
+		lose(LZ_FILE, 1);
+		return 0;
+	}
 	call.compat = compat;
 	call.act = act;
 	read_arguments(&call, regs);
 	__u64 first = 0, second = 0;
 	keep_arguments(s, &call);
 	find_names(s, act, &first, &second);
-	remember_name(entered, 0, first);
-	remember_name(entered, 1, second);
+	remember_name(s, entered, 0, first);
+	remember_name(s, entered, 1, second);
+	release(s);
 	return 0;
 }
 

@@ -55,7 +55,7 @@ INLINE int has_own_filter(struct task_struct *task)
 /* Where it stands is kept in the scratch area, as in compare_word (passed.h). */
 static long hash_word(__u32 index, struct sip *sip)
 {
-	struct scratch *s = this_scratch();
+	struct scratch *s = sip->scratch;
 	__u64 word;
 
 	if (!s || !s->left)
@@ -76,10 +76,10 @@ static long hash_word(__u32 index, struct sip *sip)
 }
 
 /* Of a text in the record. */
-SHARED __u64 hash_text(__u32 at, __u32 length)
+SHARED __u64 hash_text(struct scratch *s, __u32 at, __u32 length)
 {
-	struct scratch *s = this_scratch();
 	struct sip sip = {
+		.scratch = s,
 		.v0 = secret[0] ^ 0x736f6d6570736575ULL,
 		.v1 = secret[1] ^ 0x646f72616e646f6dULL,
 		.v2 = secret[0] ^ 0x6c7967656e657261ULL,
@@ -137,22 +137,22 @@ struct rewritten {
 	__u32 compat;
 };
 
-/* The record of the call was sent; its texts still stand where they were. */
-SHARED int compare_name(const struct rewritten *name)
+/* The record of the call was sent; its texts still stand where they were, for its area is held. */
+SHARED int compare_name(struct scratch *s, const struct rewritten *name)
 {
-	struct scratch *s = this_scratch();
 	struct entered *entered;
 
 	if (!name || !s)
 		return 0;
-	__u32 index = name->index, at = name->at, length = name->length;
+	/* Masked, not compared: the verifier of 6.1 forgets a comparison of what lies on the stack. */
+	__u32 index = name->index & 1, at = name->at, length = name->length;
 
-	if (index > 1 || at > TEXT_LIMIT || length > LZ_TEXT_MAX)
+	if (at > TEXT_LIMIT || length > LZ_TEXT_MAX)
 		return 0;
 	entered = find_entered(bpf_get_current_task_btf(), 0);
 	if (!entered || !entered->hash[index] || !length)
 		return 0;
-	if (entered->length[index] == length && entered->hash[index] == hash_text(at, length))
+	if (entered->length[index] == length && entered->hash[index] == hash_text(s, at, length))
 		return 0;
 	__u32 before = entered->length[index], after = length;
 	if (before > SHOWN_MAX)
@@ -179,7 +179,7 @@ SHARED int compare_name(const struct rewritten *name)
 }
 
 /* Compares the names of a call with what stood there when it began. */
-INLINE void compare_names(const struct call *call, const struct lz_argument *first,
+INLINE void compare_names(struct scratch *s, const struct call *call, const struct lz_argument *first,
 			  const struct lz_argument *second, __u32 fixed)
 {
 	struct rewritten name = { .result = call->result, .number = call->number, .compat = call->compat };
@@ -187,12 +187,12 @@ INLINE void compare_names(const struct call *call, const struct lz_argument *fir
 	name.at = sizeof(struct lz_head) + fixed;
 	name.length = first->text;
 	/* A record of the one takes the place of the other. */
-	if (compare_name(&name) || !second)
+	if (compare_name(s, &name) || !second)
 		return;
 	name.at += first->text + first->base + first->link;
 	name.length = second->text;
 	name.index = 1;
-	compare_name(&name);
+	compare_name(s, &name);
 }
 
 #endif

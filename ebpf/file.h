@@ -7,6 +7,7 @@
 /* A walk from a dentry up to the root of the sandbox, across mounts. What it finds out is kept in the scratch
  * area: on the stack, the verifier would follow every way of finding it out. */
 struct walk {
+	struct scratch *scratch; /* that of the path: an area that is looked up again may be another's */
 	struct dentry *dentry;
 	struct mount *mount;
 	struct dentry *mount_root;
@@ -36,7 +37,7 @@ INLINE int prepend(struct scratch *s, const unsigned char *name, __u32 length, i
 
 static long step(__u32 index, struct walk *walk)
 {
-	struct scratch *s = this_scratch();
+	struct scratch *s = walk->scratch;
 	struct dentry *dentry = walk->dentry;
 	struct mount *mount = walk->mount;
 	struct dentry *parent;
@@ -82,6 +83,7 @@ SHARED int add_path(struct scratch *s, __u64 dentry, __u64 vfsmount)
 	/* Read before it goes into the struct: an access to `walk` inside READ would be relocated. */
 	struct mount *mount = (struct mount *)(vfsmount - OFFSET(struct mount, mnt));
 	struct walk walk = {
+		.scratch = s,
 		.dentry = (struct dentry *)dentry,
 		.mount = mount,
 		.mount_root = READ(mount, mnt.mnt_root),
@@ -132,10 +134,14 @@ INLINE struct file *file_of(__u32 fd)
 /* fs/overlayfs/ovl_entry.h; in vmlinux only where overlayfs is built in. */
 INLINE __u8 overlay_side(struct inode *inode, __u64 magic)
 {
-	if (magic != OVERLAYFS_MAGIC || !HAS_MEMBER(struct ovl_inode, __upperdentry))
+	__u64 at = upper_at, upper = 0;
+
+	if (HAS_MEMBER(struct ovl_inode, __upperdentry))
+		at = OFFSET(struct ovl_inode, __upperdentry) - OFFSET(struct ovl_inode, vfs_inode);
+	if (magic != OVERLAYFS_MAGIC || !at)
 		return 0;
-	struct ovl_inode *ovl = (void *)((__u64)inode - OFFSET(struct ovl_inode, vfs_inode));
-	return READ(ovl, __upperdentry) ? 2 : 1;
+	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)((__u64)inode + at));
+	return upper ? 2 : 1;
 }
 
 /* Numbers of an inode. A function of its own, so that its block is gone from the stack when the path is

@@ -116,6 +116,7 @@ INLINE struct ours *slots_of_current(void)
 }
 
 struct sip {
+	struct scratch *scratch;
 	__u64 v0, v1, v2, v3;
 	__u32 at, end;
 };
@@ -138,7 +139,7 @@ INLINE void sip_round(struct sip *sip)
 
 static long sip_word(__u32 index, struct sip *sip)
 {
-	struct scratch *s = this_scratch();
+	struct scratch *s = sip->scratch;
 	__u32 at = sip->at;
 	__u64 word;
 
@@ -159,6 +160,7 @@ SHARED __u64 hash_record(struct scratch *s)
 		return 0;
 	__u32 at = s->at;
 	struct sip sip = {
+		.scratch = s,
 		.v0 = secret[0] ^ 0x736f6d6570736575ULL,
 		.v1 = secret[1] ^ 0x646f72616e646f6dULL,
 		.v2 = secret[0] ^ 0x6c7967656e657261ULL,
@@ -204,8 +206,8 @@ INLINE int send_or_count_by(struct scratch *s, __u32 kind, const __u64 *key)
 	slot = take_slot(ours, key, &index);
 	if (slot)
 		fill_slot(slot, send(s, kind, index));
-	else
-		s->busy = 0;
+	else if (!s->held)
+		release(s);
 	return 0;
 }
 

@@ -350,6 +350,9 @@ struct delayed_filename {
 struct io_open___delayed {
 	struct delayed_filename filename;
 };
+struct io_xattr___delayed {
+	struct delayed_filename filename;
+};
 struct io_unlink___delayed {
 	struct delayed_filename filename;
 };
@@ -359,9 +362,6 @@ struct io_mkdir___delayed {
 struct io_rename___delayed {
 	struct delayed_filename oldpath;
 	struct delayed_filename newpath;
-};
-struct io_xattr___delayed {
-	struct delayed_filename filename;
 };
 struct io_link___delayed {
 	struct delayed_filename oldpath;

@@ -166,7 +166,9 @@ int sockets(__u64 *ctx)
 	case ON_DUP:
 		return on_dup(&call);
 	}
-	return on_socket(&call);
+	on_socket(&call);
+	/* Which socketcall(2) it is, is known only now. */
+	return on_messages(&call);
 }
 
 SEC("tp_btf/sys_exit")

@@ -69,7 +69,7 @@ SHARED int note_mismatch(const struct passed_address *from, __u64 sock, const st
 		return 0;
 	struct lz_mismatch *body = &s->record.body.mismatch;
 	if (bpf_probe_read_user(body->passed, size, (void *)from->address)) {
-		s->busy = 0;
+		release(s);
 		return 0;
 	}
 	read_actual(body->actual, sk, family, from->remote);
@@ -78,7 +78,7 @@ SHARED int note_mismatch(const struct passed_address *from, __u64 sock, const st
 	/* AF_UNSPEC undoes a connect, and stands for AF_INET in a bind to any address. */
 	if (!*(__u16 *)body->passed ||
 	    (is_same_family && !differ(body->passed, body->actual, family, has_ports))) {
-		s->busy = 0;
+		release(s);
 		return 0;
 	}
 	body->result = from->result;

@@ -83,13 +83,15 @@ SHARED int on_names(struct call *call)
 			     directory(s, shape->dir2));
 	body->root = add_root(s);
 	struct lz_argument first = body->first, second = body->second;
+	s->held = 1;
 	if (call->result < 0) {
 		send_or_count(s, shape->kind);
 	} else {
 		body->cwd = add_cwd(s);
 		send(s, shape->kind, LZ_NO_SLOT);
 	}
-	compare_names(call, &first, shape->text2 == NONE ? 0 : &second, sizeof(struct lz_names));
+	compare_names(s, call, &first, shape->text2 == NONE ? 0 : &second, sizeof(struct lz_names));
+	release(s);
 	return 0;
 }
 

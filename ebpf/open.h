@@ -78,7 +78,7 @@ CALLED int read_opened(struct file *file, struct opening *opening)
 	return !!(PICK(block, file, f_mode) & FMODE_CREATED);
 }
 
-/* The same file under the same name in the same directory, opened in the same way. A
+/* The same file under the same name in the same directory, opened in the same way by the same string. A
  * function of its own, as above: the blocks are not needed where the stack is deepest. */
 CALLED int open_key(__u64 *key, const struct opening *opening)
 {
@@ -92,20 +92,10 @@ CALLED int open_key(__u64 *key, const struct opening *opening)
 	key[1] = (__u64)READ(sb, s_dev) << 32 | opening->flags;
 	key[2] = (__u64)dentry;
 	READ_BLOCK(block, dentry);
-	key[3] = (__u64)PICK(block, dentry, d_parent);
+	key[3] = (__u64)PICK(block, dentry, d_parent) ^ hash_user_text(opening->text);
 	key[4] = (__u64)PICK(block, dentry, d_name.hash) << 32 | LZ_OPEN;
 	key[5] = acting_ids();
 	return 0;
-}
-
-/* The slot that counts opens like this one, by the same string; 0 where it was counted already. */
-CALLED struct slot *slot_of_open(struct ours *ours, const struct opening *opening, __u32 *index)
-{
-	__u64 key[KEY_WORDS];
-
-	open_key(key, opening);
-	key[3] ^= hash_user_text(opening->text);
-	return take_slot(ours, key, index);
 }
 
 SHARED int on_open(struct call *call)
@@ -131,7 +121,8 @@ SHARED int on_open(struct call *call)
 	ours = created ? 0 : slots_of_current();
 	if (!ours)
 		return send_open(file, &opening, created, LZ_NO_SLOT, &time);
-	slot = slot_of_open(ours, &opening, &index);
+	open_key(ours->key, &opening);
+	slot = take_slot(ours, ours->key, &index);
 	if (!slot)
 		return 0;
 	send_open(file, &opening, created, index, &time);

@@ -57,7 +57,7 @@ SHARED int on_option(struct call *call)
 	__u32 size = call->args[4];
 
 	if (!file || !sock_of(file, &body->socket)) {
-		s->busy = 0;
+		release(s);
 		return 0;
 	}
 	body->result = call->result;

@@ -38,9 +38,9 @@ SHARED __u64 hash_user_text(__u64 from)
 
 /* Two texts of a record, word by word. Where it stands is kept in the scratch area: on the stack, the
  * verifier would follow every value. */
-static long compare_word(__u32 index, void *unused)
+static long compare_word(__u32 index, struct scratch **of)
 {
-	struct scratch *s = this_scratch();
+	struct scratch *s = *of;
 	__u64 a, b, mask, at_slash;
 
 	if (!s || !s->left)
@@ -78,7 +78,7 @@ SHARED int same_text(struct scratch *s, __u32 one, __u32 other, __u32 length)
 	s->left = length;
 	s->differ = 0;
 	s->slash = 0;
-	bpf_loop(LZ_TEXT_MAX / 8, compare_word, 0, 0);
+	bpf_loop(LZ_TEXT_MAX / 8, compare_word, &s, 0);
 	if (s->differ || s->left)
 		return 0;
 	return s->slash ? 1 : 2;

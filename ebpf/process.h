@@ -86,7 +86,7 @@ CALLED __u32 send_piece(__u64 pieces, __u64 from, __u32 offset, __u32 length, __
 	if (bpf_probe_read_user((__u8 *)&s->record + sizeof(struct lz_head) +
 					sizeof(struct lz_piece),
 				length, (void *)(from + offset))) {
-		s->busy = 0;
+		release(s);
 		return 0;
 	}
 	s->record.body.piece.pieces = pieces;
@@ -182,16 +182,6 @@ SHARED int send_exec(__u64 asked, __u64 interpreter)
 	return 0;
 }
 
-/* What is kept of a task is now its new program's. */
-CALLED int begin_anew(struct ours *ours, struct task_struct *task)
-{
-	flush(ours);
-	remember_cred(ours, task);
-	if (ours->seeded)
-		learn_root(task);
-	return 0;
-}
-
 SEC("tp_btf/sched_process_exec")
 int exec(__u64 *ctx)
 {
@@ -201,8 +191,12 @@ int exec(__u64 *ctx)
 
 	if (!ours && bpf_current_task_under_cgroup(&cage, 0) != 1)
 		return 0;
-	if (ours)
-		begin_anew(ours, task);
+	if (ours) {
+		flush(ours);
+		remember_cred(ours, task);
+		if (ours->seeded)
+			learn_root(task);
+	}
 	send_exec((__u64)READ(bprm, filename), (__u64)READ(bprm, interp));
 	send_startups();
 	return 0;

@@ -17,6 +17,14 @@ INLINE void fill_signal(struct lz_signal *body, struct task_struct *target)
 	body->target_start = READ(leader, start_boottime);
 }
 
+INLINE int is_sending(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+
+	return HANDLER(act_of(READ(regs, orig_ax), is_compat(task))) == ON_SIGNAL;
+}
+
 SEC("tp_btf/signal_generate")
 int signal(__u64 *ctx)
 {
@@ -24,10 +32,11 @@ int signal(__u64 *ctx)
 	struct scratch *s;
 	__s32 code;
 
-	/* SEND_SIG_NOINFO and SEND_SIG_PRIV (include/linux/sched/signal.h) are the kernel's own. */
-	if ((__u64)info <= 1)
+	/* SEND_SIG_PRIV (include/linux/sched/signal.h) is the kernel's own. So is SEND_SIG_NOINFO, unless a call
+	 * that sends a signal is under way: kill(2) has nothing else any more (seen in 7.3). */
+	if ((__u64)info == 1 || (!info && !is_sending()))
 		return 0;
-	code = READ(info, si_code);
+	code = info ? READ(info, si_code) : SI_USER;
 	if (code != SI_USER && code != SI_TKILL)
 		return 0;
 	if (!is_ours(bpf_get_current_task_btf()))

@@ -12,7 +12,7 @@
 enum { TIMER_ABSTIME = 1 };
 
 /* Shorter ones are how programs take turns, and would be told by the thousand. */
-#define SLEEP_OF_NOTE 10000000ULL /* nanoseconds */
+#define SLEEP_OF_NOTE 1000000ULL /* nanoseconds */
 
 /* Shorter timers are how programs watch over themselves. */
 #define TIMER_OF_NOTE 60000000000ULL

@@ -262,8 +262,8 @@ SHARED int send_endpoint(const struct endpoint *endpoint)
 	return 0;
 }
 
-/* What the kernel made of the address, once the record is sent: the connection, and where it differs. Not
- * below the sending, where the stack has no room for it. */
+/* What the kernel made of the address, once the record is sent: whose the connection is, and where it differs.
+ * Not below the sending: the stack has no room for both. */
 SHARED int follow_endpoint(const struct endpoint *endpoint)
 {
 	struct lz_socket socket = {};
@@ -457,18 +457,37 @@ static long next_message(__u32 index, struct messages *messages)
 	return 0;
 }
 
-INLINE void send_messages(struct messages *messages, const struct call *call)
+/* MSG_FASTOPEN: the data goes out with the connect that it makes. */
+INLINE void describe_send(struct endpoint *endpoint, const struct call *call, __u64 flags)
 {
-	messages->at = call->args[1];
-	messages->compat = call->compat;
+	int opens = flags & MSG_FASTOPEN;
+
+	endpoint->result = call->result;
+	endpoint->fd = call->args[0];
+	endpoint->kind = opens ? LZ_CONNECT : LZ_SEND;
+	endpoint->kernel = opens && (call->result >= 0 || call->result == -EINPROGRESS) ? 2 : 0;
+	endpoint->local = 1;
+}
+
+/* Many at once. Not below on_socket, for the stack's sake. */
+SHARED int on_messages(const struct call *call)
+{
+	if (!call || call->act != ACT_SENDMMSG)
+		return 0;
+	struct messages messages = {};
+
+	describe_send(&messages.endpoint, call, call->args[3]);
+	messages.at = call->args[1];
+	messages.compat = call->compat;
 	/* A refused call still shows what its first message was for. */
-	messages->left = call->result < 0 ? call->args[2] != 0 : call->result;
-	bpf_loop(LZ_MESSAGES_MAX, next_message, messages, 0);
-	/* The first is the one that connects. */
-	if (messages->endpoint.kernel) {
-		read_message(&messages->endpoint, call->args[1], call->compat);
-		follow_endpoint(&messages->endpoint);
+	messages.left = call->result < 0 ? call->args[2] != 0 : call->result;
+	bpf_loop(LZ_MESSAGES_MAX, next_message, &messages, 0);
+	if (messages.endpoint.kernel) {
+		/* The first is the one that connects. */
+		read_message(&messages.endpoint, call->args[1], call->compat);
+		follow_endpoint(&messages.endpoint);
 	}
+	return 0;
 }
 
 /* socketcall(2): the call and its arguments are in memory. Turns it into the call it stands for. */
@@ -556,32 +575,11 @@ SHARED int on_query(struct call *call)
 	return 0;
 }
 
-/* A datagram of its own may be a question. 0: it is neither sendto(2) nor sendmsg(2), and nothing is told. */
-CALLED int send_question(const struct call *call, struct endpoint *endpoint)
-{
-	struct query query = { .result = call->result, .fd = call->args[0], .compat = call->compat };
-
-	if (call->act == ACT_SENDMSG) {
-		read_message(endpoint, call->args[1], call->compat);
-		query_of_message(&query, endpoint, call->args[1]);
-	} else if (call->act == ACT_SENDTO) {
-		query.address = call->args[4];
-		query.length = call->args[5];
-		query.bytes = call->args[1];
-		query.size = call->args[2];
-	} else {
-		return 0;
-	}
-	send_query(&query);
-	return 1;
-}
-
 SHARED int on_socket(struct call *call)
 {
 	if (!call)
 		return 0;
-	struct messages messages = {};
-	struct endpoint *endpoint = &messages.endpoint;
+	struct endpoint endpoint = {};
 	__u16 act;
 
 	if (call->act == ACT_SOCKETCALL)
@@ -591,53 +589,61 @@ SHARED int on_socket(struct call *call)
 		send_socket(call);
 		return 0;
 	}
-	endpoint->result = call->result;
-	endpoint->fd = call->args[0];
-	endpoint->address = call->args[1];
-	endpoint->length = call->args[2];
+	if (act == ACT_SENDMMSG)
+		return 0;
+	endpoint.result = call->result;
+	endpoint.fd = call->args[0];
+	endpoint.address = call->args[1];
+	endpoint.length = call->args[2];
 	if (act == ACT_CONNECT) {
-		endpoint->kind = LZ_CONNECT;
-		endpoint->kernel = call->result == 0 || call->result == -EINPROGRESS ? 2 : 0;
+		endpoint.kind = LZ_CONNECT;
+		endpoint.kernel = call->result == 0 || call->result == -EINPROGRESS ? 2 : 0;
 		/* A refused one has none: repeats of it are alike. */
-		endpoint->local = endpoint->kernel;
+		endpoint.local = endpoint.kernel;
 	} else if (act == ACT_BIND) {
-		endpoint->kind = LZ_BIND;
-		endpoint->kernel = call->result == 0;
+		endpoint.kind = LZ_BIND;
+		endpoint.kernel = call->result == 0;
 	} else if (act == ACT_ACCEPT) {
 		if (call->result < 0)
 			return 0;
-		endpoint->kind = LZ_ACCEPT;
-		endpoint->fd = call->result;
-		endpoint->kernel = 2;
-		endpoint->local = 1;
-		endpoint->address = 0;
+		endpoint.kind = LZ_ACCEPT;
+		endpoint.fd = call->result;
+		endpoint.kernel = 2;
+		endpoint.local = 1;
+		endpoint.address = 0;
 	} else if (act == ACT_LISTEN) {
-		endpoint->kind = LZ_LISTEN;
-		endpoint->kernel = 1;
-		endpoint->address = 0;
+		endpoint.kind = LZ_LISTEN;
+		endpoint.kernel = 1;
+		endpoint.address = 0;
 	} else {
-		/* MSG_FASTOPEN: the data goes out with the connect that it makes. */
 		__u64 flags = call->args[act == ACT_SENDMSG ? 2 : 3];
-		int opens = flags & MSG_FASTOPEN;
 
-		endpoint->kind = opens ? LZ_CONNECT : LZ_SEND;
-		endpoint->alone = act != ACT_SENDMMSG && !(flags & MSG_MORE);
-		endpoint->kernel = opens && (call->result >= 0 || call->result == -EINPROGRESS) ? 2 : 0;
-		endpoint->local = 1;
-		endpoint->address = call->args[4];
-		endpoint->length = call->args[5];
-		if (act == ACT_SENDMMSG) {
-			send_messages(&messages, call);
+		describe_send(&endpoint, call, flags);
+		endpoint.alone = !(flags & MSG_MORE);
+		endpoint.address = call->args[4];
+		endpoint.length = call->args[5];
+		struct query query = { .result = call->result, .fd = call->args[0],
+				       .compat = call->compat };
+		if (act == ACT_SENDMSG) {
+			read_message(&endpoint, call->args[1], call->compat);
+			query_of_message(&query, &endpoint, call->args[1]);
+		} else if (act == ACT_SENDTO) {
+			query.address = call->args[4];
+			query.length = call->args[5];
+			query.bytes = call->args[1];
+			query.size = call->args[2];
+		} else {
 			return 0;
 		}
-		if (!send_question(call, endpoint) || !endpoint->address)
+		send_query(&query);
+		if (!endpoint.address)
 			return 0;
 	}
-	send_endpoint(endpoint);
-	follow_endpoint(endpoint);
+	send_endpoint(&endpoint);
+	follow_endpoint(&endpoint);
 	/* A program that closed its standard streams first needs no dup(2). */
-	if (endpoint->kernel == 2 && endpoint->fd <= 2)
-		send_dup(endpoint->fd);
+	if (endpoint.kernel == 2 && endpoint.fd <= 2)
+		send_dup(endpoint.fd);
 	return 0;
 }
 

@@ -1,7 +1,9 @@
 /* Which task is ours, the maps, and how a record is built and sent.
  *
- * A record is built in the scratch area of the CPU (probes run with preemption off; should a kernel
- * nest them all the same, `busy` turns it into a counted loss) and copied into its ring.
+ * A record is built in a scratch area of the CPU and copied into its ring. The CPU has several: a probe may be
+ * interrupted by another's, and kernels from 7.0 on (and those with PREEMPT_RT) preempt tasks in the middle
+ * of one, which then leaves its area taken until it runs again. Where all are taken, a record is lost, and
+ * counted.
  */
 #ifndef LZ_TASK_H
 #define LZ_TASK_H
@@ -33,6 +35,7 @@ struct ours {
 	__u64 asking_call;
 	__u32 missing;
 	__u32 pad;
+	__u64 key[KEY_WORDS]; /* of the open that returns: here, because the stack is short (fold.h) */
 };
 
 struct {
@@ -102,8 +105,11 @@ struct record {
 
 #define TEXT_LIMIT (sizeof(struct record) - TEXT_ROOM)
 
+#define SCRATCHES 6
+
 struct scratch {
-	__u32 busy;
+	__u32 busy;  /* taken */
+	__u32 held;  /* stays so when its record is sent */
 	__u32 at;    /* length of the record so far */
 	__u32 flags; /* lz_head.flags */
 	__u32 from;  /* where the path in `path` begins */
@@ -111,8 +117,8 @@ struct scratch {
 	__u8 differ, slash;
 	__u8 cut, nameless; /* of the path that was walked (file.h) */
 	__u32 pad2;
-	__u64 args[8];		/* of the call, where a table says which one it is (names.h) */
 	__u64 key[KEY_WORDS]; /* of the record, by which repeats are told (fold.h) */
+	__u64 args[8]; /* of the call, where a table says which one it is (names.h) */
 	struct record record;
 	__u8 path[PATH_ROOM + 256];
 };
@@ -123,7 +129,7 @@ struct scratch {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, SCRATCHES);
 	__type(key, __u32);
 	__type(value, struct scratch);
 } scratches SEC(".maps");
@@ -137,6 +143,9 @@ struct {
 /* Set by the loader before the probes are loaded: key of the fold hash, and when to wake the reader. */
 volatile const __u64 secret[2] = {};
 volatile const __u32 wake_at = 256 * 1024;
+/* Bytes from an overlay's inode to its __upperdentry, where overlayfs is a module of the kernel (as
+ * Debian has it), whose types are not the kernel's; 0: not known. */
+volatile const __u32 upper_at = 0;
 
 INLINE struct ours *find_ours(struct task_struct *task)
 {
@@ -164,25 +173,37 @@ INLINE void lose(__u32 family, __u64 records)
 		__sync_fetch_and_add(lost, records);
 }
 
-INLINE struct scratch *this_scratch(void)
+/* A scratch area that nobody on this CPU is in; 0: there is none. */
+INLINE struct scratch *claim(void)
 {
-	__u32 zero = 0;
+#pragma clang loop unroll(disable)
+	for (__u32 i = 0; i < SCRATCHES; i++) {
+		__u32 index = i;
+		struct scratch *s = bpf_map_lookup_elem(&scratches, &index);
 
-	return bpf_map_lookup_elem(&scratches, &zero);
+		if (!s)
+			return 0;
+		if (!__sync_lock_test_and_set(&s->busy, 1))
+			return s;
+	}
+	return 0;
+}
+
+INLINE void release(struct scratch *s)
+{
+	s->held = 0;
+	s->busy = 0;
 }
 
 /* Opens a record whose fixed body has this size. 0: counted as lost. */
 INLINE struct scratch *begin(__u32 body, __u32 family)
 {
-	struct scratch *s = this_scratch();
+	struct scratch *s = claim();
 
-	if (!s)
-		return 0;
-	if (s->busy) {
+	if (!s) {
 		lose(family, 1);
 		return 0;
 	}
-	s->busy = 1;
 	s->flags = 0;
 	s->at = sizeof(struct lz_head) + body;
 	__builtin_memset(&s->record.body, 0, sizeof(s->record.body));
@@ -229,9 +250,11 @@ SHARED int fill_head(struct lz_head *head)
  * no other task writes it. */
 INLINE __u32 missing_capability(const struct call *call)
 {
-	struct ours *ours = find_ours(bpf_get_current_task_btf());
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct ours *ours = find_ours(task);
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
 
-	if (!ours || ours->asking_at != call->ip || (__u32)ours->asking_call != call->number)
+	if (!ours || ours->asking_at != READ(regs, ip) || (__u32)ours->asking_call != call->number)
 		return 0;
 	return ours->missing;
 }
@@ -303,11 +326,12 @@ SHARED __u64 send(struct scratch *s, __u32 kind, __u32 slot)
 	head->flags = s->flags;
 	head->slot = slot;
 	head->time = now = bpf_ktime_get_boot_ns();
-	s->busy = 0;
 	if (is_critical(kind))
 		error = bpf_ringbuf_output(&critical, &s->record, size, wake_flag(&critical));
 	else
 		error = bpf_ringbuf_output(&bulk, &s->record, size, wake_flag(&bulk));
+	if (!s->held)
+		release(s);
 	if (error) {
 		lose(family_of(kind), 1);
 		return 0;

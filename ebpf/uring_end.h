@@ -43,7 +43,7 @@ INLINE void uring_made(struct file *file)
 	if (!s)
 		return;
 	if (!sock_of(file, &s->record.body.endpoint.socket)) {
-		s->busy = 0;
+		release(s);
 		return;
 	}
 	send_or_count(s, LZ_SOCKET);

@@ -23,6 +23,8 @@ mod detonate;
 #[cfg(feature = "live")]
 mod error;
 #[cfg(feature = "live")]
+mod handed;
+#[cfg(feature = "live")]
 mod hearing;
 #[cfg(feature = "live")]
 mod inside;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::args::{Doctor, Format};
 use super::failure::{self, Failure, Kind};
+use crate::internet::netlink::has_ipv6;
 use crate::pipeline::{capture, outside};
 use crate::sandbox;
 use crate::trace;
@@ -27,6 +28,7 @@ pub fn run(args: Doctor, state: &Path) -> Result<u8, Failure> {
     let mut checks: Vec<Check> = trace::survey().into_iter().map(of_probe).collect();
     checks.push(captured());
     checks.push(simulated());
+    checks.push(ipv6());
     checks.extend(cage.into_iter().map(of_cage));
     match args.format {
         Format::Human => checks.iter().for_each(print),
@@ -62,9 +64,19 @@ fn simulated() -> Check {
         what: "a simulated internet".into(),
         needed: false,
         refused: outside::refused(),
-        advice: "load the kernel modules veth, nft_tproxy and nf_tables; allow user namespaces; do not \
-            switch IPv6 off; else run with --network none"
+        advice: "load the kernel modules veth, nft_tproxy and nf_tables; allow user namespaces; else run \
+            with --network none"
             .into(),
+    }
+}
+
+/// Without it the image meets a world of IPv4.
+fn ipv6() -> Check {
+    Check {
+        what: "IPv6 in the simulated internet".into(),
+        needed: false,
+        refused: (!has_ipv6()).then(|| "this kernel does without it (ipv6.disable=1)".into()),
+        advice: "boot without ipv6.disable=1; else the image finds IPv4 only, and the report says so".into(),
     }
 }
 

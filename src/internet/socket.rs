@@ -13,12 +13,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::sys::socket::sockopt::{
-    IpTransparent, Ipv4OrigDstAddr, Ipv6OrigDstAddr, Ipv6V6Only, RcvBuf, ReuseAddr, RxqOvfl,
+    IpTransparent, Ipv4OrigDstAddr, Ipv6OrigDstAddr, Ipv6V6Only, OobInline, RcvBuf, ReuseAddr, RxqOvfl,
 };
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn,
     SockaddrIn6, SockaddrStorage, bind, listen, recvmsg, sendto, setsockopt, socket,
 };
+
+use super::netlink::has_ipv6;
 
 /// The port that the packet filter leads to. Any would do: to the sandbox, every port is open.
 pub const PORT: u16 = 1;
@@ -38,17 +40,22 @@ pub struct Listeners {
 impl Listeners {
     /// Needs `CAP_NET_ADMIN` and `CAP_NET_RAW` over the network namespace.
     pub fn open() -> io::Result<Listeners> {
-        let any: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
-        let any = any.map(|address| SocketAddr::new(address, PORT));
+        let mut any = vec![IpAddr::from(Ipv4Addr::UNSPECIFIED)];
+        if has_ipv6() {
+            any.push(Ipv6Addr::UNSPECIFIED.into());
+        }
+        let any = || any.iter().map(|address| SocketAddr::new(*address, PORT));
         Ok(Listeners {
-            tcp: any.into_iter().map(listener).collect::<io::Result<_>>()?,
-            udp: any.into_iter().map(UdpListener::open).collect::<io::Result<_>>()?,
+            tcp: any().map(listener).collect::<io::Result<_>>()?,
+            udp: any().map(UdpListener::open).collect::<io::Result<_>>()?,
         })
     }
 }
 
 fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = transparent(address, SockType::Stream)?;
+    // Urgent bytes would else be read by nobody; what is taken from this socket inherits it.
+    setsockopt(&socket, OobInline, &true)?;
     listen(&socket, Backlog::new(BACKLOG)?)?;
     Ok(socket.into())
 }

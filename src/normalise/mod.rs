@@ -33,8 +33,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event::{
-    Act, Bytes, Endpoint, Event, EventId, Exec, Executable, File, KernelAct, NetAct, NetAction, Outcome,
-    Phase, Process, ProcessAct, ProcessCall, Program, SandboxAct,
+    Act, BaitAct, Bytes, Endpoint, Event, EventId, Exec, Executable, File, KernelAct, NetAct, NetAction,
+    Outcome, Phase, Process, ProcessAct, ProcessCall, Program, SandboxAct,
 };
 use crate::record::{self, Body, KernelFile, PathArgument, Record, Task};
 
@@ -208,6 +208,11 @@ impl<P: Provenance> Normaliser<P> {
     /// An event of the sandbox's own.
     pub fn note(&mut self, act: SandboxAct, time: u64) -> Event {
         self.event(None, time, Act::Sandbox(act), Outcome::Done)
+    }
+
+    /// The secret of a bait in what a port of the image's answered: whoever serves it, it was handed out.
+    pub fn handed(&mut self, act: BaitAct, time: u64) -> Event {
+        self.event(None, time, Act::Bait(act), Outcome::Done)
     }
 
     /// The same, about the process that is, or was last, known by the pid of `task`.

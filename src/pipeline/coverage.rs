@@ -45,6 +45,8 @@ pub struct Losses {
     pub deaf: String,
     /// Whether somebody listened to what was said to the world.
     pub heard: bool,
+    /// What the image could not do on this host's network; no loss, but what it would have done is unknown.
+    pub narrowness: String,
     /// Probes that this kernel has no place for.
     pub absent: Vec<&'static str>,
 }
@@ -78,6 +80,7 @@ impl Losses {
             _ => reasons,
         };
         match reasons.is_empty() {
+            true if family == Family::Network => entry(family, CoverageState::Full, self.narrowness.clone()),
             true => entry(family, CoverageState::Full, String::new()),
             false => entry(family, CoverageState::Partial, reasons.join("; ")),
         }
@@ -182,6 +185,12 @@ mod tests {
         for family in families {
             assert_eq!(state(&losses, family), (CoverageState::Partial, "gone".into()));
         }
+    }
+
+    #[test]
+    fn a_narrow_network_is_seen_in_full_and_said() {
+        let losses = Losses { narrowness: "no IPv6".into(), ..Losses::default() };
+        assert_eq!(state(&losses, Family::Network), (CoverageState::Full, "no IPv6".into()));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::rundir::RunDir;
 use super::scribe::Scribe;
 use super::signals::Signals;
 use super::watch::{self, Ended, Watched};
-use crate::bait::Profile;
+use crate::bait::{Baits, Profile};
 use crate::image::{Cache, Digest, Image, Keep, LAYER_ID_BASE, Limits, Progress, Reference, Rootfs};
 use crate::normalise::{Normaliser, Supplied};
 use crate::report::document::{self, Environment, Inputs, Request, Subject, Unchanged};
@@ -202,6 +202,7 @@ struct Cage {
     output_bound: u64,
     disk: DiskUse,
     provocation: Provocation,
+    baits: Baits,
 }
 
 /// What a cage is made of.
@@ -238,7 +239,7 @@ fn cage(material: &Material<'_>, outside: &mut Outside) -> Result<Cage, Pipeline
     let provocation =
         Provocation::new(Visits::new(program.share()?, id_base), commands, exposed, job.duration);
     let (stop_grace, output_bound) = (plan.stop_grace, plan.limits.output);
-    Ok(Cage { held, supplied, upper, id_base, stop_grace, output_bound, disk, provocation })
+    Ok(Cage { held, supplied, upper, id_base, stop_grace, output_bound, disk, provocation, baits })
 }
 
 fn arm(probes: Probes, held: &HeldSandbox) -> Result<Watch, PipelineError> {
@@ -288,6 +289,7 @@ fn recorder<'j>(
     let log = log::Writer::with_bound(BufWriter::with_capacity(1 << 18, frame), header, job.log_bound)?;
     let log = Scribe::begin(log).map_err(PipelineError::io("begin the event log"))?;
     let mut recorder = Recorder::new(normaliser, log, Judge::new(job.rules, header), before);
+    recorder.look_for(cage.baits.clone());
     if let Err(error) = capture {
         recorder.losses.capture = format!("executed files could not be captured: {error}");
     }

@@ -18,6 +18,7 @@ use super::{PipelineError, authority};
 use crate::bait::Baits;
 use crate::image::Rootfs;
 use crate::internet::capture::Captured;
+use crate::internet::netlink::has_ipv6;
 use crate::internet::process::{Internet, InternetError, Leaving};
 use crate::internet::testimony::Testimony;
 use crate::internet::world::{Scenario, World};
@@ -106,6 +107,16 @@ impl Outside {
         match &mut self.internet {
             Some(internet) => Ok(internet.connect(target.pidfd.as_fd())?),
             None => Ok(()),
+        }
+    }
+
+    /// What the image could not do here, though nothing that it did went unseen; empty on most hosts.
+    pub fn narrowness(&self) -> String {
+        match self.internet.is_none() || has_ipv6() {
+            true => String::new(),
+            false => {
+                "this host has IPv6 switched off, so that neither the image nor the world had any".into()
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::capture::{Book, Tally};
 use super::compare::Before;
 use super::coverage::Losses;
+use super::handed::Handed;
 use super::hearing::Hearing;
 use super::judge::Judge;
 use super::provenance::Layers;
@@ -14,6 +15,7 @@ use super::scribe::{LogFile, Scribe};
 use super::skips::Skips;
 use super::standing::Stood;
 use super::{News, PipelineError};
+use crate::bait::Baits;
 use crate::event::{
     self, Act, Errand, Event, FileAct, KernelAct, Outcome, Phase, ProcessAct, ProcessKey, Protocol,
     SandboxAct,
@@ -54,6 +56,7 @@ pub struct Recorder<'r> {
     time: u64,
     held: Duration,
     hearing: Hearing,
+    handed: Handed,
     skips: Skips,
     ledger: Ledger,
     /// The writable places before the start.
@@ -92,6 +95,7 @@ impl<'r> Recorder<'r> {
             time: 0,
             held: Duration::ZERO,
             hearing: Hearing::default(),
+            handed: Handed::default(),
             skips: Skips::default(),
             ledger,
             before,
@@ -107,6 +111,11 @@ impl<'r> Recorder<'r> {
     /// musl); a shell ends so too, but has then done something.
     fn entrypoint_ran(&self, exit_code: Option<i32>) -> bool {
         self.has_started() && (self.first.acted || exit_code != Some(127))
+    }
+
+    /// Looks for the secrets of these in what the image's ports answer.
+    pub fn look_for(&mut self, baits: Baits) {
+        self.handed = Handed::new(baits);
     }
 
     /// Bytes of one record.
@@ -192,9 +201,15 @@ impl<'r> Recorder<'r> {
         };
         let (request, answer) = (ask.name().to_owned(), answer.into());
         let visit = event::Visit { request, protocol, remote: door.address, answer, said };
+        let handed = self.handed.look(&visit);
         let event = self.normaliser.note(SandboxAct::Visited(visit), self.time);
         let outcome = if errno == 0 { Outcome::Done } else { Outcome::Failed(errno) };
-        self.keep(Event { outcome, ..event }, tell)
+        self.keep(Event { outcome, ..event }, tell)?;
+        for act in handed {
+            let event = self.normaliser.handed(act, self.time);
+            self.keep(event, tell)?;
+        }
+        Ok(())
     }
 
     /// A command that was run inside, by its pid on the host, and has ended; pid 0: it never ran.

@@ -2,7 +2,7 @@
 //!
 //! Of each thread: the call it is in, by /proc/PID/syscall, and the time that the call was given, from the
 //! thread's memory; of each process: its timers behind descriptors, and whether it keeps a processor busy.
-//! That a server waits for ever, or for half a minute, is not told.
+//! That a server waits for ever, or for half a minute, is not told; that something waits for a signal is.
 //!
 //! Invariants: bounded in threads, descriptors and time, and what is beyond is left out, worst first: this
 //! says more about an image that does nothing, and never less. Memory and numbers are the image's own words.
@@ -33,6 +33,8 @@ const TIME: Duration = Duration::from_millis(100);
 const TOLD_MAX: usize = 64;
 /// Shorter waits are how servers work.
 const LONG: Duration = Duration::from_secs(60);
+/// Longer ones are meant for ever, and must not stand before those that end.
+const FOR_EVER: Duration = Duration::from_secs(20 * 24 * 3600);
 /// A process that is younger says nothing yet.
 const AGE: Duration = Duration::from_secs(3);
 /// Who used less than one part in so many of its life is not busy. Others want the processors too.
@@ -83,8 +85,12 @@ fn wait_of(pid: u32, tid: u32) -> Option<Waiting> {
         Limit::Value(at) => read_time(tid, at, 1000)?,
         Limit::Until(at, clock) => read_time(tid, at, 1)?.saturating_sub(now_of(pid, clock)?),
     };
-    let is_told = time >= LONG || time.is_zero();
+    let is_told = is_of_note(time) || time.is_zero();
     is_told.then(|| waiting(ProcessCall::Wait, time, (pid, tid), (number, compat), args)).flatten()
+}
+
+fn is_of_note(time: Duration) -> bool {
+    (LONG..FOR_EVER).contains(&time)
 }
 
 fn milliseconds(time: u32) -> Duration {
@@ -215,7 +221,7 @@ fn timers(pid: u32) -> Option<Waiting> {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fdinfo")).ok()?;
     let infos = descriptors.take(DESCRIPTORS_MAX).filter_map(Result::ok);
     let times = infos.filter_map(|entry| timer_of(&fs::read_to_string(entry.path()).ok()?));
-    let time = times.max().filter(|time| *time >= LONG)?;
+    let time = times.filter(|time| is_of_note(*time)).max()?;
     waiting(ProcessCall::Wait, time, (pid, pid), (TIMERFD_SETTIME, false), [0; 6])
 }
 

@@ -130,6 +130,7 @@ impl<'j, 't> Turning<'j, 't> {
         if outside.is_simulated() {
             recorder.listen();
         }
+        recorder.losses.narrowness = outside.narrowness();
         Turning {
             meter: sandbox.disk_meter(),
             sandbox,

@@ -144,7 +144,8 @@ fn limits(run: &Run, coverage: &[Coverage]) -> Vec<String> {
     let mut said = Vec::new();
     for entry in coverage {
         match entry.state {
-            CoverageState::Full => {}
+            CoverageState::Full if entry.reason.is_empty() => {}
+            CoverageState::Full => said.push(format!("{}: {}.", entry.family, entry.reason)),
             CoverageState::Partial => {
                 said.push(format!("{} was seen in part: {}.", entry.family, entry.reason))
             }

@@ -107,6 +107,11 @@ const PERSONALITIES: [u32; 5] = [0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];
 /// AF_VSOCK reaches the host's hypervisor, AF_ALG and the rest load kernel modules.
 const FAMILIES: [u32; 5] = [1, 2, 10, 16, 17];
 
+/// IPPROTO_DCCP, L2TP, SCTP, UDPLITE (linux/in.h): kernel code that hardly anybody uses and that is loaded on
+/// demand, and ways out at which the simulated internet does not listen. In no other family do these numbers
+/// mean anything.
+const PROTOCOLS: [u32; 4] = [33, 115, 132, 136];
+
 /// The first argument of socketcall(2) that makes a socket (`SYS_SOCKET`, linux/net.h).
 const MAKE_SOCKET: u32 = 1;
 
@@ -158,6 +163,7 @@ pub fn refuses(number: u32, compat: bool, args: &[u64; 6]) -> bool {
         Rule::Bits(bits) => first & bits != 0,
         Rule::Unless(value) => first == value,
         Rule::OneOf(values) => !values.contains(&first),
+        Rule::OneOfBut(values, thirds) => !values.contains(&first) || thirds.contains(&(args[2] as u32)),
         Rule::EmptyPoll | Rule::EmptyTimedPoll | Rule::EmptySelect => false,
     }
 }
@@ -171,6 +177,8 @@ enum Rule {
     Unless(u32),
     /// EPERM unless the first argument is one of these.
     OneOf(&'static [u32]),
+    /// The same, and EPERM if the third is one of those.
+    OneOfBut(&'static [u32], &'static [u32]),
     /// Asked of the runner if it polls nothing, for long.
     EmptyPoll,
     /// Asked if it polls nothing, for a time that lies in memory, under the signals that it has.
@@ -193,6 +201,7 @@ fn block(calls: Calls, sleeps: Sleeps) -> Vec<Instruction> {
                 vec![load(ARGUMENT), jump_if(libc::BPF_JEQ, value, 0, 1), answer(EPERM), answer(ALLOW)]
             }
             Rule::OneOf(values) => one_of(values),
+            Rule::OneOfBut(values, thirds) => none_of(thirds).into_iter().chain(one_of(values)).collect(),
             Rule::EmptyPoll => empty_poll(),
             Rule::EmptyTimedPoll => none_in(&[SECOND, FOURTH]),
             Rule::EmptySelect => none_in(&[ARGUMENT]),
@@ -211,6 +220,12 @@ fn one_of(values: &[u32]) -> Vec<Instruction> {
     }
     body.push(answer(EPERM));
     body
+}
+
+/// Goes on where the third argument is none of these.
+fn none_of(values: &[u32]) -> Vec<Instruction> {
+    let tests = |value: &u32| [jump_if(libc::BPF_JEQ, *value, 0, 1), answer(EPERM)];
+    [load(THIRD)].into_iter().chain(values.iter().flat_map(tests)).collect()
 }
 
 /// A negative time is for ever, and as a number without sign above all others.
@@ -270,7 +285,7 @@ fn rule(name: &str) -> Rule {
         "personality" => Rule::OneOf(&PERSONALITIES),
         "socketcall" => Rule::Unless(MAKE_SOCKET),
         "prlimit64" => Rule::Unless(INIT),
-        "socket" | "socketpair" => Rule::OneOf(&FAMILIES),
+        "socket" | "socketpair" => Rule::OneOfBut(&FAMILIES, &PROTOCOLS),
         _ if ABSENT.contains(&name) => Rule::Always(ENOSYS),
         _ if REFUSED.iter().any(|group| group.contains(&name)) => Rule::Always(EPERM),
         _ => Rule::Always(ALLOW),
@@ -414,6 +429,12 @@ mod tests {
         check("socket", libc::AF_INET6 as u32, ALLOW);
         check("socket", libc::AF_VSOCK as u32, EPERM);
         check("socket", libc::AF_ALG as u32, EPERM);
+        for protocol in [33, 115, 132, 136] {
+            check_with(Sleeps::Slept, "socket", [libc::AF_INET as u32, 2, protocol], EPERM);
+        }
+        for protocol in [0, 6, 17, 58, 262] {
+            check_with(Sleeps::Slept, "socket", [libc::AF_INET6 as u32, 1, protocol], ALLOW);
+        }
         check("socketcall", 1, EPERM);
         check("socketcall", 3, ALLOW); // connect
         check("prlimit64", 0, ALLOW);

@@ -1,7 +1,7 @@
-//! The mount calls that work on descriptors: open_tree(2), mount_setattr(2), move_mount(2).
+//! The mount calls that work on descriptors: fsopen(2), open_tree(2), mount_setattr(2), move_mount(2).
 //!
 //! Not here: which trees are mounted where. See `sandbox`.
-#![allow(unsafe_code)] // Neither std nor nix wraps these three calls.
+#![allow(unsafe_code)] // Neither std nor nix wraps these calls.
 
 use std::ffi::CStr;
 use std::io;
@@ -10,6 +10,17 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::NixPath;
+
+/// include/uapi/linux/mount.h
+const FSOPEN_CLOEXEC: libc::c_uint = 1;
+
+/// Asks for a file system by its name, so that the kernel loads the module that has it; fails with ENODEV
+/// where there is none. Nothing is mounted.
+pub fn know(file_system: &CStr) -> io::Result<()> {
+    // SAFETY: the name is a NUL-terminated string that outlives the call; the kernel only reads it.
+    let result = unsafe { libc::syscall(libc::SYS_fsopen, file_system.as_ptr(), FSOPEN_CLOEXEC) };
+    owned(result).map(drop)
+}
 
 /// Clones the mount that `path` lies on, rooted at `path`, detached from every namespace. Submounts are
 /// left behind.

@@ -17,11 +17,12 @@ use aya::programs::{BtfTracePoint, Program, ProgramError};
 use aya::{Btf, BtfError, Ebpf, EbpfLoader, VerifierLogLevel};
 use nix::sys::signal::{SigSet, SigmaskHow};
 
+use super::btf;
 use super::packets::{self, PACKETS};
 use super::watch::Watch;
 use super::{KERNEL_BTF, TraceError, thin};
-use crate::sys::bpf;
 use crate::sys::ring::Ring;
+use crate::sys::{bpf, mount};
 
 pub(super) static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/lazaret.bpf.o"));
 
@@ -147,15 +148,17 @@ impl Probes {
 
     /// Loads in several threads: the verifier takes most of the time, and works on as many at once.
     pub fn load_with(options: &Options) -> Result<Probes, TraceError> {
-        let (btf, loader) = std::thread::scope(|scope| {
+        let (btf, upper_at, loader) = std::thread::scope(|scope| {
             let btf = scope.spawn(|| read_btf(&options.btf));
+            let upper_at = scope.spawn(|| upper_at(&options.btf));
             let loader = EbpfLoader::new(); // reads the types as well, into its own copy
-            (btf.join().expect("reading does not panic"), loader)
+            let done = "reading does not panic";
+            (btf.join().expect(done), upper_at.join().expect(done), loader)
         });
         let btf = btf?;
         // Seeded by the system: the key only has to be unknown to the sandbox.
         let secret = [RandomState::new().hash_one(0), RandomState::new().hash_one(1)];
-        let mut ebpf = load_object(loader, options, &secret, &btf)?;
+        let mut ebpf = load_object(loader, options, (&secret, &upper_at), &btf)?;
         let absent = load_programs(&mut ebpf, &btf)?;
         fill_handlers(&mut ebpf)?;
         Ok(Probes { ebpf, sizes: (options.critical, options.bulk), absent })
@@ -179,6 +182,21 @@ impl Probes {
         let map = map_fd(&self.ebpf, name)?;
         Ring::map(map, size).map_err(|source| TraceError::Ring { source })
     }
+}
+
+/// Bytes from an overlay's inode to what says whether it has an upper half, where overlayfs is a module; 0
+/// where it is none, or where its types cannot be read: the probes then leave the question open.
+fn upper_at(path: &Path) -> u32 {
+    const OVERLAY_BTF: &str = "/sys/kernel/btf/overlay";
+    // Loads the module, where it is one and nothing has been mounted yet.
+    let _ = mount::know(c"overlay");
+    let distance = || {
+        let module = std::fs::read(OVERLAY_BTF).ok()?;
+        let base = std::fs::read(path).ok()?;
+        let at = |member| btf::member_at(&base, &module, "ovl_inode", member);
+        at("__upperdentry")?.checked_sub(at("vfs_inode")?)
+    };
+    distance().unwrap_or(0)
 }
 
 fn read_btf(path: &Path) -> Result<Btf, TraceError> {
@@ -206,7 +224,7 @@ fn tracepoints() -> impl Iterator<Item = &'static str> {
 fn load_object<'a>(
     mut loader: EbpfLoader<'a>,
     options: &'a Options,
-    secret: &'a [u64; 2],
+    (secret, upper_at): (&'a [u64; 2], &'a u32),
     btf: &'a Btf,
 ) -> Result<Ebpf, TraceError> {
     loader
@@ -217,7 +235,8 @@ fn load_object<'a>(
         .map_max_entries("critical", options.critical)
         .map_max_entries("bulk", options.bulk)
         .override_global("secret", secret, true)
-        .override_global("wake_at", &options.wake_at, true);
+        .override_global("wake_at", &options.wake_at, true)
+        .override_global("upper_at", upper_at, true);
     loader.load(OBJECT).map_err(|source| refusal(source.into()))
 }
 
@@ -324,8 +343,8 @@ fn fill_handlers(ebpf: &mut Ebpf) -> Result<(), TraceError> {
 
 /// Init by its pidfd (what it forks inherits the mark), the cgroup by its descriptor.
 fn mark(ebpf: &mut Ebpf, target: &Target<'_>) -> Result<(), TraceError> {
-    /// `struct ours` of ebpf/task.h: `seeded`, the fold table, credentials, the last question.
-    const OURS: usize = 8 + 16 * (6 + 3) * 8 + 48 + 8 + 16 + 8;
+    /// `struct ours` of ebpf/task.h: `seeded`, the fold table, credentials, the last question, a key.
+    const OURS: usize = 8 + 16 * (6 + 3) * 8 + 48 + 8 + 16 + 8 + 48;
     let mut seeded = [0; OURS];
     seeded[0] = 1;
     let tasks = map_fd(ebpf, "tasks")?;

@@ -11,6 +11,7 @@ mod support;
 #[allow(dead_code)] // live_analyze uses all of it
 mod place;
 
+mod odd;
 mod read;
 mod sent;
 

@@ -88,6 +88,7 @@ const ENCODINGS: &[(&str, Encode)] = &[
     ("utf-16", |bytes| bytes.iter().flat_map(|byte| [*byte, 0]).collect()),
     ("utf-16", |bytes| bytes.iter().flat_map(|byte| [0, *byte]).collect()),
     ("url", |bytes| bytes.iter().flat_map(|byte| format!("%{byte:02x}").into_bytes()).collect()),
+    ("plain", |bytes| bytes.iter().flat_map(|byte| format!("\\u{byte:04x}").into_bytes()).collect()),
     ("base64", |bytes| STANDARD.encode(bytes).into()),
     ("base64", |bytes| STANDARD.encode([b"x", bytes].concat()).into()),
     ("base64", |bytes| STANDARD.encode([b"xy", bytes].concat()).into()),

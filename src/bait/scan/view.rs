@@ -108,6 +108,8 @@ struct Unquote {
     /// `%`, or `%` and a digit.
     percent: Vec<u8>,
     backslash: bool,
+    /// Digits of `\u0041` so far, while they last.
+    unicode: Option<Vec<u8>>,
 }
 
 impl Unquote {
@@ -133,12 +135,27 @@ impl Unquote {
         }
     }
 
-    /// `\/` is a slash; the letter of `\n`, and of `\x41` or `\u0041`, is none of the text.
+    /// `\/` is a slash, and `\u0041` is A (RFC 8259, 7); the letter of `\n`, and of `\x41`, is none of the text.
     fn letter(&mut self, byte: u8, plain: &mut Vec<Plain>) {
+        let Some(mut digits) = self.unicode.take() else { return self.bare(byte, plain) };
+        if !byte.is_ascii_hexdigit() {
+            plain.extend(digits.into_iter().map(|byte| (byte, Was::Itself)));
+            return self.bare(byte, plain);
+        }
+        digits.push(byte);
+        if let [b'0', b'0', high, low] = digits[..] {
+            plain.push((digit(high) << 4 | digit(low), Was::Itself));
+        } else if digits.len() < 4 {
+            self.unicode = Some(digits);
+        }
+    }
+
+    fn bare(&mut self, byte: u8, plain: &mut Vec<Plain>) {
         let quoted = std::mem::take(&mut self.backslash);
         match byte {
             b'\\' if !quoted => self.backslash = true,
-            b'n' | b'r' | b'u' | b'x' if quoted => plain.push((b'\n', Was::Itself)),
+            b'u' if quoted => self.unicode = Some(Vec::new()),
+            b'n' | b'r' | b'x' if quoted => plain.push((b'\n', Was::Itself)),
             _ => plain.push((byte, Was::Itself)),
         }
     }

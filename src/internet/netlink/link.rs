@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 use super::message::{CHANGE, Message, NEW};
-use super::{Netlink, NetlinkError};
+use super::{Netlink, NetlinkError, has_ipv6};
 
 const NEW_LINK: u16 = libc::RTM_NEWLINK;
 const SET_LINK: u16 = libc::RTM_SETLINK;
@@ -55,8 +55,10 @@ pub struct Ends {
 }
 
 impl End {
-    fn addresses(&self) -> [IpAddr; 3] {
-        [self.v4.into(), self.v6.into(), self.link_local().into()]
+    fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let all: [IpAddr; 3] = [self.v4.into(), self.v6.into(), self.link_local().into()];
+        let spoken = has_ipv6();
+        all.into_iter().filter(move |address| spoken || address.is_ipv4())
     }
 
     /// The link-local address that the kernel would make of the hardware address (RFC 4291, appendix A).
@@ -73,11 +75,14 @@ pub fn every_address() -> Result<(), NetlinkError> {
         let head = route_head(family, 0, libc::RT_SCOPE_HOST, libc::RTN_LOCAL);
         Message::new(NEW_ROUTE, NEW, &head).number(libc::RTA_OIF, LO)
     };
-    open()?.ask(vec![
+    let mut wishes = vec![
         ("bring the loopback up", Message::new(SET_LINK, CHANGE, &link_head(LO, UP))),
         ("take every IPv4 address", local(INET)),
-        ("take every IPv6 address", local(INET6)),
-    ])
+    ];
+    if has_ipv6() {
+        wishes.push(("take every IPv6 address", local(INET6)));
+    }
+    open()?.ask(wishes)
 }
 
 /// Makes the wire between the caller's namespace, the world's, and that of the sandbox; and the world's
@@ -87,18 +92,15 @@ pub fn wire(ends: &Ends, sandbox: BorrowedFd<'_>) -> Result<(), NetlinkError> {
     let netlink = open()?;
     netlink.ask(vec![("make the wire", pair(ends, sandbox))])?;
     let index = WORLD;
-    let to_sandbox = |address: IpAddr, prefix| {
+    let to_sandbox = |address: IpAddr| {
+        let prefix = if address.is_ipv4() { ALONE.0 } else { ALONE.1 };
         let head = route_head(family(address), prefix, libc::RT_SCOPE_LINK, libc::RTN_UNICAST);
         let route = Message::new(NEW_ROUTE, NEW, &head).put(libc::RTA_DST, &octets(address));
         ("route to the sandbox", route.number(libc::RTA_OIF, index))
     };
     let mut wishes = bring_up(near, ALONE, index);
     wishes.extend(far.addresses().map(|address| known(index, address, far.mac, PERMANENT)));
-    wishes.extend([
-        to_sandbox(far.v4.into(), 32),
-        to_sandbox(far.v6.into(), 128),
-        to_sandbox(far.link_local().into(), 128),
-    ]);
+    wishes.extend(far.addresses().map(to_sandbox));
     netlink.ask(wishes)
 }
 
@@ -110,8 +112,12 @@ impl Ends {
         let mut head = route_head(INET6, 128, libc::RT_SCOPE_LINK, libc::RTN_UNICAST);
         head[4] = libc::RT_TABLE_MAIN;
         let gateway = Message::new(NEW_ROUTE, NEW, &head).put(libc::RTA_DST, &self.world.v6.octets());
-        wishes.push(("route to the gateway", gateway.number(libc::RTA_OIF, index)));
-        for gateway in [IpAddr::from(self.world.v4), IpAddr::from(self.world.v6)] {
+        let mut gateways = vec![IpAddr::from(self.world.v4)];
+        if has_ipv6() {
+            wishes.push(("route to the gateway", gateway.number(libc::RTA_OIF, index)));
+            gateways.push(self.world.v6.into());
+        }
+        for gateway in gateways {
             let mut head = route_head(family(gateway), 0, libc::RT_SCOPE_UNIVERSE, libc::RTN_UNICAST);
             // As route(8) makes them for an engine.
             (head[4], head[5]) = (libc::RT_TABLE_MAIN, libc::RTPROT_BOOT);
@@ -156,10 +162,15 @@ fn bring_up(end: &End, prefixes: (u8, u8), index: u32) -> Vec<(&'static str, Mes
         .put(libc::IFA_ADDRESS, &end.v4.octets())
         .put(libc::IFA_BROADCAST, &broadcast.to_be_bytes());
     let global = v6(end.v6, prefixes.1, libc::RT_SCOPE_UNIVERSE).number(libc::IFA_FLAGS, NO_PREFIX_ROUTE);
+    let up = ("bring the wire's end up", Message::new(SET_LINK, CHANGE, &link_head(index, UP)));
+    let v4 = ("give the wire's end its IPv4 address", v4);
+    if !has_ipv6() {
+        return vec![up, v4];
+    }
     vec![
         ("let the wire's end make no address", none),
-        ("bring the wire's end up", Message::new(SET_LINK, CHANGE, &link_head(index, UP))),
-        ("give the wire's end its IPv4 address", v4),
+        up,
+        v4,
         ("give the wire's end its IPv6 address", global),
         ("give the wire's end its link-local address", v6(end.link_local(), 64, libc::RT_SCOPE_LINK)),
     ]

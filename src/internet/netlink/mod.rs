@@ -45,6 +45,12 @@ pub struct NetlinkError {
     pub source: io::Error,
 }
 
+/// Whether this kernel speaks IPv6; it does not where it was told `ipv6.disable=1`. Then neither the world nor
+/// the image has any.
+pub fn has_ipv6() -> bool {
+    socket(AddressFamily::Inet6, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None).is_ok()
+}
+
 impl Netlink {
     /// For interfaces, addresses and routes.
     pub fn route() -> io::Result<Netlink> {

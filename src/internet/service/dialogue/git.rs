@@ -33,6 +33,11 @@ impl Git {
         Git { now, kept: Vec::new(), state: State::Start }
     }
 
+    /// One that was asked by other means.
+    pub fn asked(now: u64, is_second: bool) -> Git {
+        Git { now, kept: Vec::new(), state: State::Asked { is_second } }
+    }
+
     /// `git-upload-pack /path\0host=name\0\0version=2\0`.
     fn start(&mut self, turn: &mut Turn) {
         let Some(length) = self.kept.first_chunk::<4>() else { return };

@@ -7,17 +7,21 @@
 pub(super) mod client;
 pub(super) mod exchange;
 mod packet;
+mod sftp;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use super::lines::Lines;
+use super::super::git;
+use super::git::Git;
+use super::lines::{Line, Lines};
 use super::{Dialogue, Turn, telnet};
 use crate::bait::Sighting;
 use crate::internet::world::World;
 use exchange::{Exchange, KEXINIT, string, take};
 use packet::{Broken, Packets};
+use sftp::Sftp;
 
 const VERSION: &str = "SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3";
 /// Channels of one connection; what is left of one is told, in pieces of so many bytes, so often.
@@ -40,6 +44,9 @@ pub struct Ssh {
     user: Vec<u8>,
     channels: Vec<Channel>,
     pieces: usize,
+    now: u64,
+    /// The client asked for the second version of git's protocol.
+    is_second: bool,
 }
 
 enum State {
@@ -58,11 +65,22 @@ enum State {
 struct Channel {
     /// The client's number of it.
     theirs: u32,
-    /// Someone types here, as at a terminal.
-    is_shell: bool,
+    program: Program,
     /// What came and was not told.
     kept: Vec<u8>,
-    lines: Option<Lines>,
+}
+
+/// What runs in a channel.
+#[derive(Default)]
+enum Program {
+    #[default]
+    None,
+    /// It reads what it is sent.
+    Reader,
+    /// Someone types, as at a terminal.
+    Shell(Lines),
+    Sftp(Sftp),
+    Git(Git),
 }
 
 impl Ssh {
@@ -80,6 +98,8 @@ impl Ssh {
             user: Vec::new(),
             channels: Vec::new(),
             pieces: 0,
+            now: world.now,
+            is_second: false,
         }
     }
 
@@ -143,6 +163,9 @@ impl Ssh {
             96 | 97 => {
                 let channel = self.channel(&mut rest)?;
                 self.tell(channel, turn);
+                if kind == 96 && !matches!(self.channels[channel].program, Program::None) {
+                    self.finish(channel, turn);
+                }
                 if kind == 97 {
                     let theirs = self.channels[channel].theirs.to_be_bytes();
                     self.say(turn, &[&[97], &theirs]);
@@ -256,20 +279,26 @@ impl Ssh {
         let theirs = self.channels[channel].theirs.to_be_bytes();
         let kind = take(&mut rest)?;
         let (wants_answer, mut rest) = rest.split_first()?;
-        let granted = !matches!(kind, b"subsystem" | b"x11-req" | b"auth-agent-req@openssh.com");
+        let is_sftp = kind == b"subsystem" && rest == string(b"sftp");
+        let granted = is_sftp || !matches!(kind, b"subsystem" | b"x11-req" | b"auth-agent-req@openssh.com");
         if *wants_answer != 0 {
             self.say(turn, &[&[if granted { 99 } else { 100 }], &theirs]);
         }
         match kind {
             b"exec" => self.run(channel, take(&mut rest)?, turn),
-            b"subsystem" => self.shown(b"SUBSYSTEM", take(&mut rest)?, turn),
+            b"subsystem" => {
+                self.shown(b"SUBSYSTEM", take(&mut rest)?, turn);
+                if is_sftp {
+                    self.channels[channel].program = Program::Sftp(Sftp::default());
+                }
+            }
             b"env" => {
                 let (name, value) = (take(&mut rest)?, take(&mut rest)?);
                 self.shown(b"ENV", &[name, b"=", value].concat(), turn);
+                self.is_second |= name == b"GIT_PROTOCOL" && value == b"version=2";
             }
             b"shell" => {
-                self.channels[channel].is_shell = true;
-                self.channels[channel].lines = Some(Lines::new());
+                self.channels[channel].program = Program::Shell(Lines::new());
                 self.print(channel, telnet::PROMPT.as_bytes(), turn);
             }
             _ => {}
@@ -281,8 +310,13 @@ impl Ssh {
     /// word.
     fn run(&mut self, channel: usize, command: &[u8], turn: &mut Turn) {
         self.shown(b"RUN", command, turn);
+        self.channels[channel].program = Program::Reader;
         if command.starts_with(b"scp ") {
             return self.print(channel, &[0], turn);
+        }
+        if command.starts_with(b"git-upload-pack ") {
+            self.channels[channel].program = Program::Git(Git::asked(self.now, self.is_second));
+            return self.print(channel, &git::advertise(self.now, self.is_second), turn);
         }
         let output = telnet::output(&String::from_utf8_lossy(command)).replace('\r', "");
         self.print(channel, output.as_bytes(), turn);
@@ -296,6 +330,7 @@ impl Ssh {
         self.say(turn, &[&[98], &theirs, &string(b"exit-status"), &[0], &[0; 4]]);
         self.say(turn, &[&[96], &theirs]);
         self.say(turn, &[&[97], &theirs]);
+        self.channels[channel].program = Program::None;
     }
 
     fn print(&mut self, channel: usize, text: &[u8], turn: &mut Turn) {
@@ -310,9 +345,25 @@ impl Ssh {
         let data = take(&mut rest)?.to_vec();
         let theirs = self.channels[channel].theirs.to_be_bytes();
         self.say(turn, &[&[93], &theirs, &(data.len() as u32).to_be_bytes()]);
-        if self.channels[channel].is_shell {
-            self.typed(channel, &data, turn);
-            return Some(());
+        match &mut self.channels[channel].program {
+            Program::Shell(lines) => {
+                let returns = |byte: &u8| if *byte == b'\r' { b'\n' } else { *byte };
+                let lines = lines.take(&data.iter().map(returns).collect::<Vec<u8>>());
+                self.typed(channel, &lines, turn);
+                return Some(());
+            }
+            Program::Sftp(sftp) => {
+                let said = sftp.hear(&data, turn);
+                self.print(channel, &said, turn);
+                return Some(());
+            }
+            Program::Git(git) => {
+                let mut inner = Turn::default();
+                git.hear(&data, &mut inner);
+                self.gave(channel, inner, turn);
+                return Some(());
+            }
+            Program::None | Program::Reader => {}
         }
         self.channels[channel].kept.extend(&data);
         // scp: after a file's name, and after its end.
@@ -325,9 +376,18 @@ impl Ssh {
         Some(())
     }
 
-    fn typed(&mut self, channel: usize, data: &[u8], turn: &mut Turn) {
-        let data: Vec<u8> = data.iter().map(|byte| if *byte == b'\r' { b'\n' } else { *byte }).collect();
-        let lines = self.channels[channel].lines.as_mut().map_or(Vec::new(), |lines| lines.take(&data));
+    /// What git says goes through the channel.
+    fn gave(&mut self, channel: usize, mut inner: Turn, turn: &mut Turn) {
+        turn.commands.append(&mut inner.commands);
+        for piece in inner.say.chunks(PACKET as usize / 2) {
+            self.print(channel, piece, turn);
+        }
+        if inner.close {
+            self.finish(channel, turn);
+        }
+    }
+
+    fn typed(&mut self, channel: usize, lines: &[Line], turn: &mut Turn) {
         for line in lines {
             self.shown(b"RUN", &line.text, turn);
             let output = telnet::output(&String::from_utf8_lossy(&line.text));
@@ -340,6 +400,9 @@ impl Ssh {
 
     /// What came in a channel.
     fn tell(&mut self, channel: usize, turn: &mut Turn) {
+        if let Program::Sftp(sftp) = &mut self.channels[channel].program {
+            sftp.tell(turn);
+        }
         let kept = std::mem::take(&mut self.channels[channel].kept);
         if !kept.is_empty() && self.pieces < PIECES_MAX {
             self.pieces += 1;
@@ -350,18 +413,7 @@ impl Ssh {
 
 /// Commands that read to the end of what they are sent.
 fn is_reader(command: &[u8]) -> bool {
-    let reads = [
-        &b"cat >"[..],
-        b"cat>",
-        b"tee ",
-        b"tar x",
-        b"tar -x",
-        b"dd of=",
-        b"sh -s",
-        b"bash -s",
-        b"git-",
-        b"rsync ",
-    ];
+    let reads = [&b"cat >"[..], b"cat>", b"tee ", b"tar x", b"tar -x", b"dd of=", b"sh -s", b"bash -s"];
     reads.iter().any(|word| command.windows(word.len()).any(|part| part == *word))
 }
 

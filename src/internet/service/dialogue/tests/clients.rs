@@ -263,7 +263,7 @@ fn who_logs_in_by_ssh_shows_password_commands_and_what_it_sends() {
     let open = [&[90][..], &text(&["session"]), &[0, 0, 0, 9, 0, 0x10, 0, 0, 0, 0, 0x80, 0]].concat();
     let run = [&[98, 0, 0, 0, 0][..], &text(&["exec"]), &[1], &text(&["cat > /tmp/x"])].concat();
     let data = [&[94, 0, 0, 0, 0][..], &text(&["loot\n"])].concat();
-    let end = [97, 0, 0, 0, 0].to_vec();
+    let end = [96, 0, 0, 0, 0].to_vec();
     for cipher in ["aes128-gcm@openssh.com", "aes128-ctr"] {
         let inside = [&service, &login, &open, &run, &data, &end].map(Clone::clone);
         let (reported, heard) = ssh_talk(&world(), cipher, &inside);
@@ -272,7 +272,7 @@ fn who_logs_in_by_ssh_shows_password_commands_and_what_it_sends() {
             ["BANNER SSH-2.0-test", &lists, "LOGIN root hunter2", "RUN cat > /tmp/x", "DATA loot\n"];
         assert_eq!(reported, expected);
         let kinds: Vec<u8> = heard.iter().map(|payload| payload[0]).collect();
-        assert_eq!(kinds, [6, 52, 91, 99, 93, 94, 97], "{cipher}");
+        assert_eq!(kinds, [6, 52, 91, 99, 93, 94, 98, 96, 97], "{cipher}");
     }
 }
 
