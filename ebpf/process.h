@@ -178,6 +178,8 @@ SHARED int send_exec(__u64 asked, __u64 interpreter)
 	read_cred(&cred, task);
 	body->effective = cred.effective;
 	body->permitted = cred.permitted;
+	/* A program without a name must be read while it runs. */
+	s->is_urgent = !body->exe.links;
 	send(s, LZ_EXEC, LZ_NO_SLOT);
 	return 0;
 }

@@ -116,6 +116,8 @@ struct scratch {
 	__u32 one, other, left; /* a comparison of two texts (passed.h) */
 	__u8 differ, slash;
 	__u8 cut, nameless; /* of the path that was walked (file.h) */
+	__u8 is_urgent;	    /* the reader is woken for it */
+	__u8 pad[3];
 	__u32 pad2;
 	__u64 key[KEY_WORDS]; /* of the record, by which repeats are told (fold.h) */
 	__u64 args[8]; /* of the call, where a table says which one it is (names.h) */
@@ -205,6 +207,7 @@ INLINE struct scratch *begin(__u32 body, __u32 family)
 		return 0;
 	}
 	s->flags = 0;
+	s->is_urgent = 0;
 	s->at = sizeof(struct lz_head) + body;
 	__builtin_memset(&s->record.body, 0, sizeof(s->record.body));
 	return s;
@@ -327,7 +330,8 @@ SHARED __u64 send(struct scratch *s, __u32 kind, __u32 slot)
 	head->slot = slot;
 	head->time = now = bpf_ktime_get_boot_ns();
 	if (is_critical(kind))
-		error = bpf_ringbuf_output(&critical, &s->record, size, wake_flag(&critical));
+		error = bpf_ringbuf_output(&critical, &s->record, size,
+					   s->is_urgent ? BPF_RB_FORCE_WAKEUP : wake_flag(&critical));
 	else
 		error = bpf_ringbuf_output(&bulk, &s->record, size, wake_flag(&bulk));
 	if (!s->held)

@@ -21,6 +21,8 @@ pub struct Call {
     pub target: Option<Target>,
     /// The capability that it asked for and did not have (`CAP_*` by number), where the kernel tells.
     pub capability: Option<u8>,
+    /// The kernel did not tell `capability`: it is what the call asks for, which was refused with EPERM.
+    pub inferred: bool,
     /// The sandbox's own filter (seccomp) refused it: the kernel was never asked. False where one of the
     /// image's own did.
     pub filtered: bool,

@@ -11,6 +11,7 @@
 
 mod call;
 mod file;
+mod kept;
 mod kernel;
 mod memory;
 mod net;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 pub use call::Call;
 pub use file::{File, FileAct, FileChange, FileKind, Inode, OpenMode, Origin};
+pub use kept::{Kept, Why};
 pub use kernel::{KernelAct, Mismatch};
 pub use memory::{MemoryAct, Region};
 pub use net::{DnsAct, Endpoint, NetAct, NetAction, Protocol, Question};
@@ -107,6 +109,8 @@ pub enum SandboxAct {
     Visited(Visit),
     /// A command was run inside, and has ended; [`Event::process`] is its process.
     Ran(Errand),
+    /// The content of a file of the run was put away; [`Event::process`] wrote it, or mapped it.
+    Kept(Kept),
     /// This many records of a family were lost.
     Lost { family: Family, records: u64 },
 }

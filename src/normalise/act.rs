@@ -9,7 +9,7 @@ use crate::record::{self, Body, KernelFile, KernelSocket, PathArgument, Task};
 
 use super::call::By;
 use super::resolve::Last;
-use super::{Normaliser, Provenance, begun, call, dns, mismatch, net, origin, outcome, uring};
+use super::{Normaliser, Provenance, begun, call, dns, inferred, mismatch, net, origin, outcome, uring};
 
 // include/uapi/linux/fcntl.h, include/uapi/linux/fs.h; O_NOFOLLOW is that of x86-64.
 const AT_SYMLINK_FOLLOW: u32 = 0x400;
@@ -101,12 +101,13 @@ impl<P: Provenance> Normaliser<P> {
             Body::Denied { number, compat, args, result, capability, barred } => {
                 let filtered = (self.filter)(number, compat, &args);
                 let by = By { filtered, own: barred && !filtered };
-                (call::denied(number, compat, args, capability, by), outcome(result))
+                let outcome = outcome(result);
+                (self.inferred(call::denied(number, compat, args, capability, by), outcome), outcome)
             }
             Body::Call { about, call, result } => {
                 let outcome = outcome(result);
                 let filtered = (self.filter)(call.number, call.compat, &call.args);
-                (call::call(lineage, task, about, (call, filtered), outcome), outcome)
+                (self.inferred(call::call(lineage, task, about, (call, filtered), outcome), outcome), outcome)
             }
             Body::Ids { number, compat, before, after, result } => {
                 (call::ids(lineage, (number, compat), before, after), outcome(result))
@@ -116,6 +117,13 @@ impl<P: Provenance> Normaliser<P> {
             }
             _ => return None,
         })
+    }
+
+    fn inferred(&self, mut act: Act, outcome: Outcome) -> Act {
+        if let (true, Outcome::Failed(errno), Act::Denied(call)) = (self.infers, outcome, &mut act) {
+            inferred::infer(call, errno);
+        }
+        act
     }
 
     pub(super) fn mapping(&mut self, mapping: record::Mapping) -> MemoryAct {

@@ -13,6 +13,7 @@ mod change;
 #[doc(hidden)]
 pub mod dns;
 mod flows;
+mod inferred;
 mod lineage;
 mod mismatch;
 mod net;
@@ -120,6 +121,8 @@ pub struct Normaliser<P> {
     unresolved: u64,
     /// Whether the sandbox's own filter refuses a call: number, 32-bit entry, arguments.
     filter: fn(u32, bool, &[u64; 6]) -> bool,
+    /// The kernel does not tell which capability a call asked for.
+    infers: bool,
     /// The sandbox's own group in each hierarchy.
     groups: Vec<(u32, Vec<u8>)>,
     zero: Option<u64>,
@@ -146,6 +149,7 @@ impl<P: Provenance> Normaliser<P> {
             world_losses: WorldLosses::default(),
             unresolved: 0,
             filter: |_, _, _| false,
+            infers: false,
             groups: Vec::new(),
             zero: None,
             phase: Phase::Setup,
@@ -161,6 +165,13 @@ impl<P: Provenance> Normaliser<P> {
     #[must_use]
     pub fn with_filter(self, filter: fn(u32, bool, &[u64; 6]) -> bool) -> Normaliser<P> {
         Normaliser { filter, ..self }
+    }
+
+    /// For a kernel that does not tell which capability a call asked for and did not have: it is inferred from
+    /// the refusal, and marked.
+    #[must_use]
+    pub fn with_inferred_capabilities(self) -> Normaliser<P> {
+        Normaliser { infers: true, ..self }
     }
 
     /// The sandbox's own cgroups by the number of their hierarchy: a move below one of them leaves nothing.

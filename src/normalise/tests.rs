@@ -396,6 +396,7 @@ fn an_interrupted_call_is_told_once_by_what_came_of_it() {
 fn a_call_that_a_thread_still_stands_in_is_told_once() {
     let mut normaliser = started();
     let standing = |pid, number| Standing {
+        compat: false,
         pid,
         tid: pid,
         uid: BASE,

@@ -12,10 +12,12 @@
 //! What the image's layers hold is not read here: it cannot change, and [`super::provenance`] finds it.
 //! Such a file is not asked about again until it is written to; one that is changed through a mapping
 //! alone then runs unasked, is known as written, has no hash, and is counted for that.
-//! Out of reach: memory files, which lie on no file system that can be watched.
+//! Out of reach: memory files, which lie on no file system that can be watched; and what is written and
+//! deleted without being executed, which [`Written`] keeps.
 
 mod book;
 mod keep;
+mod written;
 
 use std::fs::File;
 use std::io;
@@ -37,8 +39,8 @@ use crate::sandbox;
 use crate::sys::fanotify::{Group, Question};
 
 pub use book::{Book, Captured, Key, Tally};
-use keep::Keeper;
-pub use keep::{Bounds, sha256};
+pub use keep::{Bounds, Keeper, sha256};
+pub use written::{Found, Written};
 
 /// A running capture. Dropped: ended, and nobody waits any more.
 #[derive(Debug)]

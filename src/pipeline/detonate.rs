@@ -4,13 +4,13 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::PipelineError;
 use super::bait;
-use super::capture::{self, Capture};
+use super::capture::{self, Capture, Keeper, Written};
 use super::compare::Before;
 use super::inside::{self, Inside};
 use super::judge::Judge;
@@ -102,6 +102,11 @@ pub struct Detonated<'j> {
     pub clean_up: Result<(), SandboxError>,
 }
 
+/// The probe by which the kernel tells of missing capabilities.
+const CAPABILITY_PROBE: &str = "capability";
+/// How much is kept of programs that ran from memory.
+const MEMORY: capture::Bounds = capture::Bounds { bytes: 128 << 20, files: 64 };
+
 /// Runs the image and records it. Whatever the outcome, nothing is left but the run directory.
 ///
 /// `probes` are on their way already: the verifier and the set-up need a processor each. The cage is built by
@@ -126,13 +131,18 @@ pub fn detonate<'j>(
     let probes = steps.take("load probes", |_| Ok(probes.finish()?))?;
     let watch = steps.take("arm", |_| arm(probes, &cage.held))?;
     let inside = Inside::open(cage.held.target()).map_err(PipelineError::io("reach into the sandbox"))?;
-    let capture = capture(&job, &cage, &inside)?;
+    let files = job.out.directory("files")?;
+    let capture = capture(&job, &cage, &inside, &files);
+    let written = Written::start(&inside, &files);
     let places = Before::look(&inside, &cage.upper, cage.id_base);
     let places = places.map_err(PipelineError::io("look at the sandbox before its start"))?;
     drop(inside);
 
     let header = header(&job, subject.clone());
-    let recorder = recorder(&job, rootfs, &cage, &capture, places, &header)?;
+    let tells_capabilities = !watch.absent().contains(&CAPABILITY_PROBE);
+    let rest = (places, tells_capabilities);
+    let mut recorder = recorder(&job, rootfs, &cage, (&capture, files), rest, &header)?;
+    recorder.written = written.ok();
     signals.check()?;
     let watched = steps
         .take("run", |tell| run(&job, cage, (watch, capture.ok(), outside), recorder, &signals, tell))?;
@@ -250,9 +260,8 @@ fn arm(probes: Probes, held: &HeldSandbox) -> Result<Watch, PipelineError> {
 
 /// Begins to keep what is executed. Where this host cannot, the run goes on without, and `coverage` says
 /// so.
-fn capture(job: &Job<'_>, cage: &Cage, inside: &Inside) -> Result<io::Result<Capture>, PipelineError> {
-    let files = job.out.directory("files")?;
-    Ok(Capture::start(cage.held.target().pid, inside, &cage.upper, files, job.captures))
+fn capture(job: &Job<'_>, cage: &Cage, inside: &Inside, files: &OwnedFd) -> io::Result<Capture> {
+    Capture::start(cage.held.target().pid, inside, &cage.upper, files.try_clone()?, job.captures)
 }
 
 /// Proof that probes are attached to this very sandbox, and that what it executes is captured where
@@ -273,17 +282,19 @@ fn recorder<'j>(
     job: &Job<'j>,
     rootfs: Rootfs,
     cage: &Cage,
-    capture: &io::Result<Capture>,
-    before: Before,
+    (capture, files): (&io::Result<Capture>, OwnedFd),
+    (before, tells_capabilities): (Before, bool),
     header: &Header,
 ) -> Result<Recorder<'j>, PipelineError> {
     let book = capture.as_ref().ok().map(Capture::book);
     let layers = Layers::open(rootfs, &cage.upper, book, cage.supplied.clone())
-        .map_err(PipelineError::io("open the run's writable layer"))?;
+        .map_err(PipelineError::io("open the run's writable layer"))?
+        .with_memory(Keeper::drafting(files, MEMORY, ".memory"), cage.held.target().cgroup.clone());
     let init = cage.held.target().pid;
     let normaliser = Normaliser::new(layers, cage.id_base, init)
         .with_filter(sandbox::refuses)
         .with_groups(inside::groups(init));
+    let normaliser = if tells_capabilities { normaliser } else { normaliser.with_inferred_capabilities() };
     let file = job.out.create("events.jsonl.zst")?;
     let frame = log::compress(BufWriter::new(file)).map_err(PipelineError::io("begin the event log"))?;
     let log = log::Writer::with_bound(BufWriter::with_capacity(1 << 18, frame), header, job.log_bound)?;

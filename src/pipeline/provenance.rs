@@ -10,14 +10,18 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::capture::{Book, Key, sha256};
+use super::capture::{Book, Keeper, Key, Tally, sha256};
 use crate::event::{self, Inode, Origin};
 use crate::image::{RootEntry, Rootfs};
 use crate::normalise::{ImageEntry, Provenance, Start, Supplied};
 use crate::sys::open;
+
+/// Where a memory file is looked for.
+const PROCESSES_MAX: usize = 256;
+const DESCRIPTORS_MAX: usize = 256;
 
 /// The unpacked image, and what was captured of the run.
 pub struct Layers {
@@ -30,6 +34,10 @@ pub struct Layers {
     /// Programs made in the run that ran without their hash being known.
     unhashed: u64,
     supplied: Vec<Supplied>,
+    /// Takes the content of memory files.
+    memory: Option<Keeper>,
+    /// The sandbox's v2 group, whose processes may hold one.
+    cgroup: PathBuf,
 }
 
 impl Layers {
@@ -41,7 +49,27 @@ impl Layers {
         supplied: Vec<Supplied>,
     ) -> io::Result<Layers> {
         let (upper, digests) = (open::directory(upper)?, HashMap::new());
-        Ok(Layers { rootfs, upper, book, digests, unhashed: 0, supplied })
+        Ok(Layers {
+            rootfs,
+            upper,
+            book,
+            digests,
+            unhashed: 0,
+            supplied,
+            memory: None,
+            cgroup: PathBuf::new(),
+        })
+    }
+
+    /// What memory files hold is kept as well; `cgroup` is the sandbox's.
+    #[must_use]
+    pub fn with_memory(self, memory: Keeper, cgroup: PathBuf) -> Layers {
+        Layers { memory: Some(memory), cgroup, ..self }
+    }
+
+    /// What was kept of memory files.
+    pub fn memory(&self) -> Option<Tally> {
+        self.memory.as_ref().map(|keeper| keeper.tally)
     }
 
     pub fn rootfs(&self) -> &Rootfs {
@@ -64,9 +92,18 @@ impl Layers {
         *known.or_insert_with(|| sha256(&mut file))
     }
 
+    /// A memory file, through the process that runs it, or any that still has it open.
+    fn of_memory(&mut self, pid: u32, inode: Inode) -> Option<[u8; 32]> {
+        let mut file = of_process(pid, inode).or_else(|| of_descriptors(&self.cgroup, inode))?;
+        match &mut self.memory {
+            Some(keeper) => keeper.keep(&file, false),
+            None => sha256(&mut file),
+        }
+    }
+
     fn of_run(&mut self, file: &event::File, start: Start) -> Option<[u8; 32]> {
         let found = match (file.origin, &self.book) {
-            (Origin::Memfd, _) => of_process(start.pid, file.inode?),
+            (Origin::Memfd, _) => self.of_memory(start.pid, file.inode?),
             (_, Some(_)) => None,
             // Too late for what is gone or changed by now; better than nothing.
             (_, None) => of_written(&self.upper, &file.path, file.inode?),
@@ -110,10 +147,23 @@ impl Provenance for Layers {
 }
 
 /// The program that a process runs, if it is still the one the kernel spoke of.
-fn of_process(pid: u32, inode: Inode) -> Option<[u8; 32]> {
-    let mut file = File::open(format!("/proc/{pid}/exe")).ok()?;
-    (file.metadata().ok()?.ino() == inode.number).then_some(())?;
-    sha256(&mut file)
+fn of_process(pid: u32, inode: Inode) -> Option<File> {
+    let file = File::open(format!("/proc/{pid}/exe")).ok()?;
+    (file.metadata().ok()?.ino() == inode.number).then_some(file)
+}
+
+/// A memory file that a process of the group has open: mostly who made it waits for who ran it.
+fn of_descriptors(cgroup: &Path, inode: Inode) -> Option<File> {
+    let pids = std::fs::read_to_string(cgroup.join("cgroup.procs")).ok()?;
+    let descriptors =
+        pids.lines().take(PROCESSES_MAX).filter_map(|pid| std::fs::read_dir(format!("/proc/{pid}/fd")).ok());
+    let paths =
+        descriptors.flat_map(|list| list.filter_map(Result::ok).take(DESCRIPTORS_MAX)).map(|fd| fd.path());
+    let is_memory = |path: &PathBuf| {
+        std::fs::read_link(path).is_ok_and(|to| to.as_os_str().as_bytes().starts_with(b"/memfd:"))
+    };
+    let files = paths.filter(is_memory).filter_map(|path| File::open(path).ok());
+    files.into_iter().find(|file| file.metadata().is_ok_and(|metadata| metadata.ino() == inode.number))
 }
 
 /// A file of the writable layer, if it is still the one the kernel spoke of: the overlay shows the

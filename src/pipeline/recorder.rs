@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::capture::{Book, Tally};
+use super::capture::{Book, Found, Tally, Written};
 use super::compare::Before;
 use super::coverage::Losses;
 use super::handed::Handed;
@@ -17,8 +17,8 @@ use super::standing::Stood;
 use super::{News, PipelineError};
 use crate::bait::Baits;
 use crate::event::{
-    self, Act, Errand, Event, FileAct, KernelAct, Outcome, Phase, ProcessAct, ProcessKey, Protocol,
-    SandboxAct,
+    self, Act, Errand, Event, FileAct, KernelAct, MemoryAct, Origin, Outcome, Phase, ProcessAct, ProcessKey,
+    Protocol, SandboxAct,
 };
 use crate::internet::testimony::Testimony;
 use crate::normalise::{Normaliser, Waiting};
@@ -59,6 +59,8 @@ pub struct Recorder<'r> {
     handed: Handed,
     skips: Skips,
     ledger: Ledger,
+    /// What was written in the run, held until it is deleted; `None` where this host cannot.
+    pub written: Option<Written>,
     /// The writable places before the start.
     before: Before,
 }
@@ -98,6 +100,7 @@ impl<'r> Recorder<'r> {
             handed: Handed::default(),
             skips: Skips::default(),
             ledger,
+            written: None,
             before,
         }
     }
@@ -138,8 +141,25 @@ impl<'r> Recorder<'r> {
         self.time = self.time.max(drained.watermark);
         let records = self.stream.take(drained.watermark);
         self.take_in(records, tell)?;
+        let found = self.written.as_ref().map(Written::take).unwrap_or_default();
+        self.tell_kept(found, tell)?;
         self.take_in_heard(drained.watermark, tell)?;
         Ok(self.log.pass_on()?)
+    }
+
+    /// The last contents that are put away, when no task is left.
+    pub fn finish_kept(&mut self, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        let found = self.written.as_mut().map(Written::finish).unwrap_or_default();
+        self.tell_kept(found, tell)
+    }
+
+    fn tell_kept(&mut self, found: Vec<Found>, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
+        for Found { pid, kept } in found {
+            let task = Task { pid, ..Task::default() };
+            let event = self.normaliser.note_of(task, SandboxAct::Kept(kept), self.time, 1);
+            self.keep(event, tell)?;
+        }
+        Ok(())
     }
 
     /// The same for whatever is left at the end.
@@ -262,9 +282,20 @@ impl<'r> Recorder<'r> {
             skipped_seconds: self.skips.total.as_secs_f64(),
             limits_hit,
             commands: self.commands.clone(),
-            captured: self.normaliser.provenance().book().map(captured),
+            captured: self.captured(),
             ..Run::default()
         }
+    }
+
+    fn captured(&self) -> Option<Captured> {
+        let layers = self.normaliser.provenance();
+        let Tally { mut files, mut bytes, mut omitted } = layers.book()?.tally();
+        let others = self.written.as_ref().map(Written::tally);
+        for tally in others.into_iter().chain(layers.memory()) {
+            (files, bytes, omitted) = (files + tally.files, bytes + tally.bytes, omitted + tally.omitted);
+        }
+        let missed = self.written.as_ref().map_or(0, Written::missed);
+        Some(Captured { files, bytes, omitted, missed })
     }
 
     fn phase_times(&self) -> Vec<PhaseTime> {
@@ -377,6 +408,9 @@ impl<'r> Recorder<'r> {
         self.events = self.events.saturating_add(event.count);
         self.ledger.observe(&event);
         self.doors.observe(&event);
+        if let (Some(written), Some((pid, file))) = (&self.written, mapped(&event)) {
+            written.want(pid, file);
+        }
         if event.cut {
             self.count_cut(&event);
         }
@@ -400,9 +434,15 @@ fn ran_command(errand: &Errand) -> RanCommand {
     RanCommand { purpose: purpose.name().into(), argv, code, signal, timed_out }
 }
 
-fn captured(book: &Book) -> Captured {
-    let Tally { files, bytes, omitted } = book.tally();
-    Captured { files, bytes, omitted }
+/// A file of the run that was mapped as code, and by whom.
+fn mapped(event: &Event) -> Option<(u32, &event::File)> {
+    let (Act::Memory(MemoryAct::Map(region) | MemoryAct::Protect(region)), Outcome::Done) =
+        (&event.act, event.outcome)
+    else {
+        return None;
+    };
+    let file = region.file.as_ref().filter(|file| file.origin == Origin::Written)?;
+    Some((event.process.as_ref()?.key.pid, file))
 }
 
 impl FirstProgram {

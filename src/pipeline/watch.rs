@@ -391,6 +391,7 @@ impl<'j, 't> Turning<'j, 't> {
         self.recorder.advance(drained, self.tell)?;
         self.recorder.finish_stream(self.tell)?;
         self.recorder.finish_skips(skips, self.tell)?;
+        self.recorder.finish_kept(self.tell)?;
         for output in [&mut self.output.stdout, &mut self.output.stderr] {
             while output.is_open() && output.drain().is_ok_and(|turn| turn == Turn::More) {}
         }

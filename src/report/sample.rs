@@ -61,7 +61,7 @@ fn run() -> Run {
         events: EventCount { seen: 12345, ..EventCount::default() },
         recording: Recording::Complete,
         visibility: Some(Visibility { explained: 41, all: 41 }),
-        captured: Some(Captured { files: 1, bytes: 1 << 20, omitted: 0 }),
+        captured: Some(Captured { files: 1, bytes: 1 << 20, omitted: 0, missed: 0 }),
         ..Run::default()
     }
 }

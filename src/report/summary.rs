@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use super::convert::{arguments, origin, seconds};
 use super::document::{
-    Behaviour, DROPPED_MAX, Dropped, FILES_MAX, FileUse, Layer, PROCESSES_MAX, Program, TEXT_MAX,
+    Behaviour, DROPPED_MAX, Dropped, FILES_MAX, FileUse, KEPT_MAX, KeptFile, Layer, PROCESSES_MAX, Program,
+    TEXT_MAX,
 };
 use super::escape::short_text;
 use super::log::hex;
 use crate::event::{
-    Act, Event, Executable, File, FileAct, FileChange, FileKind, OpenMode, Origin, Outcome, Process,
+    Act, Event, Executable, File, FileAct, FileChange, FileKind, Kept, OpenMode, Origin, Outcome, Process,
+    SandboxAct,
 };
 use kernel::KernelSummary;
 use network::NetworkSummary;
@@ -59,6 +61,7 @@ impl Summary {
         match &event.act {
             Act::File(act) => self.file_act(act, event),
             Act::Exec(_) if event.outcome.is_done() => self.executed(event),
+            Act::Sandbox(SandboxAct::Kept(kept)) => self.kept(kept, event),
             Act::Memory(_) | Act::Kernel(_) | Act::Denied(_) | Act::Process(_) => self.kernel.observe(event),
             _ => self.network.observe(event),
         }
@@ -125,6 +128,22 @@ impl Summary {
         self.dropped.insert(key);
         let origin = origin(file.origin, &self.layers);
         self.behaviour.dropped.push(Dropped { path, sha256, origin, first_seen: seconds(at) });
+    }
+
+    fn kept(&mut self, kept: &Kept, event: &Event) {
+        if self.behaviour.kept.len() >= KEPT_MAX {
+            self.behaviour.kept_omitted += 1;
+            return;
+        }
+        let exe = event.process.as_ref().map(|process| &process.program.exe.file.path);
+        self.behaviour.kept.push(KeptFile {
+            path: short_text(&kept.path, TEXT_MAX),
+            sha256: hex(&kept.sha256),
+            bytes: kept.size,
+            why: kept.why.name().into(),
+            exe: exe.map(|path| short_text(path, TEXT_MAX)).unwrap_or_default(),
+            first_seen: seconds(event.at),
+        });
     }
 
     fn file_act(&mut self, act: &FileAct, event: &Event) {

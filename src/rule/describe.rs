@@ -8,8 +8,8 @@ use super::capability;
 use super::capability::name as capability_name;
 use crate::event::{
     Act, Bytes, Call, Credentials, DnsAct, DupSource, Endpoint, Errand, Event, File, FileAct, FileChange,
-    KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Outcome, Process, ProcessAct, ProcessCall, Protocol,
-    Region, SandboxAct, Target, Visit, option_name,
+    Kept, KernelAct, MemoryAct, NetAct, NetAction, OpenMode, Outcome, Process, ProcessAct, ProcessCall,
+    Protocol, Region, SandboxAct, Target, Visit, Why, option_name,
 };
 
 /// The longest name that is shown whole, in bytes.
@@ -360,6 +360,10 @@ fn sandbox_act(act: &SandboxAct) -> String {
             }
             (None, None) => format!("could not run the {} command", purpose.name()),
         },
+        SandboxAct::Kept(Kept { path, why: Why::Deleted, .. }) => {
+            format!("kept {}, which was deleted", escape(path))
+        }
+        SandboxAct::Kept(Kept { path, .. }) => format!("kept {}, which was mapped as code", escape(path)),
         SandboxAct::Lost { family, records } => format!("lost {records} records of family {}", family.name()),
     }
 }

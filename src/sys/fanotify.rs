@@ -1,4 +1,5 @@
-//! fanotify(7): being asked before a file is opened for execution, with a descriptor of that file.
+//! fanotify(7): being asked before a file is opened for execution, and told when one was written, with a
+//! descriptor of that file.
 //!
 //! A task that asks waits, and can be killed while it does. Dropping the [`Group`] allows whatever
 //! still waits (fs/notify/fanotify/fanotify_user.c, `fanotify_release`), so that nothing hangs on a
@@ -69,24 +70,44 @@ impl Group {
         Ok(Group(unsafe { File::from_raw_fd(fd) }))
     }
 
+    /// One that is told of files after they were written, and answers nothing. What the kernel cannot keep
+    /// until it is read (16,384 events by default) shows as an overflow.
+    pub fn of_writes() -> io::Result<Group> {
+        let flags = libc::FAN_CLASS_NOTIF | libc::FAN_CLOEXEC | libc::FAN_NONBLOCK;
+        let opened = libc::O_RDONLY | libc::O_LARGEFILE | libc::O_CLOEXEC | libc::O_NONBLOCK;
+        // SAFETY: takes two numbers.
+        let fd = unsafe { libc::fanotify_init(flags, opened as libc::c_uint) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the kernel just gave us this descriptor; nothing else owns it.
+        Ok(Group(unsafe { File::from_raw_fd(fd) }))
+    }
+
+    /// From now on every closing of a file of this file system that was open for writing is told.
+    pub fn watch_writes(&self, directory: BorrowedFd<'_>) -> io::Result<()> {
+        let flags = libc::FAN_MARK_ADD | libc::FAN_MARK_FILESYSTEM;
+        self.mark(flags, libc::FAN_CLOSE_WRITE, directory)
+    }
+
     /// From now on every execution of a file of this file system is asked about, through whichever
     /// mount and from whichever namespace it is opened. `directory` is any place on it.
     pub fn watch(&self, directory: BorrowedFd<'_>) -> io::Result<()> {
-        self.mark(libc::FAN_MARK_ADD | libc::FAN_MARK_FILESYSTEM, directory)
+        self.mark(libc::FAN_MARK_ADD | libc::FAN_MARK_FILESYSTEM, libc::FAN_OPEN_EXEC_PERM, directory)
     }
 
     /// Asks no more about this file, until something is written to it. A write through a mapping does not
     /// count (mm/ tells fsnotify of none).
     pub fn ignore(&self, file: BorrowedFd<'_>) -> io::Result<()> {
         // Evictable (Linux 5.19): the file's inode need not be kept in memory for it.
-        self.mark(libc::FAN_MARK_ADD | libc::FAN_MARK_IGNORED_MASK | libc::FAN_MARK_EVICTABLE, file)
+        let flags = libc::FAN_MARK_ADD | libc::FAN_MARK_IGNORED_MASK | libc::FAN_MARK_EVICTABLE;
+        self.mark(flags, libc::FAN_OPEN_EXEC_PERM, file)
     }
 
-    fn mark(&self, flags: libc::c_uint, object: BorrowedFd<'_>) -> io::Result<()> {
+    fn mark(&self, flags: libc::c_uint, mask: u64, object: BorrowedFd<'_>) -> io::Result<()> {
         let (group, object) = (self.0.as_raw_fd(), object.as_raw_fd());
         // SAFETY: both descriptors are borrowed for the call; a null path means `object` itself.
-        let result =
-            unsafe { libc::fanotify_mark(group, flags, libc::FAN_OPEN_EXEC_PERM, object, std::ptr::null()) };
+        let result = unsafe { libc::fanotify_mark(group, flags, mask, object, std::ptr::null()) };
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 

@@ -1,6 +1,6 @@
 //! What is executed is kept, however short its life.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::place::{Place, busybox, run, shell};
-use crate::support::live;
+use crate::support::{live, program};
 
 fn hex(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
@@ -139,6 +139,48 @@ fn a_program_in_memory_has_the_hash_of_its_content() {
     let said = place.analyze(&[&place.image(run(busybox().file("memory", &bytes, 0o755), &["/memory"]))]);
     assert!([0, 1, 4].contains(&said.code), "{}{}", said.stdout, said.stderr);
     assert_eq!(ran(&place, "memfd:"), [("memfd:x".to_owned(), Some(hex(&bytes)))]);
+    assert_eq!(fs::read(place.path(&format!("out/files/{}", hex(&bytes)))).unwrap(), bytes);
+    assert_eq!(process_coverage(&place)["state"], "full");
+    place.assert_clean();
+}
+
+#[test]
+fn what_is_written_and_deleted_again_is_kept_and_so_is_code_that_is_only_mapped() {
+    if !live() {
+        return;
+    }
+    let place = Place::new();
+    // A script that no exec shows, a file that another one takes the name of, a library, one in memory.
+    let script = "echo 'echo hi' > /tmp/x; sh /tmp/x; rm /tmp/x; \
+        echo one > /tmp/a; echo two > /tmp/b; mv /tmp/b /tmp/a; \
+        cp /bin/busybox /dev/lib.so; echo x >> /dev/lib.so; routes maps /dev/lib.so; \
+        cp /bin/busybox /tmp/lib.so; echo y >> /tmp/lib.so; routes maps /tmp/lib.so; echo kept > /tmp/k";
+    let layer = busybox().file("bin/routes", &program::build("routes"), 0o755);
+    let said = place.analyze(&[&place.image(run(layer, &["/bin/sh", "-c", script]))]);
+    assert!([0, 1, 4].contains(&said.code), "{}{}", said.stdout, said.stderr);
+    let program = fs::read("/bin/busybox").unwrap();
+    let report = place.report();
+    let kept = report["behaviour"]["kept"].as_array().unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let seen: BTreeSet<_> =
+        kept.iter().map(|it| (text(&it["path"]), text(&it["why"]), text(&it["sha256"]))).collect();
+    let grown = |tail: &[u8]| [&program[..], tail].concat();
+    for (path, why, content) in [
+        ("/tmp/x", "deleted", &b"echo hi\n"[..]),
+        ("/tmp/a", "deleted", b"one\n"),
+        ("/dev/lib.so", "deleted", &grown(b"x\n")),
+        ("/dev/lib.so", "mapped", &grown(b"x\n")),
+        ("/tmp/lib.so", "deleted", &grown(b"y\n")),
+        ("/tmp/lib.so", "mapped", &grown(b"y\n")),
+    ] {
+        assert!(seen.contains(&(path.to_owned(), why.to_owned(), hex(content))), "{path} {why}: {seen:#?}");
+        let file = place.path(&format!("out/files/{}", hex(content)));
+        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o7777, 0o400);
+        assert_eq!(fs::read(&file).unwrap(), content);
+    }
+    assert!(!seen.iter().any(|(path, ..)| path == "/tmp/k"), "{seen:#?}");
+    assert!(kept.iter().any(|it| it["exe"] == "/bin/routes" && it["why"] == "mapped"), "{kept:#?}");
+    assert_eq!(report["run"]["captured"]["missed"], 0);
     assert_eq!(process_coverage(&place)["state"], "full");
     place.assert_clean();
 }

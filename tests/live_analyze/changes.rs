@@ -99,7 +99,7 @@ fn a_change_that_no_event_explains_is_named_and_inconclusive() {
     fs::create_dir(data.join("unseen\n")).unwrap();
     fs::write(data.join("file"), "another").unwrap();
     std::os::unix::fs::symlink("x", data.join("link")).unwrap();
-    lazaret::sys::xattr::set(&fs::File::open(&data).unwrap(), c"user.mark", b"x").unwrap();
+    lazaret::sys::xattr::set(fs::File::open(&data).unwrap(), c"user.mark", b"x").unwrap();
     fs::write(data.join("go"), "").unwrap();
     assert_eq!(running.wait().unwrap().code(), Some(3));
     let report = place.report();

@@ -70,12 +70,27 @@ fn what_does_not_lie_is_no_mismatch() {
     let place = Place::new();
     let script = "routes parents; mkdir sub; echo x > sub/inner; routes roots; routes absences; \
         routes attributes; cat link /proc/self/status /dev/stdin < target; ln -s /data/deep/er e; mkdir -p deep/er; \
-        echo x > e/file; mv deep moved; cat moved/er/file; cd moved/er; cat ./file ../er/file";
+        echo x > e/file; mv deep moved; cat moved/er/file; cd moved/er; cat ./file ../er/file; routes barred; routes faults";
     let events = analyze(&place, script, &["--duration", "30s"]);
     assert!(events.len() > 50);
     let mismatches: Vec<_> =
         events.iter().filter_map(|event| event["act"]["kernel"].get("mismatch")).collect();
     assert!(mismatches.is_empty(), "{mismatches:#?}");
+    // What a filter of its own answers is told from what the sandbox's refuses.
+    let of = |name: &str| {
+        let call = |event: &&Value| {
+            let act = &event["act"];
+            [&act["denied"], &act["memory"]["user_fault"]].iter().any(|call| call["call"] == name)
+        };
+        events.iter().filter(call).collect::<Vec<_>>()
+    };
+    let (lied, traced, faults) = (of("mkdir"), of("ptrace"), of("userfaultfd"));
+    assert_eq!((lied.len(), traced.len(), faults.len()), (1, 1, 1), "{lied:#?} {traced:#?} {faults:#?}");
+    for event in [lied[0], traced[0]] {
+        assert_eq!(event["act"]["denied"]["own_filter"], true, "{event}");
+    }
+    assert_eq!((&lied[0]["errno"], &traced[0]["errno"]), (&Value::Null, &Value::from(1)));
+    assert_eq!(faults[0]["act"]["memory"]["user_fault"]["filtered"], true, "{}", faults[0]);
     let run = &place.report()["run"];
     assert_eq!(run["unexplained"], serde_json::json!([]));
     assert!(run["visibility"]["all"].as_u64() > Some(10), "{run}");

@@ -8,8 +8,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
-use nix::fcntl::{OFlag, openat, renameat};
-use nix::sys::stat::{Mode, fchmod};
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{Mode, fchmod, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use sha2::{Digest as _, Sha256};
 
@@ -44,6 +44,7 @@ impl Default for Bounds {
 
 pub struct Keeper {
     directory: OwnedFd,
+    draft: &'static str,
     bounds: Bounds,
     kept: HashSet<[u8; 32]>,
     omitted: HashSet<[u8; 32]>,
@@ -81,14 +82,25 @@ impl Version {
 impl Keeper {
     /// `directory` takes the contents, each named by its sha256.
     pub fn new(directory: OwnedFd, bounds: Bounds) -> Keeper {
+        Keeper::drafting(directory, bounds, DRAFT)
+    }
+
+    /// One of several that share a directory: each has a name of its own for what is not complete.
+    pub fn drafting(directory: OwnedFd, bounds: Bounds, draft: &'static str) -> Keeper {
         Keeper {
             directory,
+            draft,
             bounds,
             kept: HashSet::new(),
             omitted: HashSet::new(),
             versions: HashMap::new(),
             tally: Tally::default(),
         }
+    }
+
+    /// True where no more contents find room.
+    pub fn is_full(&self) -> bool {
+        self.tally.files >= self.bounds.files || self.tally.bytes >= self.bounds.bytes
     }
 
     /// The sha256 of the file; `None` where it cannot be read. `tells_changes`: the file system moves the
@@ -147,14 +159,14 @@ impl Keeper {
 
     fn draft(&self) -> io::Result<File> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        Ok(openat(&self.directory, DRAFT, flags, Mode::S_IRUSR | Mode::S_IWUSR)?.into())
+        Ok(openat(&self.directory, self.draft, flags, Mode::S_IRUSR | Mode::S_IWUSR)?.into())
     }
 
     /// Gives a complete copy its name, or counts that there is none.
     fn settle(&mut self, draft: Option<File>, sha256: [u8; 32], size: u64) {
-        if self.kept.contains(&sha256) {
+        if self.kept.contains(&sha256) || self.is_kept_by_another(&sha256) {
             if draft.is_some() {
-                let _ = unlinkat(&self.directory, DRAFT, UnlinkatFlags::NoRemoveDir);
+                let _ = unlinkat(&self.directory, self.draft, UnlinkatFlags::NoRemoveDir);
             }
             return;
         }
@@ -164,16 +176,20 @@ impl Keeper {
             self.tally.files += 1;
             self.tally.bytes += size;
         } else {
-            let _ = unlinkat(&self.directory, DRAFT, UnlinkatFlags::NoRemoveDir);
+            let _ = unlinkat(&self.directory, self.draft, UnlinkatFlags::NoRemoveDir);
             if self.omitted.len() < VERSIONS_MAX && self.omitted.insert(sha256) {
                 self.tally.omitted += 1;
             }
         }
     }
 
+    fn is_kept_by_another(&self, sha256: &[u8; 32]) -> bool {
+        fstatat(&self.directory, hex(sha256).as_str(), AtFlags::AT_SYMLINK_NOFOLLOW).is_ok()
+    }
+
     fn name(&self, draft: &File, sha256: &[u8; 32]) -> io::Result<()> {
         fchmod(draft, Mode::S_IRUSR)?;
-        Ok(renameat(&self.directory, DRAFT, &self.directory, hex(sha256).as_str())?)
+        Ok(renameat(&self.directory, self.draft, &self.directory, hex(sha256).as_str())?)
     }
 }
 

@@ -46,6 +46,12 @@ pub struct Behaviour {
     pub dropped: Vec<Dropped>,
     #[serde(default)]
     pub dropped_omitted: u64,
+    /// Files that were written in the run and deleted again, or mapped as code, and whose content is kept.
+    #[schemars(length(max = "super::KEPT_MAX"))]
+    #[serde(default)]
+    pub kept: Vec<KeptFile>,
+    #[serde(default)]
+    pub kept_omitted: u64,
 }
 
 /// A program that ran: one exec, with the forks that share it.
@@ -83,6 +89,19 @@ pub struct FileUse {
     pub origin: Origin,
     /// False: the path is what the program passed, which may not be what the kernel used.
     pub verified: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct KeptFile {
+    pub path: String,
+    /// Its name under `files/`.
+    pub sha256: String,
+    pub bytes: u64,
+    /// `deleted`, `mapped`.
+    pub why: String,
+    /// Who wrote it, or mapped it; empty where it is not known.
+    pub exe: String,
+    pub first_seen: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -14,7 +14,7 @@ mod run;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use behaviour::{Behaviour, Dropped, FileUse, Program};
+pub use behaviour::{Behaviour, Dropped, FileUse, KeptFile, Program};
 pub use finding::{
     Ancestor, AppliedException, Class, Confidence, Decision, Evidence, Finding, Level, Origin, OriginKind,
     PolicyResult, Process, Reason, Technique, Verdict,
@@ -59,6 +59,7 @@ pub const ADDRESSES_MAX: usize = 8;
 /// Longest beginning of something that was sent, in bytes of UTF-8.
 pub const PAYLOAD_MAX: usize = 512;
 pub const BAITS_MAX: usize = 200;
+pub const KEPT_MAX: usize = 500;
 pub const MEMORY_MAX: usize = 200;
 pub const KERNEL_MAX: usize = 500;
 /// Different strings of one kind of call.

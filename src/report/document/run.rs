@@ -137,13 +137,18 @@ pub struct RanCommand {
     pub timed_out: bool,
 }
 
-/// Executed files that are kept under `files/`, each named by its sha256.
+/// Files of the run that are kept under `files/`, each named by its sha256: what was executed, deleted, or mapped
+/// as code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Captured {
     pub files: u64,
     pub bytes: u64,
-    /// Contents that found no room; their hashes are known all the same.
+    /// Contents that found no room; of what was executed the hashes are known all the same.
     pub omitted: u64,
+    /// Times that written files went by unseen, because there were too many at once: what was deleted of them
+    /// is not known.
+    #[serde(default)]
+    pub missed: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::provoke::{ErrandDef, VisitDef};
-use super::text::{self, arguments, digest};
+use super::text::{self, arguments, digest, plain_digest};
 use super::world::{
     BaitActDef, CarrierDef, CommandActDef, DnsAnswerDef, HttpActDef, StreamActDef, TlsActDef, is_udp,
     optional_text,
@@ -18,8 +18,9 @@ use super::world::{
 use crate::event::{
     Act, BaitAct, Bytes, Call, Capabilities, Carrier, CommandAct, Credentials, DnsAct, DnsAnswer, DupSource,
     Endpoint, Errand, Exec, Executable, Family, File, FileAct, FileChange, FileKind, HttpAct, Ids, Inode,
-    KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, Phase, ProcessAct, ProcessCall,
-    ProcessKey, Protocol, Question, Region, Relation, SandboxAct, StreamAct, Target, TlsAct, Visit,
+    Kept, KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin, Phase, ProcessAct,
+    ProcessCall, ProcessKey, Protocol, Question, Region, Relation, SandboxAct, StreamAct, Target, TlsAct,
+    Visit, Why,
 };
 
 /// A line as it is written.
@@ -731,6 +732,8 @@ struct CallDef {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     capability: Option<u8>,
     #[serde(default, skip_serializing_if = "is_false")]
+    inferred: bool,
+    #[serde(default, skip_serializing_if = "is_false")]
     filtered: bool,
     #[serde(default, skip_serializing_if = "is_false")]
     own_filter: bool,
@@ -753,9 +756,29 @@ enum SandboxActDef {
     },
     Visited(#[serde(with = "VisitDef")] Visit),
     Ran(#[serde(with = "ErrandDef")] Errand),
+    Kept(#[serde(with = "KeptDef")] Kept),
     Lost {
         #[serde(with = "FamilyDef")]
         family: Family,
         records: u64,
     },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Kept", deny_unknown_fields)]
+struct KeptDef {
+    #[serde(with = "text")]
+    path: Bytes,
+    #[serde(with = "plain_digest")]
+    sha256: [u8; 32],
+    size: u64,
+    #[serde(with = "WhyDef")]
+    why: Why,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Why", rename_all = "snake_case")]
+enum WhyDef {
+    Deleted,
+    Mapped,
 }

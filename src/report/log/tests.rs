@@ -6,9 +6,9 @@ use super::*;
 use crate::event::{
     Act, BaitAct, Bytes, Call, Capabilities, Carrier, CommandAct, Credentials, DnsAct, DnsAnswer, DupSource,
     Endpoint, Errand, Event, EventId, Exec, Executable, Family, File, FileAct, FileChange, FileKind, Flow,
-    Handshake, HttpAct, Ids, Inode, KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode, Origin,
-    Outcome, Phase, Process, ProcessAct, ProcessCall, ProcessKey, Program, ProgramId, Protocol, Purpose,
-    Question, Region, Relation, SandboxAct, StreamAct, Target, TlsAct, Visit,
+    Handshake, HttpAct, Ids, Inode, Kept, KernelAct, MemoryAct, Mismatch, NetAct, NetAction, OpenMode,
+    Origin, Outcome, Phase, Process, ProcessAct, ProcessCall, ProcessKey, Program, ProgramId, Protocol,
+    Purpose, Question, Region, Relation, SandboxAct, StreamAct, Target, TlsAct, Visit, Why,
 };
 use crate::report::document::{CoverageState, Exit, ExitReason, Recording};
 
@@ -87,6 +87,7 @@ fn every_act() -> Vec<Act> {
             capability: Some(40),
             filtered: true,
             own_filter: true,
+            inferred: true,
         }),
         Act::Sandbox(SandboxAct::Phase),
         Act::Sandbox(SandboxAct::Limit { name: "memory".into() }),
@@ -107,6 +108,8 @@ fn every_act() -> Vec<Act> {
             timed_out: true,
         })),
     ];
+    let kept = |why| Kept { path: bytes(b"/tmp/x\xff"), sha256: [7; 32], size: 9, why };
+    acts.extend([Why::Deleted, Why::Mapped].map(|why| Act::Sandbox(SandboxAct::Kept(kept(why)))));
     acts.extend(Family::ALL.map(|family| Act::Sandbox(SandboxAct::Lost { family, records: 5 })));
     acts.extend(dup_sources().into_iter().map(|source| Act::Process(ProcessAct::Dup { onto: 2, source })));
     acts.extend(process_acts().into_iter().map(Act::Process));

@@ -119,3 +119,18 @@ pub mod digest {
         Some(sum)
     }
 }
+
+/// The same of a sum that is always there.
+pub mod plain_digest {
+    use super::{Deserializer, Error, Serializer, digest};
+    use serde::{Deserialize, Serialize};
+
+    pub fn serialize<S: Serializer>(sum: &[u8; 32], to: S) -> Result<S::Ok, S::Error> {
+        digest::hex(sum).serialize(to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 32], D::Error> {
+        let digits = String::deserialize(from)?;
+        digest::parse(&digits).ok_or_else(|| D::Error::custom("not 64 lower-case hexadecimal digits"))
+    }
+}

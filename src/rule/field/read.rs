@@ -451,6 +451,7 @@ pub(super) fn sandbox_action(s: Subject<'_>) -> Option<&[u8]> {
         Act::Sandbox(SandboxAct::Skipped { .. }) => Some(b"skipped"),
         Act::Sandbox(SandboxAct::Visited(_)) => Some(b"visited"),
         Act::Sandbox(SandboxAct::Ran(_)) => Some(b"ran"),
+        Act::Sandbox(SandboxAct::Kept(_)) => Some(b"kept"),
         Act::Sandbox(SandboxAct::Lost { .. }) => Some(b"lost"),
         _ => None,
     }
@@ -494,6 +495,14 @@ pub(super) fn sleep_milliseconds(s: Subject<'_>) -> Option<u64> {
         Act::Process(ProcessAct::Call { what: Sleep | Timer | Wait | Busy, call }) => {
             Some(call.detail / 1_000_000)
         }
+        _ => None,
+    }
+}
+
+/// A content that was put away.
+pub(super) fn kept(s: Subject<'_>) -> Option<&crate::event::Kept> {
+    match &s.event.act {
+        Act::Sandbox(SandboxAct::Kept(kept)) => Some(kept),
         _ => None,
     }
 }

@@ -3,10 +3,10 @@
 use super::read::{
     arg, asked, call, call_texts, capabilities, changed, dup, env, errno, exe_inodes, exe_written_inodes,
     file_actions, file_capabilities, file_flags, file_inode, file_kind, flow, flow_name, gained, ip,
-    is_local, is_own_exe, kernel_act, kernel_action, layer, memory_action, mismatch, namespaces, net_act,
-    new_mode, open_mode, origin, outcome, owner, process_act, process_action, protocol, protocol_name,
-    public, region, returns, ring_paths, sandbox_action, sleep_milliseconds, socket_option, suffix_added,
-    symlink_target, target, times, unix_path, visit, xattr, xattr_value,
+    is_local, is_own_exe, kept, kernel_act, kernel_action, layer, memory_action, mismatch, namespaces,
+    net_act, new_mode, open_mode, origin, outcome, owner, process_act, process_action, protocol,
+    protocol_name, public, region, returns, ring_paths, sandbox_action, sleep_milliseconds, socket_option,
+    suffix_added, symlink_target, target, times, unix_path, visit, xattr, xattr_value,
 };
 use super::{Category, Field, Read};
 use crate::event::{Act, DupSource, KernelAct, Origin, Phase, ProcessAct, Protocol, SandboxAct, option_name};
@@ -982,6 +982,12 @@ pub(super) static FIELDS: &[Field] = &[
     )),
     stable(event(
         CALLS,
+        "call.inferred",
+        Read::Flag(|s| Some(call(s)?.inferred)),
+        "the kernel did not tell call.capability: it is what the call asks for, which was refused with EPERM",
+    )),
+    stable(event(
+        CALLS,
         "call.filtered",
         Read::Flag(|s| Some(call(s)?.filtered)),
         "the sandbox's own filter refused it, and the kernel was never asked",
@@ -995,7 +1001,7 @@ pub(super) static FIELDS: &[Field] = &[
     )),
     // sandbox
     one_of(
-        &["phase", "limit", "held", "skipped", "visited", "ran", "lost"],
+        &["phase", "limit", "held", "skipped", "visited", "ran", "kept", "lost"],
         event(SANDBOX, "sandbox.action", Read::Text(sandbox_action), "what the sandbox did or noticed"),
     ),
     stable(event(
@@ -1020,6 +1026,17 @@ pub(super) static FIELDS: &[Field] = &[
         Read::Number(|s| Some(visit(s)?.remote.port().into())),
         "the port that was called at",
     )),
+    one_of(
+        &["deleted", "mapped"],
+        event(
+            SANDBOX,
+            "kept.why",
+            Read::Text(|s| Some(kept(s)?.why.name().as_bytes())),
+            "why a file that was written in the run was kept: deleted (it lost its last name), mapped (as code)",
+        ),
+    ),
+    event(SANDBOX, "kept.path", Read::Text(|s| Some(&kept(s)?.path)), "its last name, from the kernel"),
+    event(SANDBOX, "kept.size", Read::Number(|s| Some(kept(s)?.size)), "its bytes"),
     stable(event(
         SANDBOX,
         "lost.family",

@@ -263,6 +263,7 @@ fn acts() -> Vec<Act> {
         capability: Some(21),
         filtered: true,
         own_filter: true,
+        inferred: true,
         ..Call::default()
     };
     acts.extend(
@@ -325,6 +326,7 @@ pub fn events() -> Vec<Event> {
             signal: None,
             timed_out: false,
         }),
+        SandboxAct::Kept(Kept { path: bytes("/tmp/.x"), sha256: [3; 32], size: 7, why: Why::Deleted }),
         SandboxAct::Lost { family: Family::File, records: 2 },
     ];
     for act in own {

@@ -1,0 +1,32 @@
+//! Content of the run that was put away.
+
+use super::Bytes;
+
+/// A file whose content is kept, named by its sha256.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    /// Its last name, as the kernel knew it.
+    pub path: Bytes,
+    pub sha256: [u8; 32],
+    /// Bytes.
+    pub size: u64,
+    pub why: Why,
+}
+
+/// Why it was kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// It was written in the run, and lost its last name.
+    Deleted,
+    /// It was written in the run, and mapped as code.
+    Mapped,
+}
+
+impl Why {
+    pub fn name(self) -> &'static str {
+        match self {
+            Why::Deleted => "deleted",
+            Why::Mapped => "mapped",
+        }
+    }
+}
