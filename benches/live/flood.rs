@@ -19,8 +19,8 @@ const SECONDS: &str = "10";
 const UNWATCHED: &str = "3";
 const TIMES: usize = 3;
 
-/// What is opened, and where: in the image's own tree (an overlay), or in a tmpfs, where an open costs a
-/// third.
+/// What is opened, and where: in the image's own tree (an overlay, which opens a file of its own for each
+/// open), or in a tmpfs.
 const FLOODS: [(&str, &str, Option<&str>); 4] = [
     ("identical", "a file of the image", None),
     ("identical", "a file of a tmpfs", Some("/dev/shm")),

@@ -13,8 +13,9 @@ const ENDING: [Signal; 3] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
 
 /// The signals that end a run. Blocked while this lives, and given back when it is dropped.
 ///
-/// Only this thread's mask changes, and the runner has one thread while an image runs. What it starts
-/// begins with an empty mask (`std::process::Command` sees to that).
+/// Only this thread's mask changes. The runner's other threads take none either: those that load the probes
+/// begin with all blocked, the one that writes the log with what is blocked here. What it starts begins with an
+/// empty mask (`std::process::Command` sees to that).
 pub struct Signals {
     descriptor: SignalFd,
     before: SigSet,
