@@ -404,7 +404,6 @@ fn a_call_that_a_thread_still_stands_in_is_told_once() {
         euid: BASE,
         egid: BASE,
         number,
-        compat: false,
         args: [3, 2, 0, 0, 0, 0],
         file: Some(b"/srv/lock".to_vec()),
     };
