@@ -9,7 +9,16 @@ use crate::rule::parse::Reader;
 use crate::yaml::{Content, Node};
 
 const KEYS: [&str; 11] = [
-    "type", "rules", "group-by", "aliases", "timespan", "condition", "scope", "without", "within", "absent",
+    "type",
+    "rules",
+    "group-by",
+    "aliases",
+    "timespan",
+    "condition",
+    "scope",
+    "without",
+    "within",
+    "absent",
     "until",
 ];
 const CONDITION_KEYS: [&str; 3] = ["gte", "gt", "field"];
@@ -124,8 +133,7 @@ fn entries<'n>(what: &str, node: &'n Node, read: &mut Reader<'_, '_, '_>) -> Opt
 
 /// `10s`, `5m`, `1h`, `1d`.
 fn timespan(read: &mut Reader<'_, '_, '_>, key: &'static str) -> Option<Duration> {
-    let text =
-        read.shaped(key, "a time, as 10s, 5m, 1h or 7d (at most)", |text| span(text).is_some())?;
+    let text = read.shaped(key, "a time, as 10s, 5m, 1h or 7d (at most)", |text| span(text).is_some())?;
     span(&text)
 }
 
