@@ -130,9 +130,19 @@ fn a_name_that_leads_through_a_descriptor_carries_where_that_leads() {
 #[test]
 fn every_change_of_a_file_is_seen_by_name_and_by_descriptor() {
     let capabilities = format!("\\x01\\x00\\x00\\x02\\x80{}", "\\x00".repeat(15));
-    check(
-        "changes",
-        &[
+    if !is_live() {
+        return;
+    }
+    let seen = watch(&["changes"]);
+    seen.assert_whole();
+    let mut lines: Vec<_> = seen.lines().into_iter().map(|line| steady(&seen, line)).collect();
+    // copy_file_range(2) after sendfile(2) is the same fact about the same file: a count, which leaves when its
+    // place is needed, or at the end.
+    let counted = lines.iter().rposition(|line| line == "copy into $/target = 0");
+    lines.remove(counted.expect("a copy"));
+    assert_eq!(
+        lines,
+        [
             "open $/target 0o100002",
             "open $/sub/inner 0o100000 by sub/inner@$",
             "truncate 3 link@$ = 0",
@@ -159,10 +169,10 @@ fn every_change_of_a_file_is_seen_by_name_and_by_descriptor() {
             "rmdir absent@$ = -2",
             "compat 92/32 = 0",
             "truncate 1 target@$ = 0",
-            // copy_file_range(2) after sendfile(2): the same fact about the same file.
-            "copy into $/target = 0",
             "exit 0x0",
         ],
+        "\n{}",
+        lines.join("\n")
     );
 }
 

@@ -125,10 +125,7 @@ pub fn detonate<'j>(
     steps.take("admit the internet", |_| outside.admit())?;
     let rootfs = steps.take("unpack", |tell| unpack(&job, &image, &signals, tell))?;
     let material = Material { job: &job, image: &image, rootfs: &rootfs, program: &program };
-    let cage = steps.take("cage", |_| cage(&material, &mut outside))?;
-    steps.take("connect", |_| outside.connect(cage.held.target()))?;
-    // What is left of it: nothing, where all this took longer.
-    let probes = steps.take("load probes", |_| Ok(probes.finish()?))?;
+    let (probes, cage) = prepare(&material, &mut outside, probes, &mut steps)?;
     let watch = steps.take("arm", |_| arm(probes, &cage.held))?;
     let inside = Inside::open(cage.held.target()).map_err(PipelineError::io("reach into the sandbox"))?;
     let files = job.out.directory("files")?;
@@ -156,6 +153,26 @@ pub fn detonate<'j>(
         Ok(watched.remains.and_then(Remains::remove))
     })?;
     Ok(Detonated { header, trailer, judge, timings: steps.done, clean_up })
+}
+
+/// Builds the cage while the probes load. A host that cannot watch is the first thing to be told of: what
+/// else it lacks matters only to one that can.
+fn prepare(
+    material: &Material<'_>,
+    outside: &mut Outside,
+    probes: Loading,
+    steps: &mut Steps<'_>,
+) -> Result<(Probes, Cage), PipelineError> {
+    let cage = steps.take("cage", |_| cage(material, outside));
+    let connected = match &cage {
+        Ok(cage) => steps.take("connect", |_| outside.connect(cage.held.target())),
+        Err(_) => Ok(()),
+    };
+    // What is left of it: nothing, where all this took longer.
+    let probes = steps.take("load probes", |_| Ok(probes.finish()?))?;
+    let cage = cage?;
+    connected?;
+    Ok((probes, cage))
 }
 
 fn open(job: &Job<'_>, tell: &mut dyn FnMut(News<'_>)) -> Result<(Image, Digest, Subject), PipelineError> {

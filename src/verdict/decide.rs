@@ -158,18 +158,20 @@ fn finding_clauses(policy: &Policy, findings: &[&FindingFacts]) -> Vec<Clause> {
     clauses
 }
 
-/// Many rules that each ask for a review fail together.
+/// Many findings that each ask for a review fail together, each by a technique of its own: several rules
+/// often see one act, and one act is one reason.
 fn together_clause(policy: &Policy, findings: &[&FindingFacts]) -> Option<Clause> {
     let counts = |finding: &&&FindingFacts| {
         let sure = finding.class != Class::Anomalous && finding.confidence >= policy.fail_confidence;
         sure && judge(policy, finding).is_some_and(|(decision, _)| decision == Decision::Review)
     };
     let asking: Vec<&&FindingFacts> = findings.iter().filter(counts).collect();
-    let rules: BTreeSet<&str> = asking.iter().map(|finding| finding.rule.as_str()).collect();
-    let least = policy.together.filter(|least| rules.len() >= *least)?;
+    let act = |finding: &&&FindingFacts| finding.techniques.first().unwrap_or(&finding.rule).clone();
+    let acts: BTreeSet<String> = asking.iter().map(act).collect();
+    let least = policy.together.filter(|least| acts.len() >= *least)?;
     Some(Clause {
         decision: Decision::Fail,
-        text: format!("{least} or more different rules that each ask for a review fail together"),
+        text: format!("{least} or more different techniques that each ask for a review fail together"),
         findings: asking.iter().map(|finding| finding.id.clone()).collect(),
     })
 }

@@ -5,7 +5,7 @@
 //! thresholds:
 //!   fail: { malicious: high }          # class: the least level that leads there
 //!   review: { malicious: medium, risky: high }
-//!   together: 4                        # so many different rules that ask for a review fail
+//!   together: 4                        # so many different techniques that ask for a review fail
 //! fail_confidence: medium              # what is less sure fails nothing, it asks for a review
 //! techniques:
 //!   T1496: { fail: medium }            # in place of the thresholds, for findings of any class
@@ -31,7 +31,7 @@ pub struct Policy {
     pub description: String,
     pub fail: Thresholds,
     pub review: Thresholds,
-    /// So many different rules, none of them of the class anomalous, that each ask for a review fail
+    /// So many different techniques, of no anomalous finding, that each ask for a review fail
     /// together: one may have a good reason, all of them hardly.
     pub together: Option<usize>,
     /// A finding that is less sure asks for a review where it would fail.

@@ -147,14 +147,15 @@ fn more_findings_never_make_a_verdict_better() {
 }
 
 #[test]
-fn many_rules_that_ask_for_a_review_fail_together() {
+fn many_techniques_that_ask_for_a_review_fail_together() {
     let policy = policy("default");
     let check = |rules: &[(&str, Class, Confidence)], expected| {
         let findings: Vec<FindingFacts> = rules
             .iter()
             .enumerate()
             .map(|(at, (rule, class, confidence))| FindingFacts {
-                rule: (*rule).into(),
+                rule: format!("{at}"),
+                techniques: vec![(*rule).into()],
                 confidence: *confidence,
                 ..finding(&format!("f{at}"), *class, Level::Medium)
             })

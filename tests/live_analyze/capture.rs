@@ -203,8 +203,10 @@ fn a_storm_of_executions_and_holds_ends_by_itself_and_no_hash_is_missing() {
     // So small a ring may lose records, but never in silence.
     assert!(programs.len() == 160 || report["run"]["events"]["lost"] != 0, "{}", programs.len());
     assert!(programs.iter().all(|(_, hash)| hash.is_some()), "{programs:?}");
-    // The same forty contents by four tasks.
-    assert_eq!(report["run"]["captured"]["files"], 40);
+    // The same forty contents by four tasks; and now and then a copy before it grew, which is kept as it went.
+    let contents: BTreeSet<_> = programs.iter().map(|(_, hash)| hash).collect();
+    assert!(contents.len() == 40 || report["run"]["events"]["lost"] != 0, "{}", contents.len());
+    assert!(report["run"]["captured"]["files"].as_u64() >= Some(contents.len() as u64));
     place.assert_clean();
 }
 

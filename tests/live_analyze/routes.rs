@@ -115,6 +115,6 @@ fn calls_that_had_not_returned_at_the_end_are_told_once() {
     let flock =
         |compat: bool| of(&|act| call(act, "flock") && (act["kernel"]["call"]["compat"] == true) == compat);
     assert_eq!((flock(false), flock(true)), (1, 1), "{unfinished:#?}");
-    // The first call through the 32-bit entry is told as such, too.
-    assert_eq!(unfinished.len(), 5, "{unfinished:#?}");
+    // The first call through the 32-bit entry is told as such, too; waits are another matter.
+    assert_eq!(unfinished.len() - of(&|act| act["process"]["call"]["what"] == "wait"), 5, "{unfinished:#?}");
 }
