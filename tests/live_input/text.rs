@@ -14,7 +14,8 @@ const EVIL: &str =
     "\x1b[2J\x1b]0;owned\x07\x08\r\n\u{202e}\u{2066}\u{200b}\u{feff}\u{85}\u{2028}<script>`|[x](y)*";
 
 fn evil_image() -> ImageBuilder {
-    // A shell that plants a cron job under an evil name, so that the name stands in a finding.
+    // A shell that plants a cron job and runs a program of its own, both under an evil name, so that the name
+    // stands in findings.
     let script = "printf '\\033]0;x\\007\\377\\n'; printf '\\033[8m' >&2; mkdir -p /etc/cron.d; \
         cp /bin/busybox \"/tmp/$E\"; \"/tmp/$E\" true; echo x > \"/etc/cron.d/$E\"; echo x >> /root/.profile; \
         /bin/sh -c true \"$E\"";
@@ -55,7 +56,7 @@ fn no_output_carries_what_the_image_would_say_to_a_terminal() {
     let reference = place.image(evil_image());
     let tagged = format!("{reference}:{EVIL}");
     let said = place.analyze(&[&tagged]);
-    assert_eq!(said.code, 4, "{}{}", said.stdout, said.stderr);
+    assert_eq!(said.code, 1, "{}{}", said.stdout, said.stderr);
     assert_inert("standard output", &said.stdout);
     assert_inert("standard error", &said.stderr);
     assert!(
