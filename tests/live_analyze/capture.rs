@@ -206,7 +206,13 @@ fn a_storm_of_executions_and_holds_ends_by_itself_and_no_hash_is_missing() {
     // The same forty contents by four tasks; and now and then a copy before it grew, which is kept as it went.
     let contents: BTreeSet<_> = programs.iter().map(|(_, hash)| hash).collect();
     assert!(contents.len() == 40 || report["run"]["events"]["lost"] != 0, "{}", contents.len());
-    assert!(report["run"]["captured"]["files"].as_u64() >= Some(contents.len() as u64));
+    let behaviour = &report["behaviour"];
+    assert_eq!(behaviour["kept_omitted"], 0);
+    let kept =
+        behaviour["kept"].as_array().unwrap().iter().map(|it| it["sha256"].as_str().map(str::to_owned));
+    let kept: BTreeSet<_> = kept.collect();
+    let all = contents.into_iter().chain(&kept).collect::<BTreeSet<_>>().len();
+    assert_eq!(report["run"]["captured"]["files"].as_u64(), Some(all as u64), "{kept:?}");
     place.assert_clean();
 }
 
