@@ -28,7 +28,9 @@ mod tests;
 pub mod wire;
 
 pub use body::{About, Addressed, Body, Change, DupSource, SignalTarget, Target};
-pub use object::{Call, Capabilities, Credentials, KernelFile, KernelSocket, Mapping, PathArgument, Sockaddr};
+pub use object::{
+    Call, Capabilities, Credentials, KernelFile, KernelSocket, Mapping, PathArgument, Sockaddr,
+};
 pub use stream::{Counters, Stream};
 
 /// One thing a probe saw, decoded and complete (pieces of a long argument vector are joined), in the

@@ -29,12 +29,7 @@ impl Provenance for Image {
 }
 
 fn argument(text: &str, base: &str) -> PathArgument {
-    PathArgument {
-        text: text.into(),
-        base: base.into(),
-        cwd: b"/home".to_vec(),
-        ..PathArgument::default()
-    }
+    PathArgument { text: text.into(), base: base.into(), cwd: b"/home".to_vec(), ..PathArgument::default() }
 }
 
 fn check_of(names: &mut Names, argument: &PathArgument, last: Last, expected: &str) {
