@@ -116,8 +116,17 @@ impl Pattern {
     }
 
     /// Compiles a regular expression over bytes; `flags` are those of Sigma's `re`: i, m, s.
+    ///
+    /// `.` and `[^/]` mean any byte: over characters, a name that is no UTF-8 would slip through them. A
+    /// pattern that names characters beyond ASCII in a class has no other meaning than over characters.
     pub fn regex(pattern: &str, flags: &[char]) -> Result<Pattern, regex::Error> {
+        Pattern::regex_over(Units::Bytes, pattern, flags)
+            .or_else(|_| Pattern::regex_over(Units::Characters, pattern, flags))
+    }
+
+    fn regex_over(units: Units, pattern: &str, flags: &[char]) -> Result<Pattern, regex::Error> {
         RegexBuilder::new(pattern)
+            .unicode(units == Units::Characters)
             .size_limit(REGEX_MAX)
             .dfa_size_limit(REGEX_MAX)
             .nest_limit(32)
@@ -125,7 +134,7 @@ impl Pattern {
             .multi_line(flags.contains(&'m'))
             .dot_matches_new_line(flags.contains(&'s'))
             .build()
-            .map(|regex| Pattern::Matches { regex, literals: literals(pattern, flags) })
+            .map(|regex| Pattern::Matches { regex, literals: literals(units, pattern, flags) })
     }
 
     pub fn fits(&self, text: &[u8]) -> bool {
@@ -139,10 +148,18 @@ impl Pattern {
     }
 }
 
+/// What a regular expression counts in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Units {
+    Bytes,
+    Characters,
+}
+
 /// The beginnings of all matches, where they are few and long enough to tell events apart.
-fn literals(pattern: &str, flags: &[char]) -> Arc<[Box<[u8]>]> {
+fn literals(units: Units, pattern: &str, flags: &[char]) -> Arc<[Box<[u8]>]> {
     let parsed = regex_syntax::ParserBuilder::new()
         .utf8(false)
+        .unicode(units == Units::Characters)
         .nest_limit(32)
         .case_insensitive(flags.contains(&'i'))
         .multi_line(flags.contains(&'m'))
@@ -303,6 +320,19 @@ mod tests {
         for wrong in ["10.0.0.1/8", "10.0.0.0/33", "10.0.0/8", "x"] {
             assert_eq!(Network::parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_slips_through_no_class() {
+        let check = |pattern, text: &[u8], expected| {
+            assert_eq!(Pattern::regex(pattern, &[]).unwrap().fits(text), expected, "{pattern} {text:?}");
+        };
+        check("^/etc/cron\\.d/[^/]+$", b"/etc/cron.d/\xff\xfe\n\x1bx", true);
+        check("^/home/.+/key$", b"/home/\xc3/key", true);
+        check("^/home/.+/key$", b"/home/\xc3\x28/no", false);
+        // Only over characters has this a meaning.
+        check("^[а-я]+$", "имя".as_bytes(), true);
+        check("^é$", "é".as_bytes(), true);
     }
 
     #[test]
