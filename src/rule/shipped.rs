@@ -339,6 +339,8 @@ pub const SHIPPED: &[(&str, &str)] = rules! {
     "stealth/program-under-deceptive-name.yaml"
     "stealth/program-with-name-of-document.yaml"
     "stealth/running-program-removed.yaml"
+    "stealth/script-fed-from-memory.yaml"
+    "stealth/script-read-from-memory.yaml"
     "stealth/service-name-written-and-run.yaml"
     "stealth/shell-history-removed.yaml"
     "stealth/shell-under-another-name.yaml"
