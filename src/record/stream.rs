@@ -148,7 +148,9 @@ impl Stream {
         let like =
             held.find(|record| record.time == fold.first).or_else(|| self.under_other_number(head, fold));
         match like.cloned() {
-            Some(like) => self.wait(Record { time: head.time, count: fold.count.max(1), ..like }),
+            Some(like) => {
+                self.wait(Record { time: head.time, count: fold.count.max(1), again: true, ..like })
+            }
             // Whoever reads a count that came around to nothing would think that nothing is missing.
             None => self.counters.orphaned = self.counters.orphaned.saturating_add(fold.count.max(1)),
         }
@@ -169,7 +171,7 @@ impl Stream {
         self.counters.unreadable += 1;
         let body = Body::Unreadable { kind, reason };
         let time = self.watermark;
-        self.waiting.push(Record { time, task: Task::default(), body, cut: false, count: 1 });
+        self.waiting.push(Record { time, task: Task::default(), body, cut: false, count: 1, again: false });
     }
 
     fn wait(&mut self, record: Record) {
@@ -209,5 +211,5 @@ fn slot(head: &Head, ring: Ring) -> Slot {
 
 fn record(head: &Head, body: Body) -> Record {
     let cut = head.flags & wire::CUT != 0;
-    Record { time: head.time, task: task(head), body, cut, count: 1 }
+    Record { time: head.time, task: task(head), body, cut, count: 1, again: false }
 }
