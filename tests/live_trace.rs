@@ -6,6 +6,10 @@
 #![cfg(feature = "live")]
 #![allow(clippy::unwrap_used)] // a stage that cannot be set is a failed test
 
+#[path = "live_trace/calls.rs"]
+mod calls;
+#[path = "live_trace/rings.rs"]
+mod rings;
 #[path = "live_trace/routes.rs"]
 mod routes;
 mod stage;

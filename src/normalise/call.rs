@@ -117,7 +117,9 @@ fn described(lineage: &Lineage, task: &Task, seen: record::Call) -> Call {
 fn asked_target(lineage: &Lineage, task: &Task, call: &[u8], args: &[u64; 6]) -> Option<Target> {
     let pid = match call {
         b"ptrace" if args[0] != 0 => args[1],
-        b"process_vm_readv" | b"process_vm_writev" => args[0],
+        b"process_vm_readv" | b"process_vm_writev" | b"prlimit64" => args[0],
+        b"migrate_pages" | b"move_pages" => args[0],
+        b"kcmp" => args[1],
         _ => return None,
     };
     lineage.asked(task, u32::try_from(pid).ok()?)
@@ -141,6 +143,7 @@ fn what(call: &Call) -> ProcessCall {
         b"process_vm_writev" => ProcessCall::WriteMemory,
         b"process_madvise" => ProcessCall::AdviseMemory,
         b"pidfd_getfd" => ProcessCall::TakeDescriptor,
+        b"sendmsg" | b"sendmmsg" | b"socketcall" => ProcessCall::PassDescriptor,
         b"setsid" => ProcessCall::Session,
         b"seccomp" => ProcessCall::Seccomp,
         b"personality" => ProcessCall::Personality,
@@ -151,8 +154,8 @@ fn what(call: &Call) -> ProcessCall {
         b"alarm" | b"setitimer" | b"timer_settime" | b"timer_settime64" => ProcessCall::Timer,
         b"timerfd_settime" | b"timerfd_settime64" => ProcessCall::Timer,
         b"setgroups" | b"setgroups32" => ProcessCall::Groups,
-        _ if call.args[0] == PR_SET_NAME => ProcessCall::Name,
-        _ if call.args[0] == PR_SET_SECCOMP => ProcessCall::Seccomp,
+        b"prctl" if call.args[0] == PR_SET_NAME => ProcessCall::Name,
+        b"prctl" if call.args[0] == PR_SET_SECCOMP => ProcessCall::Seccomp,
         _ => ProcessCall::Control,
     }
 }

@@ -404,6 +404,7 @@ enum ProcessCallDef {
     WriteMemory,
     AdviseMemory,
     TakeDescriptor,
+    PassDescriptor,
     Session,
     Seccomp,
     Personality,

@@ -683,6 +683,7 @@ pub(super) static FIELDS: &[Field] = &[
             "write_memory",
             "advise_memory",
             "take_descriptor",
+            "pass_descriptor",
             "session",
             "seccomp",
             "personality",
