@@ -261,6 +261,8 @@ INLINE __u32 missing_capability(const struct call *call)
 
 	if (!ours || ours->asking_at != READ(regs, ip) || (__u32)ours->asking_call != call->number)
 		return 0;
+	/* The next call from there may ask for nothing. */
+	ours->asking_at = 0;
 	return ours->missing;
 }
 

@@ -27,6 +27,7 @@ pub(super) fn call(
     let mut call = described(lineage, task, seen);
     call.filtered = filtered && is_refusal(outcome);
     call.own_filter = barred && !call.filtered;
+    call.capability = call.capability.filter(|_| !call.filtered);
     match about {
         About::Compat => Act::Kernel(KernelAct::Compat(call)),
         About::Memory => Act::Memory(memory(call)),
@@ -47,9 +48,10 @@ pub(super) struct By {
 
 /// A refused call that has no record of its own.
 pub(super) fn denied(number: u32, compat: bool, args: [u64; 6], capability: Option<u32>, by: By) -> Act {
-    let capability = capability.and_then(|number| u8::try_from(number).ok());
-    let call = name(number, compat);
     let (filtered, own_filter) = (by.filtered, by.own);
+    // The kernel was not asked: what is remembered is of a call before.
+    let capability = capability.filter(|_| !filtered).and_then(|number| u8::try_from(number).ok());
+    let call = name(number, compat);
     Act::Denied(Call { call, number, compat, args, capability, filtered, own_filter, ..Call::default() })
 }
 
