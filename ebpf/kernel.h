@@ -75,7 +75,7 @@ enum { AT_REMOVEDIR = 0x200, AT_SYMLINK_NOFOLLOW = 0x100 };
 enum { AT_FDCWD = -100 };
 /* include/uapi/asm-generic/fcntl.h, include/uapi/linux/fcntl.h */
 enum { F_DUPFD = 0, F_SETOWN = 8, F_SETSIG = 10, F_SETOWN_EX = 15, F_DUPFD_CLOEXEC = 1030, F_ADD_SEALS = 1033 };
-enum { O_CREAT_WRONLY_TRUNC = 0100 | 01 | 01000 };
+enum { O_ACCMODE = 03, O_CREAT_WRONLY_TRUNC = 0100 | 01 | 01000 };
 /* include/linux/fs.h: set by the lookup that made the file. */
 enum { FMODE_CREATED = 1 << 20 };
 /* include/linux/sched/signal.h */
@@ -102,6 +102,7 @@ struct inode {
 	__u32 i_nlink;
 	struct super_block *i_sb;
 	void *i_private;
+	__u32 i_generation;
 };
 struct qstr {
 	__u32 hash;

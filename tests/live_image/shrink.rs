@@ -1,68 +1,13 @@
-//! The cache of unpacked layers, and how it shrinks. Needs root.
-#![cfg(feature = "live")]
-#![allow(clippy::unwrap_used)] // the functions around the tests, too
+//! How the cache shrinks.
 
-mod support;
-
-use std::fs::{self, File};
-use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::fs;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
-use lazaret::image::{Cache, Image, Keep, Limits, Load, Reference, Rootfs};
-use support::image::{ImageBuilder, LayerBuilder};
-use support::live;
+use lazaret::image::{Keep, Load};
 
-struct Place {
-    temporary: tempfile::TempDir,
-}
-
-impl Place {
-    fn new() -> Place {
-        Place { temporary: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.temporary.path().join(name)
-    }
-
-    fn cache(&self) -> Cache {
-        Cache::open(&self.path("state")).unwrap().with_unpacker(env!("CARGO_BIN_EXE_lazaret"))
-    }
-
-    /// Unpacks an image of these layers; each name is the content of its layer.
-    fn unpack(&self, layers: &[&str]) -> Rootfs {
-        let layout = self.path("layout");
-        let _ = fs::remove_dir_all(&layout);
-        let mut builder = ImageBuilder::new();
-        for name in layers {
-            builder = builder.layer(LayerBuilder::new().file(name, name.as_bytes(), 0o644));
-        }
-        builder.write_layout(&layout);
-        let reference = Reference::parse(format!("oci:{}", layout.display()).as_ref()).unwrap();
-        let image = Image::open(&reference, &Limits::default()).unwrap();
-        self.cache().unpack(&image, &Limits::default(), |_| ControlFlow::Continue(())).unwrap()
-    }
-
-    fn names(&self) -> Vec<String> {
-        let mut names: Vec<_> = fs::read_dir(self.path("state/layers"))
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        names.sort();
-        names
-    }
-
-    /// Lets every layer be so much longer unused.
-    fn age(&self, days: u64) {
-        for name in self.names().iter().filter(|name| name.ends_with(".lock")) {
-            let lock = File::options().write(true).open(self.path("state/layers").join(name)).unwrap();
-            let used = lock.metadata().unwrap().modified().unwrap();
-            lock.set_modified(used - Duration::from_secs(days * 86400)).unwrap();
-        }
-    }
-}
+use crate::place::Place;
+use crate::support::live;
 
 fn layers(load: Load) -> u64 {
     load.layers
@@ -74,8 +19,8 @@ fn layers_that_no_run_uses_go_with_all_that_belongs_to_them() {
         return;
     }
     let place = Place::new();
-    let held = place.unpack(&["a", "b"]);
-    drop(place.unpack(&["a", "c"]));
+    let held = place.unpack_names(&["a", "b"]);
+    drop(place.unpack_names(&["a", "c"]));
     let shrunk = place.cache().shrink(Keep::Bytes(0)).unwrap();
     assert_eq!((layers(shrunk.removed), layers(shrunk.kept), layers(shrunk.in_use)), (1, 2, 2));
     let files: Vec<_> = held.directories().map(|path| fs::read_dir(path).unwrap().count()).collect();
@@ -92,20 +37,20 @@ fn the_longest_unused_go_first_and_no_layer_before_those_above_it() {
         return;
     }
     let place = Place::new();
-    drop(place.unpack(&["base", "old"]));
+    drop(place.unpack_names(&["base", "old"]));
     place.age(3);
-    drop(place.unpack(&["base", "new"]));
+    drop(place.unpack_names(&["base", "new"]));
     let one = place.cache().shrink(Keep::Bytes(u64::MAX)).unwrap().kept.bytes / 3;
     // `base` was used again with `new`, and later than it.
     let shrunk = place.cache().shrink(Keep::Bytes(2 * one)).unwrap();
     assert_eq!((layers(shrunk.removed), layers(shrunk.kept)), (1, 2));
     let shrunk = place.cache().shrink(Keep::Bytes(one)).unwrap();
     assert_eq!((layers(shrunk.removed), layers(shrunk.kept)), (1, 1));
-    let base = place.unpack(&["base"]);
+    let base = place.unpack_names(&["base"]);
     assert_eq!(fs::read(base.directories().next().unwrap().join("base")).unwrap(), b"base");
     drop(base);
     // What was removed comes back, the same.
-    let again = place.unpack(&["base", "old"]);
+    let again = place.unpack_names(&["base", "old"]);
     assert_eq!(fs::read(again.directories().next_back().unwrap().join("old")).unwrap(), b"old");
 }
 
@@ -115,10 +60,10 @@ fn age_counts_from_the_last_use() {
         return;
     }
     let place = Place::new();
-    drop(place.unpack(&["a"]));
-    drop(place.unpack(&["b"]));
+    drop(place.unpack_names(&["a"]));
+    drop(place.unpack_names(&["b"]));
     place.age(8);
-    drop(place.unpack(&["a"]));
+    drop(place.unpack_names(&["a"]));
     let week = SystemTime::now() - Duration::from_secs(7 * 86400);
     let shrunk = place.cache().shrink(Keep::Since(week)).unwrap();
     assert_eq!((layers(shrunk.removed), layers(shrunk.kept)), (1, 1));
@@ -139,7 +84,7 @@ fn runs_that_unpack_while_the_cache_shrinks_get_whole_layers() {
             }
         });
         while !shrinking.is_finished() {
-            let rootfs = place.unpack(&["x", "y", "z"]);
+            let rootfs = place.unpack_names(&["x", "y", "z"]);
             let content = rootfs.directories().zip(["x", "y", "z"]);
             content.for_each(|(path, name)| assert_eq!(fs::read(path.join(name)).unwrap(), name.as_bytes()));
         }
@@ -154,7 +99,7 @@ fn gc_says_what_it_removed() {
     let place = Place::new();
     fs::create_dir(place.path("state")).unwrap();
     fs::set_permissions(place.path("state"), std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    drop(place.unpack(&["a"]));
+    drop(place.unpack_names(&["a"]));
     let gc = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_lazaret"));
         command.arg("--state").arg(place.path("state")).arg("gc").args(arguments);

@@ -1,15 +1,16 @@
-//! How lines tell what was said to the world outside; see [`super::line`].
+//! The lines of what was said to the world outside.
 
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use super::line::{ProtocolDef, is_false, is_zero, optional_question};
-use super::text::{self, arguments};
+use super::net::{ProtocolDef, optional_question};
+use super::usual::{is_false, is_zero};
 use crate::event::{
     BaitAct, Bytes, Carrier, CommandAct, DnsAnswer, Flow, Handshake, HttpAct, Protocol, Question, StreamAct,
     TlsAct,
 };
+use crate::report::log::text::{self, arguments};
 
 pub fn is_udp(carrier: &Carrier) -> bool {
     *carrier == Carrier::Udp
