@@ -689,6 +689,7 @@ pub(super) static FIELDS: &[Field] = &[
             "write_memory",
             "advise_memory",
             "take_descriptor",
+            "pass_descriptor",
             "session",
             "seccomp",
             "personality",
