@@ -781,4 +781,5 @@ struct KeptDef {
 enum WhyDef {
     Deleted,
     Mapped,
+    Tried,
 }
