@@ -221,6 +221,28 @@ fn malformed_policies_are_refused_by_file_and_line() {
 }
 
 #[test]
+fn malformed_exceptions_are_refused_by_file_and_line() {
+    let place = Place::new();
+    let path = place.path("exceptions.yaml");
+    let good = "exceptions:\n  - scope: { rule: a }\n    reason: b\n    author: c\n    expires: 2027-01-31\n";
+    for (what, content) in [
+        ("empty", String::new()),
+        ("no list", "exceptions: 7\n".into()),
+        ("no end", good.replace("    expires: 2027-01-31\n", "")),
+        ("an end that is no date", good.replace("2027-01-31", "never")),
+        ("no author", good.replace("    author: c\n", "")),
+        ("an empty scope", good.replace("{ rule: a }", "{}")),
+        ("an unknown scope", good.replace("rule: a", "level: low")),
+        ("deep", "[".repeat(100_000)),
+        ("huge", "#".repeat(2 << 20)),
+    ] {
+        place.file("exceptions.yaml", content.as_bytes());
+        let arguments = [Path::new("replay"), Path::new("--exceptions"), &path, Path::new("no-run")];
+        check(what, &arguments, "exceptions.yaml");
+    }
+}
+
+#[test]
 fn malformed_recordings_are_refused_by_line() {
     let place = Place::new();
     let plain = place.path("log.jsonl");

@@ -73,6 +73,9 @@ pub struct Judging {
     /// A shipped policy (default, strict, observe) or a file; may be given again, the worst result counts
     #[arg(long, value_name = "POLICY")]
     pub policy: Vec<PathBuf>,
+    /// Findings that somebody answers for, until a date: a file of exceptions
+    #[arg(long, value_name = "FILE")]
+    pub exceptions: Option<PathBuf>,
     /// What goes to standard output
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,

@@ -1,4 +1,4 @@
-//! Rules and policies as the command line names them: shipped, or files.
+//! Rules, policies and exceptions as the command line names them: shipped, or files.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -15,9 +15,9 @@ use crate::pipeline::judge::Judgement;
 use crate::report::document::{Inputs, Named};
 use crate::report::escape;
 use crate::rule::RuleSet;
-use crate::verdict::{Policy, shipped};
+use crate::verdict::{Exception, Policy, parse_exceptions, shipped};
 
-/// Larger policies are not read.
+/// Larger policies and files of exceptions are not read.
 const POLICY_MAX: u64 = 1 << 20;
 
 /// What a run is judged by, and under what names and digests.
@@ -31,15 +31,16 @@ pub struct Loaded {
 pub fn load(args: &Judging) -> Result<Loaded, Failure> {
     let rules = rules::load(&args.rules)?;
     let policies = policies(args)?;
+    let (named, exceptions) = args.exceptions.as_deref().map(exceptions).transpose()?.unzip();
     let inputs = Inputs {
         policy: policies[0].0.clone(),
         profile: "default".into(),
         rules: vec![named_rules(args, &rules)],
         attack_version: crate::rule::attack::VERSION.into(),
-        exceptions: None,
+        exceptions: named,
         world: None,
     };
-    let judgement = Judgement { policies, exceptions: Vec::new(), now: Timestamp::now() };
+    let judgement = Judgement { policies, exceptions: exceptions.unwrap_or_default(), now: Timestamp::now() };
     Ok(Loaded { rules, judgement, inputs })
 }
 
@@ -73,6 +74,18 @@ fn policy(name: &Path) -> Result<(Named, Policy), Failure> {
         Failure::new(Kind::Usage, what()).because(error).hint("mend the line named above")
     })?;
     Ok((Named { name: policy.name.clone(), digest: digest(&bytes) }, policy))
+}
+
+fn exceptions(path: &Path) -> Result<(Named, Vec<Exception>), Failure> {
+    let what = || format!("cannot use the exceptions {}", path.display());
+    let bytes = read(path, POLICY_MAX).map_err(|error| {
+        Failure::new(Kind::Usage, what()).because(error).hint("name a file of exceptions")
+    })?;
+    let exceptions = parse_exceptions(&path.display().to_string(), &bytes).map_err(|error| {
+        Failure::new(Kind::Usage, what()).because(error).hint("mend the line named above")
+    })?;
+    let name = escape::text(path.as_os_str().as_encoded_bytes()).into_owned();
+    Ok((Named { name, digest: digest(&bytes) }, exceptions))
 }
 
 /// Opens a regular file for reading. Never waits for a FIFO's other end.

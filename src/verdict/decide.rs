@@ -23,6 +23,7 @@ pub struct Verdict {
     /// What was passed only because of exceptions: each in one line. `None` for a plain verdict.
     pub allowed_by: Option<Vec<String>>,
     pub next_step: Option<String>,
+    /// The policy's validity from the recording on, and no longer than an exception that it rests on.
     pub valid_until: Timestamp,
 }
 
@@ -57,14 +58,18 @@ pub fn decide(policy: &Policy, exceptions: &[Exception], case: &Case, now: Times
     let clauses = explain(policy, case, &left);
     let decision = worst_of(&clauses);
     let plain = worst_of(&explain(policy, case, &all));
+    let allowed = decision < plain;
     Verdict {
         policy: policy.name.clone(),
         decision,
-        allowed_by: (decision < plain).then(|| describe(&applied)),
+        allowed_by: allowed.then(|| describe(&applied)),
         clauses: bearing(clauses, decision, policy),
-        exceptions: applied,
         next_step: policy.next_steps.get(&decision).cloned(),
-        valid_until: valid_until(policy, case.run.recorded),
+        valid_until: match first_end(&applied).filter(|_| allowed) {
+            Some(end) => valid_until(policy, case.run.recorded).min(end),
+            None => valid_until(policy, case.run.recorded),
+        },
+        exceptions: applied,
     }
 }
 
@@ -92,6 +97,11 @@ fn apply(exceptions: &[Exception], case: &Case, now: Timestamp) -> Vec<Applied> 
         })
         .filter(|applied| !applied.findings.is_empty())
         .collect()
+}
+
+/// What was allowed by exceptions holds no longer than the first of them.
+fn first_end(applied: &[Applied]) -> Option<Timestamp> {
+    applied.iter().filter(|applied| !applied.expired).map(|applied| applied.exception.expires).min()
 }
 
 fn suppressed(applied: &[Applied]) -> BTreeSet<&str> {

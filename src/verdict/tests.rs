@@ -354,6 +354,21 @@ fn an_expired_exception_is_named_and_covers_nothing() {
 }
 
 #[test]
+fn what_an_exception_allows_is_valid_no_longer_than_the_exception() {
+    let case = with(&[finding("m", Class::Malicious, Level::High)]);
+    let until = |scope: &str, expires: &str| {
+        decide(&policy("default"), &exceptions(scope, expires), &case, now()).valid_until.to_string()
+    };
+    assert_eq!(until("rule: rule-m", "2026-06-02T00:00:00Z"), "2026-06-02T00:00:00Z");
+    // Later than the policy's own end, no longer in force, or about something else.
+    for (scope, expires) in
+        [("rule: rule-m", "2027-01-01"), ("rule: rule-m", "2026-05-31"), ("rule: rule-n", "2026-06-02")]
+    {
+        assert_eq!(until(scope, expires), "2026-06-30T12:00:00Z", "{scope}, {expires}");
+    }
+}
+
+#[test]
 fn an_exception_does_not_help_against_blindness_or_other_findings() {
     let two = [finding("m", Class::Malicious, Level::High), finding("n", Class::Malicious, Level::High)];
     let allowed = exceptions("rule: rule-m", "2026-06-01");

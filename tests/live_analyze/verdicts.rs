@@ -1,5 +1,7 @@
 //! Verdicts: what passes, what fails, what cannot be told; the same every time, and again in replay.
 
+use std::fs;
+
 use serde_json::Value;
 
 use super::place::{Place, busybox, run, shell};
@@ -93,6 +95,19 @@ fn a_replay_judges_by_another_policy_and_by_other_rules() {
     assert_eq!(replay(&["--policy", "observe", "--policy", "default"]), 1);
     assert_eq!(replay(&["--rules", "rules/impact"]), 0);
     assert_eq!(replay(&["--policy", "no-such"]), 2);
+    let exceptions = place.path("exceptions.yaml");
+    let scope = format!("image: {}", place.report()["subject"]["manifest_digest"].as_str().unwrap());
+    fs::write(
+        &exceptions,
+        format!("exceptions:\n- scope: {{ {scope} }}\n  reason: known\n  author: a\n  expires: 9999-01-01\n"),
+    )
+    .unwrap();
+    let again = place.path("again");
+    let arguments = ["--exceptions", exceptions.to_str().unwrap(), "--out", again.to_str().unwrap()];
+    assert_eq!(replay(&arguments), 0);
+    let report: Value = serde_json::from_slice(&fs::read(again.join("report.json")).unwrap()).unwrap();
+    assert_eq!(report["verdict"]["allowed_by"].as_array().unwrap().len(), 1);
+    assert_eq!(report["inputs"]["exceptions"]["digest"].as_str().unwrap().len(), 71);
 }
 
 #[test]

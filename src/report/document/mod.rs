@@ -75,7 +75,7 @@ pub struct Report {
     pub id: String,
     /// RFC 3339: when the run began.
     pub created: String,
-    /// RFC 3339: the soonest that a policy says.
+    /// RFC 3339: the soonest that a policy says, or that an exception ends on which the result rests.
     pub valid_until: String,
     pub request: Request,
     /// Id of the previous report on this image.
