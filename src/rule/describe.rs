@@ -361,10 +361,14 @@ fn sandbox_act(act: &SandboxAct) -> String {
             }
             (None, None) => format!("could not run the {} command", purpose.name()),
         },
-        SandboxAct::Kept(Kept { path, why: Why::Deleted, .. }) => {
-            format!("kept {}, which was deleted", escape(path))
+        SandboxAct::Kept(Kept { path, why, .. }) => {
+            let why = match why {
+                Why::Deleted => "deleted",
+                Why::Mapped => "mapped as code",
+                Why::Tried => "to be executed",
+            };
+            format!("kept {}, which was {why}", escape(path))
         }
-        SandboxAct::Kept(Kept { path, .. }) => format!("kept {}, which was mapped as code", escape(path)),
         SandboxAct::Lost { family, records } => format!("lost {records} records of family {}", family.name()),
     }
 }

@@ -46,7 +46,9 @@ pub struct Behaviour {
     pub dropped: Vec<Dropped>,
     #[serde(default)]
     pub dropped_omitted: u64,
-    /// Files that were written in the run and deleted again, or mapped as code, and whose content is kept.
+    /// Files that were written in the run and deleted again, mapped as code, or opened to be executed
+    /// without a program that came of it (a text that its caller reads then, a loader, what the kernel refused), and
+    /// whose content is kept.
     #[schemars(length(max = "super::KEPT_MAX"))]
     #[serde(default)]
     pub kept: Vec<KeptFile>,
@@ -97,9 +99,9 @@ pub struct KeptFile {
     /// Its name under `files/`.
     pub sha256: String,
     pub bytes: u64,
-    /// `deleted`, `mapped`.
+    /// `deleted`, `mapped`, `tried`.
     pub why: String,
-    /// Who wrote it, or mapped it; empty where it is not known.
+    /// Who wrote it, mapped it, or tried it; empty where it is not known.
     pub exe: String,
     pub first_seen: f64,
 }

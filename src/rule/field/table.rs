@@ -1041,12 +1041,12 @@ pub(super) static FIELDS: &[Field] = &[
         "the port that was called at",
     )),
     one_of(
-        &["deleted", "mapped"],
+        &["deleted", "mapped", "tried"],
         event(
             SANDBOX,
             "kept.why",
             Read::Text(|s| Some(kept(s)?.why.name().as_bytes())),
-            "why a file that was written in the run was kept: deleted (it lost its last name), mapped (as code)",
+            "why a file that was written in the run was kept: deleted (it lost its last name), mapped (as code), tried (to be executed, and no program came of it)",
         ),
     ),
     event(SANDBOX, "kept.path", Read::Text(|s| Some(&kept(s)?.path)), "its last name, from the kernel"),
