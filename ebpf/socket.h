@@ -376,13 +376,24 @@ SHARED int add_parts(struct scratch *s, const struct query *query)
 	return length;
 }
 
+/* Asked of every short write: most are none, and that is told by the least that can be read. */
+INLINE int is_datagram_socket(struct file *file)
+{
+	struct inode *inode = READ(file, f_inode);
+
+	if ((READ(inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	struct socket *socket = READ(file, private_data);
+	return socket && READ(socket, type) == SOCK_DGRAM;
+}
+
 /* The socket of a datagram that goes to port 53; 0 of any other. */
 CALLED __u64 asking_sock(const struct query *query, struct lz_socket *socket)
 {
 	struct file *file = file_of(query->fd);
-	struct sock *sk = file ? sock_of(file, socket) : 0;
+	struct sock *sk = file && is_datagram_socket(file) ? sock_of(file, socket) : 0;
 
-	if (!sk || socket->kind != SOCK_DGRAM ||
+	if (!sk ||
 	    (socket->family != AF_INET && socket->family != AF_INET6) ||
 	    asked_port(query, sk) != swap16(53))
 		return 0;
