@@ -521,6 +521,8 @@ enum DupSourceDef {
         protocol: Protocol,
         #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_endpoint")]
         remote: Option<Endpoint>,
+        #[serde(default = "yes", skip_serializing_if = "is_true")]
+        copied: bool,
     },
     Pipe,
     File(#[serde(with = "FileDef")] File),
