@@ -19,7 +19,8 @@ use nix::sys::socket::MsgFlags;
 
 use super::cgroup::Cgroups;
 use super::helper::{ARGV0, ARGV1};
-use super::message::{MESSAGE_MAX, Message, Order, START};
+use super::message::{MESSAGE_MAX, Message, START};
+use super::order::Order;
 use super::plant::{PLANTS_MAX, Planted};
 use super::running::RunningSandbox;
 use super::{Plan, RunDir, SandboxError, SealedProgram};

@@ -29,7 +29,8 @@ use nix::unistd::{Gid, Pid, Uid, fchown, getppid};
 
 use super::cgroup::Cgroups;
 use super::init::Init;
-use super::message::{MESSAGE_MAX, Message, ORDER_MAX, Order, START};
+use super::message::{MESSAGE_MAX, Message, START};
+use super::order::{ORDER_MAX, Order};
 use super::rootfs::{BASE, mount_root};
 use super::{RunId, spec};
 use crate::sys::process::{self, StandardStream, take_standard};

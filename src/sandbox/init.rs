@@ -25,7 +25,8 @@ use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, Exec
 use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Pid, Uid, fchown, setgroups, setresgid, setresuid, setsid};
 
-use super::message::{Message, Order};
+use super::message::Message;
+use super::order::Order;
 use super::plan::variable;
 use super::user::User;
 use super::{Reason, Refusal, Sleeps, helper, planting, program, seccomp, spec};

@@ -1,24 +1,18 @@
 //! What runner, helper and init say to each other.
 //!
-//! The runner sends one [`Order`] in a memory file, and later [`START`]. All else are [`Message`]s, one
+//! The runner sends one [`Order`](super::order::Order) in a memory file, and later [`START`]. All else are [`Message`]s, one
 //! each per SEQPACKET message. Helper and init speak for a hostile image, so the runner decodes totally:
 //! every length is checked, nothing is trusted to be text, what does not parse is [`Message::Unreadable`].
 //!
 //! Not here: descriptors that travel along. See [`crate::sys::socket`].
 
-use std::ffi::OsString;
 use std::fmt;
-use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
 
-use super::{How, Limits, Network, Plant, Planted, Sleeps};
+use super::Planted;
+use super::codec::{Decoder, Encoder, TEXT_MAX};
 
 /// No message to the runner is longer.
 pub(super) const MESSAGE_MAX: usize = 8 << 10;
-/// No text within one is longer; longer ones are cut before they are sent.
-const TEXT_MAX: usize = 2 << 10;
-/// No order is longer: the plan's own bound, the layers' paths, and slack.
-pub(super) const ORDER_MAX: usize = 4 << 20;
 
 /// Tells the helper to let the parked container run.
 pub(super) const START: &[u8] = b"start";
@@ -196,13 +190,13 @@ impl Message {
             }
             Message::Unreadable => out.byte(0),
         };
-        out.0
+        out.done()
     }
 
     pub fn decode(bytes: &[u8]) -> Message {
-        let mut input = Decoder(bytes);
+        let mut input = Decoder::new(bytes);
         let message = Message::parse(&mut input);
-        message.filter(|_| input.0.is_empty()).unwrap_or(Message::Unreadable)
+        message.filter(|_| input.is_done()).unwrap_or(Message::Unreadable)
     }
 
     fn parse(input: &mut Decoder<'_>) -> Option<Message> {
@@ -229,204 +223,6 @@ impl Message {
                 errno: input.number()?.try_into().ok()?,
             }),
             _ => return None,
-        })
-    }
-}
-
-/// All that helper and init need to know.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Order {
-    pub run: String,
-    pub run_dir: PathBuf,
-    pub id_base: u32,
-    /// Bottom to top.
-    pub layers: Vec<PathBuf>,
-    pub layer_id_base: u32,
-    pub argv: Vec<OsString>,
-    pub env: Vec<OsString>,
-    pub user: String,
-    pub working_dir: OsString,
-    pub hostname: String,
-    pub network: Option<Network>,
-    pub limits: Limits,
-    pub sleeps: Sleeps,
-    /// Seconds.
-    pub uptime: u64,
-    /// Commands that init runs when it is told to.
-    pub errands: Vec<Vec<OsString>>,
-    pub plants: Vec<Plant>,
-}
-
-impl Order {
-    pub fn encode(&self) -> Vec<u8> {
-        let mut out = Encoder::default();
-        out.bytes(self.run.as_bytes()).bytes(self.run_dir.as_os_str().as_encoded_bytes());
-        out.number(self.id_base.into()).number(self.layer_id_base.into());
-        out.list(self.layers.iter().map(|path| path.as_os_str().as_encoded_bytes()));
-        out.list(self.argv.iter().map(|text| text.as_encoded_bytes()));
-        out.list(self.env.iter().map(|text| text.as_encoded_bytes()));
-        out.bytes(self.user.as_bytes()).bytes(self.working_dir.as_encoded_bytes());
-        out.bytes(self.hostname.as_bytes());
-        let texts = self.network.map(|network| [network.address.to_string(), network.resolver.to_string()]);
-        out.list(texts.iter().flatten().map(String::as_bytes).collect::<Vec<_>>().into_iter());
-        let Limits { memory, cpus, pids, disk, disk_files, open_files, output } = self.limits;
-        for limit in [memory, cpus.map(f64::to_bits), pids.map(u64::from), disk, disk_files] {
-            out.byte(u8::from(limit.is_some())).number(limit.unwrap_or(0));
-        }
-        out.number(open_files).number(output);
-        out.byte(u8::from(self.sleeps == Sleeps::Skipped)).number(self.uptime);
-        out.number(self.errands.len() as u64);
-        for argv in &self.errands {
-            out.list(argv.iter().map(|text| text.as_encoded_bytes()));
-        }
-        out.number(self.plants.len() as u64);
-        for Plant { path, content, mode, how } in &self.plants {
-            out.bytes(path).bytes(content).number((*mode).into()).byte(u8::from(*how == How::Append));
-        }
-        out.0
-    }
-
-    pub fn decode(bytes: &[u8]) -> Option<Order> {
-        let mut input = Decoder(bytes);
-        let order = Order {
-            run: input.string()?,
-            run_dir: input.os_string()?.into(),
-            id_base: input.number()?.try_into().ok()?,
-            layer_id_base: input.number()?.try_into().ok()?,
-            layers: input.list()?.into_iter().map(PathBuf::from).collect(),
-            argv: input.list()?,
-            env: input.list()?,
-            user: input.string()?,
-            working_dir: input.os_string()?,
-            hostname: input.string()?,
-            network: input.network()?,
-            limits: Limits {
-                memory: input.option()?,
-                cpus: input.option()?.map(f64::from_bits),
-                pids: input.option()?.map(u32::try_from).transpose().ok()?,
-                disk: input.option()?,
-                disk_files: input.option()?,
-                open_files: input.number()?,
-                output: input.number()?,
-            },
-            sleeps: if input.byte()? == 0 { Sleeps::Slept } else { Sleeps::Skipped },
-            uptime: input.number()?,
-            errands: input.lists()?,
-            plants: input.plants()?,
-        };
-        input.0.is_empty().then_some(order)
-    }
-}
-
-#[derive(Default)]
-struct Encoder(Vec<u8>);
-
-impl Encoder {
-    fn byte(&mut self, byte: u8) -> &mut Encoder {
-        self.0.push(byte);
-        self
-    }
-
-    fn number(&mut self, number: u64) -> &mut Encoder {
-        self.0.extend(number.to_le_bytes());
-        self
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) -> &mut Encoder {
-        self.number(bytes.len() as u64);
-        self.0.extend(bytes);
-        self
-    }
-
-    fn cut(&mut self, bytes: &[u8]) -> &mut Encoder {
-        self.bytes(&bytes[..bytes.len().min(TEXT_MAX)])
-    }
-
-    fn list<'a>(&mut self, list: impl ExactSizeIterator<Item = &'a [u8]>) -> &mut Encoder {
-        self.number(list.len() as u64);
-        for bytes in list {
-            self.bytes(bytes);
-        }
-        self
-    }
-}
-
-struct Decoder<'a>(&'a [u8]);
-
-impl<'a> Decoder<'a> {
-    fn network(&mut self) -> Option<Option<Network>> {
-        let texts = self.list()?.into_iter().map(OsString::into_string);
-        match &texts.collect::<Result<Vec<_>, _>>().ok()?[..] {
-            [] => Some(None),
-            [address, resolver] => {
-                Some(Some(Network { address: address.parse().ok()?, resolver: resolver.parse().ok()? }))
-            }
-            _ => None,
-        }
-    }
-
-    fn byte(&mut self) -> Option<u8> {
-        let (byte, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*byte)
-    }
-
-    fn number(&mut self) -> Option<u64> {
-        let (number, rest) = self.0.split_first_chunk()?;
-        self.0 = rest;
-        Some(u64::from_le_bytes(*number))
-    }
-
-    fn option(&mut self) -> Option<Option<u64>> {
-        let there = self.byte()? != 0;
-        let number = self.number()?;
-        Some(there.then_some(number))
-    }
-
-    fn bytes(&mut self, bound: usize) -> Option<&'a [u8]> {
-        let length = usize::try_from(self.number()?).ok().filter(|length| *length <= bound)?;
-        let (bytes, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-
-    fn text(&mut self) -> Option<String> {
-        Some(String::from_utf8_lossy(self.bytes(TEXT_MAX)?).into_owned())
-    }
-
-    fn os_string(&mut self) -> Option<OsString> {
-        Some(OsString::from_vec(self.bytes(ORDER_MAX)?.to_vec()))
-    }
-
-    fn string(&mut self) -> Option<String> {
-        self.os_string()?.into_string().ok()
-    }
-
-    fn lists(&mut self) -> Option<Vec<Vec<OsString>>> {
-        let count = self.number()?;
-        (0..count).map(|_| self.list()).collect()
-    }
-
-    fn list(&mut self) -> Option<Vec<OsString>> {
-        let count = self.number()?;
-        (0..count).map(|_| self.os_string()).collect()
-    }
-
-    fn plants(&mut self) -> Option<Vec<Plant>> {
-        let count = self.number()?;
-        (0..count).map(|_| self.plant()).collect()
-    }
-
-    fn plant(&mut self) -> Option<Plant> {
-        Some(Plant {
-            path: self.bytes(ORDER_MAX)?.to_vec(),
-            content: self.bytes(ORDER_MAX)?.to_vec(),
-            mode: self.number()?.try_into().ok()?,
-            how: match self.byte()? {
-                0 => How::New,
-                1 => How::Append,
-                _ => return None,
-            },
         })
     }
 }
@@ -471,34 +267,5 @@ mod tests {
         let long = Message::Failed { step: "x".repeat(1 << 20), detail: "y".repeat(1 << 20) };
         assert!(long.encode().len() <= MESSAGE_MAX);
         assert_ne!(Message::decode(&long.encode()), Message::Unreadable);
-    }
-
-    #[test]
-    fn orders_survive_the_wire_and_cut_ones_do_not() {
-        let order = Order {
-            run: "0123456789abcdef".into(),
-            layers: vec!["/a".into(), "/b".into()],
-            argv: vec![OsString::from_vec(b"\xff".to_vec()), "".into()],
-            network: Some(Network { address: [172, 17, 0, 2].into(), resolver: [10, 0, 0, 2].into() }),
-            limits: Limits {
-                cpus: Some(1.5),
-                pids: Some(7),
-                disk_files: Some(3),
-                open_files: 99,
-                ..Limits::default()
-            },
-            sleeps: Sleeps::Slept,
-            uptime: 950_400,
-            errands: vec![vec!["/bin/true".into(), "".into()], vec![]],
-            plants: [How::New, How::Append]
-                .map(|how| Plant { path: b"~/\xff".to_vec(), content: vec![0, 1], mode: 0o600, how })
-                .into(),
-            ..Order::default()
-        };
-        let bytes = order.encode();
-        assert_eq!(Order::decode(&bytes), Some(order));
-        for length in 0..bytes.len() {
-            assert_eq!(Order::decode(&bytes[..length]), None);
-        }
     }
 }

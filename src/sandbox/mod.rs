@@ -38,6 +38,7 @@
 
 mod calls;
 mod cgroup;
+mod codec;
 mod copy;
 mod create;
 mod disk;
@@ -47,6 +48,7 @@ mod gc;
 mod helper;
 mod init;
 mod message;
+mod order;
 mod plan;
 mod plant;
 mod planting;

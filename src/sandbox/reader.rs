@@ -6,7 +6,8 @@
 
 use std::io::Cursor;
 
-use super::message::{MESSAGE_MAX, Message, Order};
+use super::message::{MESSAGE_MAX, Message};
+use super::order::Order;
 use super::program;
 use super::state::RANGE;
 use super::user::User;

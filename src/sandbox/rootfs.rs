@@ -23,7 +23,7 @@ use nix::sys::stat::{Mode, SFlag, fstatat, mkdirat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, pipe, unlinkat};
 
 use super::helper::{Failure, step};
-use super::message::Order;
+use super::order::Order;
 use super::state::{LAYER_IDS, RANGE};
 use crate::sys::{mount as tree, process};
 

@@ -19,7 +19,7 @@ use oci_spec::runtime::{
 };
 
 use super::cgroup::CPU_PERIOD;
-use super::message::Order;
+use super::order::Order;
 use super::state::RANGE;
 
 /// What an ordinary container may do, less MKNOD and NET_RAW.

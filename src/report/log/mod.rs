@@ -20,10 +20,8 @@
 //! is for.
 
 mod line;
-mod provoke;
 mod read;
 mod text;
-mod world;
 mod write;
 
 #[cfg(test)]

@@ -1,12 +1,18 @@
 //! The table of fields, in the order in which they are listed.
 
+use super::read::file::{
+    exe_inodes, exe_written_inodes, file_actions, file_capabilities, file_flags, file_inode, file_kind,
+    is_own_exe, layer, new_mode, open_mode, origin, owner, suffix_added, symlink_target, times, xattr,
+    xattr_value,
+};
+use super::read::net::{
+    flow, flow_name, ip, is_local, net_act, protocol, protocol_name, public, returns, socket_option,
+    unix_path,
+};
 use super::read::{
-    arg, asked, call, call_texts, capabilities, changed, dup, env, errno, exe_inodes, exe_written_inodes,
-    file_actions, file_capabilities, file_flags, file_inode, file_kind, flow, flow_name, gained, ip,
-    is_local, is_own_exe, kept, kernel_act, kernel_action, layer, memory_action, mismatch, namespaces,
-    net_act, new_mode, open_mode, origin, outcome, owner, process_act, process_action, protocol,
-    protocol_name, public, region, returns, ring_paths, sandbox_action, sleep_milliseconds, socket_option,
-    suffix_added, symlink_target, target, times, unix_path, visit, xattr, xattr_value,
+    arg, asked, call, call_texts, capabilities, changed, dup, env, errno, gained, kept, kernel_act,
+    kernel_action, memory_action, mismatch, namespaces, outcome, process_act, process_action, region,
+    ring_paths, sandbox_action, sleep_milliseconds, target, visit,
 };
 use super::{Category, Field, Read};
 use crate::event::{Act, DupSource, KernelAct, Origin, Phase, ProcessAct, Protocol, SandboxAct, option_name};

@@ -1,7 +1,8 @@
 //! The fields of what was said to the world: DNS answers, HTTP, TLS, commands, streams, baits.
 
 use super::content;
-use super::read::{flow_name, visit_all};
+use super::read::net::flow_name;
+use super::read::visit_all;
 use super::table::{event, one_of, stable};
 use super::{Category, Field, Read, Subject};
 use crate::event::{
