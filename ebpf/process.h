@@ -250,7 +250,7 @@ SHARED int on_dup(struct call *call)
 
 	if (call->result < 0 || call->result > 2 || (__s64)call->args[0] == call->result)
 		return 0;
-	send_dup(call->result);
+	send_dup(call->result, 0);
 	return 0;
 }
 

@@ -100,7 +100,7 @@ pub enum ProcessAct {
         code: u8,
         signal: u8,
     },
-    /// A descriptor was copied onto standard input, output or error.
+    /// A descriptor was copied onto standard input, output or error, or a connection got that number.
     Dup {
         onto: u8,
         source: DupSource,
@@ -262,7 +262,12 @@ impl Relation {
 /// What a descriptor led to when it was copied.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DupSource {
-    Socket { protocol: Protocol, remote: Option<Endpoint> },
+    /// `copied`: else the connection was opened at a number that was free.
+    Socket {
+        protocol: Protocol,
+        remote: Option<Endpoint>,
+        copied: bool,
+    },
     Pipe,
     File(File),
     Other,

@@ -378,6 +378,11 @@ pub enum SignalTarget {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum DupSource {
-    Socket { socket: KernelSocket, remote: Sockaddr },
+    /// `copied`: else the connection was opened at this number, which was free.
+    Socket {
+        socket: KernelSocket,
+        remote: Sockaddr,
+        copied: bool,
+    },
     File(KernelFile),
 }

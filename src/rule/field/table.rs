@@ -753,6 +753,12 @@ pub(super) static FIELDS: &[Field] = &[
     ),
     event(
         PROCESS,
+        "dup.copied",
+        Read::Flag(|s| Some(!matches!(dup(s)?.1, DupSource::Socket { copied: false, .. }))),
+        "a descriptor was copied; else a connection was opened, and got the number because it was free",
+    ),
+    event(
+        PROCESS,
         "dup.path",
         Read::Text(|s| match dup(s)?.1 {
             DupSource::File(file) => Some(&file.path),
