@@ -195,6 +195,7 @@ impl<P: Provenance> Normaliser<P> {
         self.zero
     }
 
+    /// What could not be told so far.
     pub fn gaps(&self) -> Gaps {
         let unresolved = self.unresolved + self.names.forgotten;
         Gaps {
@@ -206,6 +207,7 @@ impl<P: Provenance> Normaliser<P> {
         }
     }
 
+    /// Who is asked about the image.
     pub fn provenance(&self) -> &P {
         &self.provenance
     }

@@ -67,6 +67,7 @@ pub struct Scan<'s> {
 }
 
 impl Scanner {
+    /// A scanner for all secrets of these baits, in every encoding that it knows.
     pub fn new(baits: &Baits) -> Scanner {
         Scanner { patterns: Patterns::new(baits), names: Mutex::default(), machine: None }
     }
@@ -79,6 +80,7 @@ impl Scanner {
         Scanner { machine, ..self }
     }
 
+    /// Begins to look through one stream.
     pub fn scan(&self) -> Scan<'_> {
         Scan { scanner: self, view: View::stream(), seen: HashSet::new(), room: FREE }
     }

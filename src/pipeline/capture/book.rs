@@ -79,6 +79,7 @@ impl Book {
         pages.waiting.iter().rev().find(|it| it.time <= time && it.key == key)?.sha256
     }
 
+    /// What is kept so far.
     pub fn tally(&self) -> Tally {
         self.pages().tally
     }
