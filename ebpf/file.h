@@ -131,17 +131,41 @@ INLINE struct file *file_of(__u32 fd)
 	return file;
 }
 
-/* fs/overlayfs/ovl_entry.h; in vmlinux only where overlayfs is built in. */
+/* fs/overlayfs/ovl_entry.h; in vmlinux only where overlayfs is built in. 0: not known. */
+INLINE __u64 upper_offset(void)
+{
+	if (HAS_MEMBER(struct ovl_inode, __upperdentry))
+		return OFFSET(struct ovl_inode, __upperdentry) - OFFSET(struct ovl_inode, vfs_inode);
+	return upper_at;
+}
+
+INLINE __u64 upper_of(struct inode *inode)
+{
+	__u64 upper = 0;
+
+	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)((__u64)inode + upper_offset()));
+	return upper;
+}
+
 INLINE __u8 overlay_side(struct inode *inode, __u64 magic)
 {
-	__u64 at = upper_at, upper = 0;
-
-	if (HAS_MEMBER(struct ovl_inode, __upperdentry))
-		at = OFFSET(struct ovl_inode, __upperdentry) - OFFSET(struct ovl_inode, vfs_inode);
-	if (magic != OVERLAYFS_MAGIC || !at)
+	if (magic != OVERLAYFS_MAGIC || !upper_offset())
 		return 0;
-	bpf_probe_read_kernel(&upper, sizeof(upper), (void *)((__u64)inode + at));
-	return upper ? 2 : 1;
+	return upper_of(inode) ? 2 : 1;
+}
+
+/* Tells a file from the next one that has its number (ext4 and tmpfs draw it anew for each). An overlay's
+ * own inode has none. */
+CALLED __u32 generation_of(struct inode *inode)
+{
+	struct super_block *sb = READ(inode, i_sb);
+
+	if (READ(sb, s_magic) == OVERLAYFS_MAGIC && upper_offset()) {
+		struct dentry *upper = (struct dentry *)upper_of(inode);
+
+		inode = upper ? READ(upper, d_inode) : 0;
+	}
+	return inode ? READ(inode, i_generation) : 0;
 }
 
 /* Numbers of an inode. A function of its own, so that its block is gone from the stack when the path is

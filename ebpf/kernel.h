@@ -71,7 +71,7 @@ enum { S_IFMT = 0170000, S_IFSOCK = 0140000, S_IFREG = 0100000 };
 enum { SOCKFS_MAGIC = 0x534f434b, OVERLAYFS_MAGIC = 0x794c7630, TMPFS_MAGIC = 0x01021994, PIDFS_MAGIC = 0x50494446 };
 enum { AT_REMOVEDIR = 0x200, AT_SYMLINK_NOFOLLOW = 0x100 };
 enum { AT_FDCWD = -100, F_DUPFD = 0, F_DUPFD_CLOEXEC = 1030 };
-enum { O_CREAT_WRONLY_TRUNC = 0100 | 01 | 01000 };
+enum { O_ACCMODE = 03, O_CREAT_WRONLY_TRUNC = 0100 | 01 | 01000 };
 /* include/linux/fs.h: set by the lookup that made the file. */
 enum { FMODE_CREATED = 1 << 20 };
 /* include/linux/sched/signal.h */
@@ -98,6 +98,7 @@ struct inode {
 	__u32 i_nlink;
 	struct super_block *i_sb;
 	void *i_private;
+	__u32 i_generation;
 };
 struct qstr {
 	__u32 hash;

@@ -78,8 +78,8 @@ CALLED int read_opened(struct file *file, struct opening *opening)
 	return !!(PICK(block, file, f_mode) & FMODE_CREATED);
 }
 
-/* The same file under the same name in the same directory, opened in the same way by the same string. A
- * function of its own, as above: the blocks are not needed where the stack is deepest. */
+/* The same file under the same name in the same directory, opened in the same way by the same string. One
+ * that is written to may be removed, and leave its number and its dentry to the next. A function of its own, as above: the blocks are not needed where the stack is deepest. */
 CALLED int open_key(__u64 *key, const struct opening *opening)
 {
 	struct inode *inode = (struct inode *)opening->inode;
@@ -95,6 +95,8 @@ CALLED int open_key(__u64 *key, const struct opening *opening)
 	key[3] = (__u64)PICK(block, dentry, d_parent) ^ hash_user_text(opening->text);
 	key[4] = (__u64)PICK(block, dentry, d_name.hash) << 32 | LZ_OPEN;
 	key[5] = acting_ids();
+	if (opening->flags & O_ACCMODE)
+		key[2] += generation_of(inode);
 	return 0;
 }
 

@@ -1,9 +1,14 @@
-//! A datagram as a whole packet, with its headers: RFC 791, 8200 and 768.
+//! Whole packets, with their headers: a datagram that is written (RFC 791, 8200 and 768), an echo request that
+//! is read (RFC 792 and 4443).
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 const UDP: u8 = 17;
+const ECHO_REQUEST: u8 = 8;
+const ECHO_REQUEST_V6: u8 = 128;
+/// Type, code, checksum, identifier and number.
+const ECHO_HEADER: usize = 8;
 const TTL: u8 = 64;
 const UDP_HEADER: usize = 8;
 
@@ -38,6 +43,19 @@ pub fn udp(server: SocketAddr, client: SocketAddr, bytes: &[u8]) -> io::Result<V
     let sum = checksum(&packet[addresses..], u32::from(UDP) + u32::from(length));
     packet[header + 6..header + 8].copy_from_slice(&sum.to_be_bytes());
     Ok(packet)
+}
+
+/// What an echo request over IPv4 carries, whence and whither; the packet begins with its IP header.
+pub fn echo_v4(packet: &[u8]) -> Option<(&[u8], Ipv4Addr, Ipv4Addr)> {
+    let header = usize::from(packet.first()? & 0xf) * 4;
+    let address = |at: usize| packet.get(at..)?.first_chunk::<4>().map(|octets| Ipv4Addr::from(*octets));
+    let echo = packet.get(header..).filter(|echo| echo.first() == Some(&ECHO_REQUEST))?;
+    Some((echo.get(ECHO_HEADER..)?, address(12)?, address(16)?))
+}
+
+/// What an echo request over IPv6 carries; there is no IP header.
+pub fn echo_v6(message: &[u8]) -> Option<&[u8]> {
+    message.get(ECHO_HEADER..).filter(|_| message[0] == ECHO_REQUEST_V6)
 }
 
 /// RFC 1071, with the rest of the pseudo-header in `start`; a zero is sent as its other form (RFC 768).
@@ -94,6 +112,21 @@ mod tests {
         assert!(udp(v4, v4, &vec![0; 65_508]).is_err());
         assert!(udp(v4, v4, &vec![0; 65_507]).is_ok());
         assert!(udp(v6, v6, &vec![0; 65_528]).is_err());
+    }
+
+    #[test]
+    fn an_echo_request_is_read_and_nothing_else() {
+        let ip = [0x45, 0, 0, 31, 0, 0, 0, 0, 64, 1, 0, 0, 172, 17, 0, 2, 203, 0, 113, 9];
+        let echo = |kind: u8| [&ip[..], &[kind, 0, 0, 0, 0, 1, 0, 2], b"abc"].concat();
+        let (from, to) = ([172, 17, 0, 2].into(), [203, 0, 113, 9].into());
+        assert_eq!(echo_v4(&echo(8)), Some((&b"abc"[..], from, to)));
+        assert_eq!(echo_v4(&echo(0)), None, "an answer");
+        assert_eq!(echo_v4(&echo(8)[..24]), None, "cut in its header");
+        assert_eq!(echo_v4(&[0x4f, 0, 0]), None);
+        assert_eq!(echo_v4(&[]), None);
+        assert_eq!(echo_v6(b"\x80\0\0\0\0\x01\0\x02xy"), Some(&b"xy"[..]));
+        assert_eq!(echo_v6(b"\x87\0\0\0\0\x01\0\x02xy"), None);
+        assert_eq!(echo_v6(b"\x80\0"), None);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::sys::socket::sockopt::{
-    IpTransparent, Ipv4OrigDstAddr, Ipv6OrigDstAddr, Ipv6V6Only, OobInline, RcvBuf, ReuseAddr, RxqOvfl,
+    IpTransparent, Ipv4OrigDstAddr, Ipv6OrigDstAddr, Ipv6RecvPacketInfo, Ipv6V6Only, OobInline, RcvBuf, ReuseAddr, RxqOvfl,
 };
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn,
@@ -21,12 +21,15 @@ use nix::sys::socket::{
 };
 
 use super::netlink::has_ipv6;
+use super::packet;
 
 /// The port that the packet filter leads to. Any would do: to the sandbox, every port is open.
 pub const PORT: u16 = 1;
 /// What waits for a slow process before it is lost; twice that by the kernel's count, which is capped by
 /// `net.core.rmem_max`.
 const UDP_BUFFER: usize = 8 << 20;
+/// The same for echo packets, which the kernel answers whether we hear them or not.
+const ECHO_BUFFER: usize = 1 << 20;
 /// Connections that wait to be taken; capped by `net.core.somaxconn`.
 const BACKLOG: i32 = 4096;
 
@@ -35,6 +38,7 @@ const BACKLOG: i32 = 4096;
 pub struct Listeners {
     pub tcp: Vec<TcpListener>,
     pub udp: Vec<UdpListener>,
+    pub echo: Vec<EchoListener>,
 }
 
 impl Listeners {
@@ -48,6 +52,7 @@ impl Listeners {
         Ok(Listeners {
             tcp: any().map(listener).collect::<io::Result<_>>()?,
             udp: any().map(UdpListener::open).collect::<io::Result<_>>()?,
+            echo: any().map(EchoListener::open).collect::<io::Result<_>>()?,
         })
     }
 }
@@ -151,6 +156,59 @@ impl AsFd for UdpListener {
 impl AsRawFd for UdpListener {
     fn as_raw_fd(&self) -> RawFd {
         self.socket.as_raw_fd()
+    }
+}
+
+/// Overhears the echo requests of one family: the kernel answers them, and hands a copy to whoever holds a raw
+/// socket of the protocol (net/ipv4/icmp.c, `raw_local_deliver` comes first).
+#[derive(Debug)]
+pub struct EchoListener {
+    socket: OwnedFd,
+    is_v6: bool,
+}
+
+impl EchoListener {
+    fn open(address: SocketAddr) -> io::Result<EchoListener> {
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let is_v6 = address.is_ipv6();
+        let protocol = if is_v6 { SockProtocol::IcmpV6 } else { SockProtocol::Icmp };
+        let socket = socket(family(address), SockType::Raw, flags, protocol)?;
+        if is_v6 {
+            setsockopt(&socket, Ipv6RecvPacketInfo, &true)?;
+        }
+        setsockopt(&socket, RcvBuf, &ECHO_BUFFER)?;
+        Ok(EchoListener { socket, is_v6 })
+    }
+
+    /// The next packet, if it is a request: what it carries in `buffer`, who sent it, and the address it was
+    /// sent to; both ports are 0. `None`: another kind of packet. `WouldBlock`: there is none yet.
+    pub fn recv<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<(&'b [u8], SocketAddr, SocketAddr)>> {
+        let (length, from, to) = {
+            let mut slices = [IoSliceMut::new(buffer)];
+            let mut control = nix::cmsg_space!(libc::in6_pktinfo);
+            let flags = MsgFlags::MSG_DONTWAIT;
+            let socket = self.socket.as_raw_fd();
+            let message = recvmsg::<SockaddrStorage>(socket, &mut slices, Some(&mut control), flags)?;
+            let to = message.cmsgs()?.find_map(|entry| match entry {
+                ControlMessageOwned::Ipv6PacketInfo(info) => Some(Ipv6Addr::from(info.ipi6_addr.s6_addr)),
+                _ => None,
+            });
+            (message.bytes, message.address.as_ref().and_then(address), to)
+        };
+        let bytes = &buffer[..length];
+        let ended = |ip: IpAddr| SocketAddr::new(ip, 0);
+        if self.is_v6 {
+            let Some((from, to)) = from.zip(to) else { return Ok(None) };
+            return Ok(packet::echo_v6(bytes).map(|text| (text, ended(from.ip()), ended(to.into()))));
+        }
+        Ok(packet::echo_v4(bytes).map(|(text, from, to)| (text, ended(from.into()), ended(to.into()))))
+    }
+}
+
+impl AsFd for EchoListener {
+    /// Readable when there is a packet.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 

@@ -171,7 +171,7 @@ pub struct Bait {
     pub name: String,
     /// The field of it that was seen: `secret_access_key`, …
     pub field: String,
-    /// How its token was written: `plain`, `base64`, `hex`, `url`, `gzip`, `dns-labels`, or several in a
+    /// How its token was written: `plain`, `base64`, `hex`, `url`, `gzip`, `dns-labels`, `pieces`, or several in a
     /// row, outermost first: `gzip+base64`. `signature`: a key was not sent, but signed with.
     pub encoding: String,
     /// What it was in: `http`, `https`, `dns`, `smtp`, `raw`, …

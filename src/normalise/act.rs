@@ -224,7 +224,8 @@ impl<P: Provenance> Normaliser<P> {
             self.origins.created(file);
         }
         let mode = OpenMode { permissions, ..open_mode(flags, created) };
-        if (mode.write || mode.created) && origin::kind(file.mode) == FileKind::Regular {
+        let writes = (mode.write || mode.created) && !self.repeats;
+        if writes && origin::kind(file.mode) == FileKind::Regular {
             self.origins.wrote(file);
         }
         FileAct::Open { file: self.kernel_file(file), mode }

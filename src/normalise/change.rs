@@ -21,7 +21,7 @@ impl<P: Provenance> Normaliser<P> {
             _ => None,
         };
         let changes_content = matches!(change, Change::Truncate { .. } | Change::Copy | Change::Map);
-        if done && changes_content {
+        if done && changes_content && !self.repeats {
             self.wrote(&target, pid);
         }
         let file = match (target, &change) {

@@ -129,6 +129,8 @@ pub struct Normaliser<P> {
     phase: Phase,
     last_event: u64,
     unreadable: u64,
+    /// The record at hand repeats one that was taken in: another file may stand at its name by now.
+    repeats: bool,
     pending: Pending,
     /// Events that a record brought beside its own.
     aside: VecDeque<Event>,
@@ -155,6 +157,7 @@ impl<P: Provenance> Normaliser<P> {
             phase: Phase::Setup,
             last_event: 0,
             unreadable: 0,
+            repeats: false,
             pending: Pending::default(),
             aside: VecDeque::new(),
         }
@@ -307,7 +310,8 @@ impl<P: Provenance> Normaliser<P> {
     }
 
     fn event_of(&mut self, record: Record) -> Option<Event> {
-        let Record { time, task, body, cut, count } = record;
+        let Record { time, task, body, cut, count, again } = record;
+        self.repeats = again;
         self.learn(time, &task, count, &body);
         match body {
             Body::Unreadable { .. } => {

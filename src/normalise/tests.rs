@@ -45,7 +45,7 @@ pub(super) fn overlay_file(path: &str, inode: u64) -> KernelFile {
 }
 
 pub(super) fn record(time: u64, task: Task, body: Body) -> Record {
-    Record { time, task, body, cut: false, count: 1 }
+    Record { time, task, body, cut: false, count: 1, again: false }
 }
 
 fn exec_of(file: KernelFile, argv: &str) -> Body {
@@ -107,6 +107,30 @@ fn a_file_written_and_renamed_into_place_is_written_wherever_it_runs() {
     assert_eq!(process.program.exe.file.origin, Origin::Written);
     assert_eq!(process.program.exe.sha256, Some([7; 32]));
     assert_eq!(&process.program.lineage[0].exe.file.path[..], b"/bin/sh");
+}
+
+#[test]
+fn a_count_of_what_was_done_to_a_file_that_is_gone_is_not_about_the_one_in_its_place() {
+    let mut normaliser = normaliser();
+    fork_and_exec(&mut normaliser, 11, overlay_file("/bin/sh", 3));
+    let written = |inode| Body::Open {
+        file: overlay_file("/tmp/x", inode),
+        flags: 0o2001,
+        created: false,
+        passed: None,
+    };
+    let unlink = || {
+        let path = PathArgument { text: b"/tmp/x".to_vec(), ..PathArgument::default() };
+        Body::Unlink { path, directory: false, result: 0 }
+    };
+    normaliser.observe(record(300, task(11), written(99)));
+    normaliser.observe(record(310, task(11), unlink()));
+    normaliser.observe(record(320, task(11), written(100)));
+    let counted = Record { again: true, ..record(330, task(11), written(99)) };
+    assert!(normaliser.observe(counted).is_some());
+    let event = normaliser.observe(record(340, task(11), unlink())).expect("an event");
+    let Act::File(FileAct::Unlink { file }) = event.act else { panic!("a removal") };
+    assert_eq!(file.inode.map(|inode| inode.number), Some(100));
 }
 
 #[test]

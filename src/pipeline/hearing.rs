@@ -111,7 +111,7 @@ mod tests {
         let (local, remote) = (address([10, 0, 0, 2], port), address([192, 0, 2, 1], 80));
         let body = Body::Connect { socket, local, remote, result: 0 };
         let task = Task { pid: 7, start: 7, inner_pid: 2, ..Task::default() };
-        Record { time, task, body, cut: false, count: 1 }
+        Record { time, task, body, cut: false, count: 1, again: false }
     }
 
     fn times(testimonies: &[Testimony]) -> Vec<u64> {

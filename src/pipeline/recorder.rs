@@ -138,9 +138,10 @@ impl<'r> Recorder<'r> {
 
     /// Judges and writes all that a drain has completed.
     pub fn advance(&mut self, drained: Drained, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
-        self.time = self.time.max(drained.watermark);
         let records = self.stream.take(drained.watermark);
         self.take_in(records, tell)?;
+        // Only now: what is noted between two records must not be told as later than the second.
+        self.time = self.time.max(drained.watermark);
         let found = self.written.as_ref().map(Written::take).unwrap_or_default();
         self.tell_kept(found, tell)?;
         self.take_in_heard(drained.watermark, tell)?;
@@ -434,7 +435,8 @@ fn ran_command(errand: &Errand) -> RanCommand {
     RanCommand { purpose: purpose.name().into(), argv, code, signal, timed_out }
 }
 
-/// A file of the run that was mapped as code, and by whom.
+/// A file of the run that was mapped as code, and by whom. What a program maps of its own file was kept
+/// when it began to run; by now other bytes may stand there.
 fn mapped(event: &Event) -> Option<(u32, &event::File)> {
     let (Act::Memory(MemoryAct::Map(region) | MemoryAct::Protect(region)), Outcome::Done) =
         (&event.act, event.outcome)
@@ -442,7 +444,10 @@ fn mapped(event: &Event) -> Option<(u32, &event::File)> {
         return None;
     };
     let file = region.file.as_ref().filter(|file| file.origin == Origin::Written)?;
-    Some((event.process.as_ref()?.key.pid, file))
+    let process = event.process.as_ref()?;
+    let exe = &process.program.exe;
+    let is_kept = exe.sha256.is_some() && exe.file.inode == file.inode;
+    (!is_kept).then_some((process.key.pid, file))
 }
 
 impl FirstProgram {

@@ -47,6 +47,8 @@ pub struct Record {
     /// How many identical acts this record stands for; at least 1. The first act of a loop is a
     /// record of its own with 1, its repeats follow as records that differ only in time and count.
     pub count: u64,
+    /// These are repeats, made at some time since the first: what they were done to may be gone by now.
+    pub again: bool,
 }
 
 /// The task that acted, as the kernel knows it. Ids are those of the initial namespaces.

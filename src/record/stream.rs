@@ -149,7 +149,9 @@ impl Stream {
         let mut held = Ring::ALL.into_iter().filter_map(|ring| self.remembered.get(&slot(head, ring)));
         let like = held.find(|record| record.time == fold.first);
         match like.cloned() {
-            Some(like) => self.wait(Record { time: head.time, count: fold.count.max(1), ..like }),
+            Some(like) => {
+                self.wait(Record { time: head.time, count: fold.count.max(1), again: true, ..like })
+            }
             // Whoever reads a count that came around to nothing would think that nothing is missing.
             None => self.counters.orphaned = self.counters.orphaned.saturating_add(fold.count.max(1)),
         }
@@ -159,7 +161,7 @@ impl Stream {
         self.counters.unreadable += 1;
         let body = Body::Unreadable { kind, reason };
         let time = self.watermark;
-        self.waiting.push(Record { time, task: Task::default(), body, cut: false, count: 1 });
+        self.waiting.push(Record { time, task: Task::default(), body, cut: false, count: 1, again: false });
     }
 
     fn wait(&mut self, record: Record) {
@@ -199,5 +201,5 @@ fn slot(head: &Head, ring: Ring) -> Slot {
 
 fn record(head: &Head, body: Body) -> Record {
     let cut = head.flags & wire::CUT != 0;
-    Record { time: head.time, task: task(head), body, cut, count: 1 }
+    Record { time: head.time, task: task(head), body, cut, count: 1, again: false }
 }

@@ -1,22 +1,15 @@
 //! One test of one field: compiled from a key, its modifiers and one value; total when it runs.
 //!
 //! Matching is case-sensitive and works on bytes. Regular expressions run in linear time and compile
-//! within a bound, so that no rule can hang a run.
+//! within a bound ([`super::expression`]), so that no rule can hang a run.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use memchr::memmem;
-use regex::bytes::{Regex, RegexBuilder};
-use regex_syntax::hir::literal::Extractor;
 
+use super::expression::Expression;
 use super::field::{Field, Read};
 use super::subject::Subject;
-
-/// The largest compiled regular expression, in bytes.
-const REGEX_MAX: usize = 1 << 20;
-/// Shorter literals are in too much text to file a rule under.
-const LITERAL_MIN: usize = 3;
 
 /// A field and what must be true of it. A field that is absent makes every check false, but
 /// [`Check::Exists`].
@@ -41,11 +34,7 @@ pub enum Pattern {
     Starts(Box<[u8]>),
     Ends(Box<[u8]>),
     Contains(Box<memmem::Finder<'static>>),
-    /// `literals`: texts of which every match contains one; empty where none are known.
-    Matches {
-        regex: Regex,
-        literals: Arc<[Box<[u8]>]>,
-    },
+    Matches(Expression),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,17 +104,9 @@ impl Pattern {
         Pattern::Contains(Box::new(memmem::Finder::new(text).into_owned()))
     }
 
-    /// Compiles a regular expression over bytes; `flags` are those of Sigma's `re`: i, m, s.
+    /// Reads a regular expression over bytes; `flags` are those of Sigma's `re`: i, m, s.
     pub fn regex(pattern: &str, flags: &[char]) -> Result<Pattern, regex::Error> {
-        RegexBuilder::new(pattern)
-            .size_limit(REGEX_MAX)
-            .dfa_size_limit(REGEX_MAX)
-            .nest_limit(32)
-            .case_insensitive(flags.contains(&'i'))
-            .multi_line(flags.contains(&'m'))
-            .dot_matches_new_line(flags.contains(&'s'))
-            .build()
-            .map(|regex| Pattern::Matches { regex, literals: literals(pattern, flags) })
+        Expression::read(pattern, flags).map(Pattern::Matches)
     }
 
     pub fn fits(&self, text: &[u8]) -> bool {
@@ -134,28 +115,8 @@ impl Pattern {
             Pattern::Starts(wanted) => text.starts_with(wanted),
             Pattern::Ends(wanted) => text.ends_with(wanted),
             Pattern::Contains(finder) => finder.find(text).is_some(),
-            Pattern::Matches { regex, .. } => regex.is_match(text),
+            Pattern::Matches(expression) => expression.is_match(text),
         }
-    }
-}
-
-/// The beginnings of all matches, where they are few and long enough to tell events apart.
-fn literals(pattern: &str, flags: &[char]) -> Arc<[Box<[u8]>]> {
-    let parsed = regex_syntax::ParserBuilder::new()
-        .utf8(false)
-        .nest_limit(32)
-        .case_insensitive(flags.contains(&'i'))
-        .multi_line(flags.contains(&'m'))
-        .dot_matches_new_line(flags.contains(&'s'))
-        .build()
-        .parse(pattern);
-    let Ok(parsed) = parsed else { return Arc::default() };
-    let found = Extractor::new().extract(&parsed);
-    match found.literals() {
-        Some(literals) if literals.iter().all(|literal| literal.len() >= LITERAL_MIN) => {
-            literals.iter().map(|literal| literal.as_bytes().into()).collect()
-        }
-        _ => Arc::default(),
     }
 }
 
@@ -303,24 +264,5 @@ mod tests {
         for wrong in ["10.0.0.1/8", "10.0.0.0/33", "10.0.0/8", "x"] {
             assert_eq!(Network::parse(wrong), None, "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_regex_that_grows_without_bound_is_refused() {
-        assert!(Pattern::regex("(a{1000}){1000}", &[]).is_err());
-        assert!(Pattern::regex("(?-u:\\xff)$", &[]).unwrap().fits(b"x\xff"));
-    }
-
-    #[test]
-    fn a_regex_knows_the_literals_that_its_matches_begin_with() {
-        let check = |pattern: &str, expected: &[&str]| {
-            let Ok(Pattern::Matches { literals, .. }) = Pattern::regex(pattern, &[]) else { panic!() };
-            let found: Vec<_> = literals.iter().map(|literal| String::from_utf8_lossy(literal)).collect();
-            assert_eq!(found, expected, "{pattern}");
-        };
-        check(r"/\.ssh/(id_[a-z]+|identity)$", &["/.ssh/id_", "/.ssh/identity"]);
-        check("^/etc/cron", &["/etc/cron"]);
-        check("x", &[]);
-        check("[a-z]+", &[]);
     }
 }

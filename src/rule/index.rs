@@ -47,8 +47,8 @@ fn rarity(test: &Test) -> Option<usize> {
         Check::Text(Pattern::Equals(_)) => 40,
         Check::Text(Pattern::Starts(text) | Pattern::Ends(text)) => 2 + 2 * text.len().min(16),
         Check::Text(Pattern::Contains(text)) => 2 + 2 * text.needle().len().min(16),
-        Check::Text(Pattern::Matches { literals, .. }) => {
-            2 + literals.iter().map(|literal| literal.len()).min()?.min(16)
+        Check::Text(Pattern::Matches(expression)) => {
+            2 + expression.literals().iter().map(|literal| literal.len()).min()?.min(16)
         }
         Check::Number(Compare::Equal, _) => 10,
         Check::Flag(true) => 6,
@@ -121,8 +121,11 @@ impl FieldIndex {
     }
 
     fn add(&mut self, check: &Check, rule: RuleAt) {
-        if let Check::Text(Pattern::Matches { literals, .. }) = check {
-            literals.iter().for_each(|literal| file(self.literal(Place::Anywhere, literal), rule));
+        if let Check::Text(Pattern::Matches(expression)) = check {
+            expression
+                .literals()
+                .iter()
+                .for_each(|literal| file(self.literal(Place::Anywhere, literal), rule));
             return;
         }
         let rules = match check {

@@ -24,6 +24,7 @@ mod correlation;
 pub mod describe;
 mod detection;
 mod error;
+mod expression;
 pub mod field;
 mod finding;
 mod identity;

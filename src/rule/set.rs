@@ -1,7 +1,7 @@
 //! All rules, compiled together, and the matcher that holds events against them.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
@@ -24,8 +24,8 @@ pub struct RuleSet {
     /// Those of the rules for single events, in the order of their names, then the correlations' own.
     patterns: Vec<Pattern>,
     plans: Vec<Plan>,
-    /// In the order of [`Category::ALL`].
-    categories: [CategoryRules; CATEGORIES],
+    /// In the order of [`Category::ALL`]; each is filed when the first event of its kind comes.
+    categories: [OnceLock<CategoryRules>; CATEGORIES],
 }
 
 /// A detection, and who asks for it.
@@ -81,12 +81,11 @@ impl RuleSet {
 
     fn compile(rules: Vec<Rule>, plans: Vec<Plan>) -> RuleSet {
         let patterns = patterns(&rules, &plans);
-        let mut categories: [CategoryRules; CATEGORIES] = Default::default();
-        for (at, pattern) in patterns.iter().enumerate() {
-            categories[pattern.category as usize].file(pattern, at as RuleAt);
-        }
-        categories.iter_mut().for_each(CategoryRules::finish);
-        RuleSet { rules, patterns, plans, categories }
+        RuleSet { rules, patterns, plans, categories: Default::default() }
+    }
+
+    fn category(&self, category: Category) -> &CategoryRules {
+        self.categories[category as usize].get_or_init(|| CategoryRules::of(category, &self.patterns))
     }
 
     pub(super) fn plans(&self) -> &[Plan] {
@@ -193,6 +192,16 @@ fn duplicates(rules: &[Rule]) -> Vec<RuleError> {
 }
 
 impl CategoryRules {
+    fn of(category: Category, patterns: &[Pattern]) -> CategoryRules {
+        let mut rules = CategoryRules::default();
+        for (at, pattern) in patterns.iter().enumerate().filter(|(_, pattern)| pattern.category == category) {
+            rules.file(pattern, at as RuleAt);
+        }
+        rules.by_event.finish();
+        rules.by_program.finish();
+        rules
+    }
+
     fn file(&mut self, pattern: &Pattern, at: RuleAt) {
         let Some(anchors) = anchors(&pattern.detection) else {
             return self.always.push(at);
@@ -201,11 +210,6 @@ impl CategoryRules {
             let index = if test.field.of_program { &mut self.by_program } else { &mut self.by_event };
             index.add(test, at);
         }
-    }
-
-    fn finish(&mut self) {
-        self.by_event.finish();
-        self.by_program.finish();
     }
 
     /// The patterns that events of this program can match, whatever the event is.
@@ -238,7 +242,7 @@ pub struct Matcher<'r> {
 /// A program, and the rules that its events can match.
 struct Known {
     facts: Option<ProgramFacts>,
-    rules: [std::sync::OnceLock<Box<[RuleAt]>>; CATEGORIES],
+    rules: [OnceLock<Box<[RuleAt]>>; CATEGORIES],
 }
 
 /// A rule that matched an event.
@@ -271,8 +275,8 @@ impl<'r> Matcher<'r> {
     /// Leaves in `found` what matches.
     fn find(&mut self, known: &Known, event: &Event) {
         let subject = Subject { event, program: known.facts.as_ref() };
-        let category = Category::of(event) as usize;
-        let rules = &self.rules.categories[category];
+        let category = Category::of(event);
+        let rules = self.rules.category(category);
         self.found.clear();
         self.next_generation();
         let all = &self.rules.patterns;
@@ -286,7 +290,7 @@ impl<'r> Matcher<'r> {
                 }
             }
         };
-        let of_program = known.rules[category].get_or_init(|| rules.of_program(all, subject));
+        let of_program = known.rules[category as usize].get_or_init(|| rules.of_program(all, subject));
         of_program.iter().for_each(|&at| try_rule(at));
         rules.by_event.look(subject, &mut try_rule);
         self.found.sort_unstable();

@@ -4,14 +4,18 @@
 //! a few of them in a row. All of it goes on in one pass, so the cost grows with the bytes and not with
 //! the pieces they come in; what decompression may add is bounded by what went in.
 //!
-//! What this cannot see: encryption (a XOR with one constant byte apart), compression other than DEFLATE,
-//! a secret that is spread over several streams (DNS names apart), and less than about 32 letters of a long one.
+//! What this cannot see: encryption (a XOR with a key of up to twelve bytes apart), compression other than DEFLATE,
+//! a secret that is spread over several streams (DNS names and requests to one host apart), and less than about
+//! 32 letters of a long one.
 
+mod base85;
 mod chunk;
 mod decode;
+mod digits;
 mod inflate;
 mod name;
 mod pattern;
+mod piece;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -23,6 +27,7 @@ use std::sync::Mutex;
 use super::Baits;
 use name::Names;
 use pattern::Patterns;
+use piece::Requests;
 use view::{FREE, RATIO, Search, View};
 
 /// Bytes that are taken through all views before the next.
@@ -41,6 +46,7 @@ pub struct Sighting {
 pub struct Scanner {
     patterns: Patterns,
     names: Mutex<Names>,
+    requests: Mutex<Requests>,
     /// The machine's own name, which is looked for in names alone: elsewhere it is no secret.
     machine: Option<(Patterns, Mutex<Names>)>,
 }
@@ -69,7 +75,8 @@ pub struct Scan<'s> {
 impl Scanner {
     /// A scanner for all secrets of these baits, in every encoding that it knows.
     pub fn new(baits: &Baits) -> Scanner {
-        Scanner { patterns: Patterns::new(baits), names: Mutex::default(), machine: None }
+        let (names, requests) = Default::default();
+        Scanner { patterns: Patterns::new(baits), names, requests, machine: None }
     }
 
     /// Looks for the machine's own name in the names that a resolver is asked for, too.
@@ -83,6 +90,19 @@ impl Scanner {
     /// Begins to look through one stream.
     pub fn scan(&self) -> Scan<'_> {
         Scan { scanner: self, view: View::stream(), seen: HashSet::new(), room: FREE }
+    }
+
+    /// Of a request to `host`: what differs in each of its parts from the request before is joined, as exfiltration
+    /// cuts a secret into paths, cookies or names of browsers. Gives each secret once per host.
+    pub fn request<'v>(
+        &self,
+        host: &[u8],
+        parts: impl Iterator<Item = (&'v [u8], &'v [u8])>,
+    ) -> Vec<Sighting> {
+        // As below.
+        let mut requests = self.requests.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let hits = requests.ask(host, parts, &self.patterns);
+        hits.iter().map(|hit| self.patterns.sighting(hit)).collect()
     }
 
     /// Of a DNS name that was asked for, best in the letters it was asked with: labels joined as

@@ -9,7 +9,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::Sighting;
-use super::chunk::chunks;
+use super::base85;
+use super::chunk::{chunks, dropped};
 use crate::bait::Baits;
 
 /// A part of a secret was seen.
@@ -28,8 +29,10 @@ pub(super) struct Patterns {
     chunks: Vec<(usize, Vec<u8>)>,
     /// As it stands, reversed, and shifted by thirteen letters.
     pub text: Automata,
-    /// Each byte against the one before it: what a XOR with a constant leaves as it was.
-    pub differences: Automata,
+    /// In what is written with all signs, so that nothing of it is a quotation: base85, and shifted by forty-seven.
+    signs: OnceLock<Automata>,
+    /// Each byte against the one so many places before it: what a XOR with a key of that length leaves as it was.
+    differences: OnceLock<Vec<Automata>>,
     /// In names whose letters lost their case.
     folded: OnceLock<Automata>,
 }
@@ -39,6 +42,11 @@ pub(super) struct Automata {
     automaton: Option<NFA>,
     meanings: Vec<(usize, &'static str)>,
 }
+
+/// The longest key of a XOR that is looked for.
+pub(super) const KEY_MAX: usize = 12;
+/// Fewer differences may stand anywhere.
+const DIFFERENCES_LEAST: usize = 10;
 
 type Write = fn(&[u8]) -> Vec<u8>;
 
@@ -55,14 +63,37 @@ impl Patterns {
         let text = forms
             .iter()
             .flat_map(|(form, write)| all.iter().map(move |(secret, chunk)| (*secret, *form, write(chunk))));
-        let differences = all.iter().map(|(secret, chunk)| (*secret, "xor", differences(chunk)));
         Patterns {
             text: Automata::new(text),
-            differences: Automata::new(differences),
+            signs: OnceLock::new(),
+            differences: OnceLock::new(),
             folded: OnceLock::new(),
             secrets,
             chunks: all,
         }
+    }
+
+    /// Built when the first stream comes.
+    pub fn signs(&self) -> &Automata {
+        self.signs.get_or_init(|| {
+            let forms = self.chunks.iter().flat_map(|(secret, chunk)| {
+                let shifted = [rot47(chunk), rot47(&reversed(chunk))].map(|text| (*secret, "rot47", text));
+                shifted.into_iter().chain(base85::forms(chunk).map(|text| (*secret, "base85", text)))
+            });
+            Automata::new(forms)
+        })
+    }
+
+    /// One for each length of a key from 1, built when the first stream comes.
+    pub fn differences(&self) -> &[Automata] {
+        self.differences.get_or_init(|| {
+            let chunks = &self.chunks;
+            let of = |key: usize| {
+                let texts = chunks.iter().map(move |(secret, chunk)| (*secret, "xor", differences(chunk, key)));
+                Automata::new(texts.filter(move |(.., text)| key == 1 || text.len() >= DIFFERENCES_LEAST))
+            };
+            (1..=KEY_MAX).map(of).collect()
+        })
     }
 
     /// Built when the first name is asked for.
@@ -142,8 +173,13 @@ fn rot13(chunk: &[u8]) -> Vec<u8> {
     chunk.iter().map(shift).collect()
 }
 
-fn differences(chunk: &[u8]) -> Vec<u8> {
-    chunk.windows(2).map(|pair| pair[0] ^ pair[1]).collect()
+fn rot47(chunk: &[u8]) -> Vec<u8> {
+    let shift = |byte: &u8| if byte.is_ascii_graphic() { (byte - b'!' + 47) % 94 + b'!' } else { *byte };
+    chunk.iter().map(shift).filter(|byte| !dropped(*byte)).collect()
+}
+
+fn differences(chunk: &[u8], key: usize) -> Vec<u8> {
+    chunk.iter().zip(chunk.iter().skip(key)).map(|(before, byte)| before ^ byte).collect()
 }
 
 /// The letters of base64 that the part alone decides, where `shift` bytes of a group stand before it.

@@ -45,6 +45,35 @@ fn base32(bytes: &[u8]) -> Vec<u8> {
     bits.chunks(5).map(letter).collect()
 }
 
+/// Ascii85.
+fn base85(bytes: &[u8]) -> Vec<u8> {
+    let group = |group: &[u8]| {
+        let value = group.iter().chain(&[0; 4]).take(4).fold(0u32, |value, byte| value << 8 | u32::from(*byte));
+        let letter = move |place: u32| b'!' + (value / 85u32.pow(place) % 85) as u8;
+        (0..=group.len() as u32).map(|at| 4 - at).map(letter).collect::<Vec<_>>()
+    };
+    bytes.chunks(4).flat_map(group).collect()
+}
+
+/// Long secrets in parts.
+fn base58(bytes: &[u8]) -> Vec<u8> {
+    const ALPHABET: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+    let part = |part: &[u8]| {
+        let (mut number, mut letters) = (part.to_vec(), Vec::new());
+        while number.iter().any(|byte| *byte > 0) {
+            let mut rest = 0;
+            for byte in &mut number {
+                let value = rest << 8 | u32::from(*byte);
+                (*byte, rest) = ((value / 58) as u8, value % 58);
+            }
+            letters.insert(0, ALPHABET[rest as usize]);
+        }
+        letters.push(b'\n');
+        letters
+    };
+    bytes.chunks(500).flat_map(part).collect()
+}
+
 fn wrapped(bytes: &[u8], width: usize, end: &str) -> Vec<u8> {
     bytes.chunks(width).flat_map(|line| [line, end.as_bytes()].concat()).collect()
 }
@@ -106,6 +135,16 @@ const ENCODINGS: &[(&str, Encode)] = &[
     ("hex", |bytes| hex(bytes, "0x", ", ")),
     ("hex", |bytes| wrapped(&hex(bytes, "", ""), 60, "\n")),
     ("base32", base32),
+    ("rot47", |bytes| bytes.iter().map(|byte| if *byte > 32 { (byte - 33 + 47) % 94 + 33 } else { *byte }).collect()),
+    ("xor", |bytes| bytes.iter().zip(b"Key7+".iter().cycle()).map(|(byte, key)| byte ^ key).collect()),
+    ("base64+xor", |bytes| {
+        STANDARD.encode(bytes.iter().zip(b"S3cr3tK3y!".iter().cycle()).map(|(byte, key)| byte ^ key).collect::<Vec<_>>()).into()
+    }),
+    ("base85", |bytes| base85(bytes)),
+    ("base85", |bytes| base85(&[b"xyz", bytes].concat())),
+    ("base58", base58),
+    ("decimal", |bytes| format!("{{\"data\":{bytes:?}}}").into()),
+    ("decimal", |bytes| bytes.iter().map(|byte| format!("&#{byte};")).collect::<String>().into()),
     ("gzip", gzip),
     ("gzip", zlib),
     ("gzip", zip),
@@ -241,6 +280,34 @@ fn names_carry_secrets_in_labels_over_names() {
         let found = asked(&Scanner::new(&baits), &names);
         assert_eq!(found, [("aws-credentials".to_owned(), encoding.to_owned())], "{number}: {names:?}");
     }
+}
+
+#[test]
+fn requests_to_one_host_carry_secrets_in_pieces() {
+    let baits = baits();
+    let key = baits.secret("aws-credentials", "secret_access_key");
+    let line = format!("aws_secret_access_key = {key}\n");
+    let coded = String::from_utf8(hex(line.as_bytes(), "", "")).unwrap();
+    let dashed = URL_SAFE_NO_PAD.encode(&line);
+    let asked = |host: &str, part: &str, values: &[String]| {
+        let scanner = Scanner::new(&baits);
+        let ask = |(number, value): (usize, &String)| {
+            let host = host.replace('N', &number.to_string());
+            scanner.request(host.as_bytes(), [(part.as_bytes(), value.as_bytes())].into_iter())
+        };
+        let seen: Vec<_> = values.iter().enumerate().flat_map(ask).collect();
+        seen.into_iter().map(|seen| (seen.name, seen.encoding)).collect::<Vec<_>>()
+    };
+    let check = |part: &str, encoding: &str, values: Vec<String>| {
+        let expected = [("aws-credentials".to_owned(), encoding.to_owned())];
+        assert_eq!(asked("a.example", part, &values), expected, "{values:?}");
+        assert_eq!(asked("N.example", part, &values), [], "{values:?}");
+    };
+    check("target", "pieces+hex", cut(&coded, 20, |_, piece| format!("/img/{piece}.png")));
+    check("target", "pieces+hex", cut(&coded, 8, |number, piece| format!("/i?{number}={piece}&v=2")));
+    check("cookie", "pieces+base64", cut(&dashed, 24, |_, piece| format!("lang=en; sid={piece}")));
+    check("user-agent", "pieces+base64", cut(&dashed, 16, |_, piece| format!("Mozilla/5.0 ({piece}) Gecko")));
+    assert_eq!(asked("a.example", "target", &vec!["/health".to_owned(); 50]), []);
 }
 
 #[test]

@@ -4,8 +4,9 @@ use aho_corasick::automaton::StateID;
 
 use super::chunk::dropped;
 use super::decode::{Coding, Run};
+use super::digits::{Base58, Decimal};
 use super::inflate::Inflater;
-use super::pattern::{Hit, Patterns};
+use super::pattern::{Automata, Hit, KEY_MAX, Patterns};
 
 /// Encodings in a row that are looked through.
 const DEPTH_MAX: u8 = 3;
@@ -30,15 +31,18 @@ pub(super) struct View {
     depth: u8,
     quoted: Unquote,
     text: Text,
+    signs: Option<StateID>,
     differences: Option<Differences>,
     runs: Vec<(Run, Vec<Option<Box<View>>>)>,
+    decimal: Option<(Decimal, Option<Box<View>>)>,
+    base58: Option<(Base58, Option<Box<View>>)>,
     inflater: Option<(Inflater, Option<Box<View>>)>,
 }
 
 impl View {
     /// Of bytes as they came.
     pub fn stream() -> View {
-        View { differences: Some(Differences::default()), ..View::at(0) }
+        View { base58: Some(Default::default()), ..View::at(0) }
     }
 
     fn at(depth: u8) -> View {
@@ -53,8 +57,11 @@ impl View {
             depth,
             quoted: Unquote::default(),
             text: Text::default(),
-            differences: None,
+            signs: None,
+            differences: (depth <= 1).then(Differences::default),
             runs: if deeper { codings.map(run).collect() } else { Vec::new() },
+            decimal: deeper.then(Default::default),
+            base58: None,
             inflater: deeper.then(|| (Inflater::default(), None)),
         }
     }
@@ -64,6 +71,9 @@ impl View {
         let mut plain = Vec::with_capacity(bytes.len());
         self.quoted.feed(bytes, &mut plain);
         self.text.feed(&plain, search);
+        if self.depth <= 1 {
+            self.signs(bytes, search);
+        }
         if let Some(differences) = &mut self.differences {
             differences.feed(bytes, search);
         }
@@ -74,11 +84,35 @@ impl View {
                 look(reading, &read, run.name(), self.depth, search);
             }
         }
+        if let Some((decimal, reading)) = &mut self.decimal {
+            let mut read = Vec::new();
+            decimal.feed(plain.iter().map(|(byte, _)| *byte), &mut read);
+            look(reading, &read, "decimal", self.depth, search);
+        }
+        if let Some((base58, reading)) = &mut self.base58 {
+            let mut read = Vec::new();
+            base58.feed(plain.iter().map(|(byte, _)| *byte), &mut read);
+            look(reading, &read, "base58", self.depth, search);
+        }
         if let Some((inflater, reading)) = &mut self.inflater {
             let mut read = Vec::new();
             inflater.feed(bytes, &mut read, &mut search.room);
             look(reading, &read, "gzip", self.depth, search);
         }
+    }
+
+    /// Looks for what is written with all signs.
+    fn signs(&mut self, bytes: &[u8], search: &mut Search<'_>) {
+        let Search { patterns, chain, hits, .. } = search;
+        let automata = patterns.signs();
+        let mut state = self.signs.unwrap_or_else(|| automata.start());
+        for &byte in bytes.iter().filter(|byte| !dropped(**byte)) {
+            state = automata.step(state, byte, |secret, form, _| {
+                let encoding = chain.iter().copied().chain([form]).collect();
+                hits.push(Hit { secret, encoding });
+            });
+        }
+        self.signs = Some(state);
     }
 }
 
@@ -202,24 +236,36 @@ impl Text {
     }
 }
 
-/// Looks for them as a XOR with one constant byte leaves them.
+/// Bytes of a view in which keys of more than one byte are looked for.
+const KEYED_MAX: usize = 64 << 10;
+
+/// Looks for them as a XOR with a short key leaves them.
 #[derive(Debug, Default)]
 struct Differences {
-    state: Option<StateID>,
-    last: u8,
+    /// One for each length of the key.
+    states: Vec<StateID>,
+    recent: [u8; KEY_MAX],
+    count: usize,
 }
 
 impl Differences {
     fn feed(&mut self, bytes: &[u8], search: &mut Search<'_>) {
         let Search { patterns, chain, hits, .. } = search;
-        let mut state = self.state.unwrap_or_else(|| patterns.differences.start());
-        for &byte in bytes {
-            state = patterns.differences.step(state, byte ^ self.last, |secret, form, _| {
-                let encoding = chain.iter().copied().chain([form]).collect();
-                hits.push(Hit { secret, encoding });
-            });
-            self.last = byte;
+        let automata = patterns.differences();
+        if self.states.is_empty() {
+            self.states = automata.iter().map(Automata::start).collect();
         }
-        self.state = Some(state);
+        for &byte in bytes {
+            let keys = if self.count < KEYED_MAX { KEY_MAX } else { 1 };
+            for (key, (automaton, state)) in (1..=keys).zip(automata.iter().zip(&mut self.states)) {
+                let before = self.recent[(self.count + KEY_MAX - key) % KEY_MAX];
+                *state = automaton.step(*state, byte ^ before, |secret, form, _| {
+                    let encoding = chain.iter().copied().chain([form]).collect();
+                    hits.push(Hit { secret, encoding });
+                });
+            }
+            self.recent[self.count % KEY_MAX] = byte;
+            self.count += 1;
+        }
     }
 }

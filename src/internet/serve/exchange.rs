@@ -37,6 +37,24 @@ const CREDENTIALS: [&str; 12] = [
     "x-consul-token",
 ];
 
+/// Headers that say what every request of a client says, or prove who one is; the others may carry pieces.
+const NO_CARRIERS: [&str; 14] = [
+    "host",
+    "connection",
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "content-length",
+    "content-type",
+    "transfer-encoding",
+    "authorization",
+    "proxy-authorization",
+    "private-token",
+    "x-amz-security-token",
+    "x-vault-token",
+    "x-registry-auth",
+];
+
 /// What a request said, within bounds.
 #[derive(Debug, Default)]
 struct Asked {
@@ -65,6 +83,7 @@ pub async fn exchange(
     let mut asked = Asked { method: head.method.to_string(), ..Asked::default() };
     asked.address(&head.uri, &head.headers);
     let _lease = asked.hear(&session, &head.headers, body).await;
+    asked.join(&session);
     let (answer, response) = respond(&session, &asked, &head.method).await;
     tell(&session, asked, &answer, version).await;
     Ok(response)
@@ -129,6 +148,21 @@ impl Asked {
             }
         };
         lease
+    }
+
+    /// What is cut into pieces over several requests, and not seen in this one alone.
+    fn join(&mut self, session: &Session) {
+        let headers = self.headers.iter().map(|(name, value)| (&name[..], &value[..]));
+        let carriers = headers.filter(|(name, _)| !NO_CARRIERS.iter().any(|other| other.as_bytes() == *name));
+        let target = (&b"target"[..], self.target.as_bytes());
+        let scanner = session.connection.servers.scanner;
+        let joined = scanner.request(self.host.as_bytes(), [target].into_iter().chain(carriers));
+        let known = |seen: &Sighting| {
+            let mut known = self.carried.iter().chain(&self.shown);
+            known.any(|other| (&other.name, &other.field) == (&seen.name, &seen.field))
+        };
+        let joined: Vec<_> = joined.into_iter().filter(|seen| !known(seen)).collect();
+        self.carried.extend(joined);
     }
 
     fn header(&mut self, name: &HeaderName, value: &HeaderValue) {

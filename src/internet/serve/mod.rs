@@ -10,6 +10,7 @@
 mod connection;
 mod dialogue;
 mod doh;
+mod echo;
 mod exchange;
 mod http;
 pub mod pipe;
@@ -33,7 +34,7 @@ use tokio::time::{Instant, interval, sleep, timeout};
 
 use super::address::AddressBook;
 use super::dns;
-use super::socket::{Listeners, UdpListener};
+use super::socket::{EchoListener, Listeners, UdpListener};
 use super::tell::Tell;
 use super::testimony::{Bait, Carrier, Flow, Said};
 use super::tls::{Terms, authority::Authority};
@@ -129,11 +130,19 @@ impl Servers {
             let listener = Rc::clone(listener);
             tasks.push(spawn_local(udp::receive(Rc::clone(&self), Rc::clone(&datagrams), listener)));
         }
+        let echo: Vec<Rc<EchoListener>> = listeners.echo.into_iter().map(Rc::new).collect();
+        for listener in &echo {
+            let listener = Rc::clone(listener);
+            tasks.push(spawn_local(echo::receive(Rc::clone(&self), Rc::clone(&datagrams), listener)));
+        }
         tasks.push(spawn_local(Rc::clone(&self).tick(Rc::clone(&datagrams))));
         stop.await;
         sleep(ON_THE_WIRE).await;
         tasks.iter().for_each(|task| task.abort());
         let _ = timeout(LAST_WORDS, self.finish(&listeners.tcp, &udp, &datagrams)).await;
+        for listener in &echo {
+            echo::drain(&self, &datagrams, listener).await;
+        }
         udp::flush(&self, &datagrams).await;
     }
 

@@ -42,6 +42,8 @@ struct Sent {
     received: u64,
     datagrams: u64,
     scan: Scan<'static>,
+    /// Of what echo packets are filled with again and again, once.
+    fillings: Option<Scan<'static>>,
     service: &'static str,
     changed: bool,
     silent: u32,
@@ -52,8 +54,19 @@ impl Datagrams {
         Datagrams::default()
     }
 
+    /// As [`Datagrams::hear`], of an echo packet; the kernel has answered it with the same bytes.
+    pub fn overhear(&mut self, servers: &Servers, flow: Flow, bytes: &[u8]) -> Vec<Sighting> {
+        let mut sightings = self.hear(servers, flow, bytes, super::echo::SERVICE);
+        if let (Some(sent), Some(filling)) = (self.flows.get_mut(&flow), super::echo::filling(bytes)) {
+            let fillings = sent.fillings.get_or_insert_with(|| servers.scanner.scan());
+            sightings.extend(fillings.feed(filling));
+        }
+        self.answered(flow, bytes.len());
+        sightings
+    }
+
     /// Where all places are taken: what is still to be told of the flows, which are forgotten.
-    fn make_room(&mut self, flow: Flow) -> Vec<(Flow, Stream)> {
+    pub fn make_room(&mut self, flow: Flow) -> Vec<(Flow, Stream)> {
         if self.flows.len() < FLOWS_MAX || self.flows.contains_key(&flow) {
             return Vec::new();
         }
@@ -103,6 +116,7 @@ impl Sent {
             received: 0,
             datagrams: 0,
             scan: servers.scanner.scan(),
+            fillings: None,
             service,
             changed: true,
             silent: 0,

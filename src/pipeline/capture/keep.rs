@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::fs::{File, Metadata};
-use std::io::{self, Read, Write};
+use std::io::{self, Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
@@ -51,6 +51,14 @@ pub struct Keeper {
     omitted: HashSet<[u8; 32]>,
     versions: HashMap<Version, [u8; 32]>,
     pub tally: Tally,
+}
+
+/// What one reading of a file came to.
+struct Read {
+    /// The copy, where there was room for it.
+    draft: Option<File>,
+    sha256: [u8; 32],
+    size: u64,
 }
 
 /// One content of one file.
@@ -117,10 +125,18 @@ impl Keeper {
                 return None;
             }
             let settled = tells_changes && version.is_settled();
-            let sha256 = self.read(file, version.size).ok()?;
-            if Version::of(&file.metadata().ok()?) != version {
+            let read = self.read(file, version.size);
+            let after = file.metadata();
+            let (Ok(read), Ok(after)) = (read, after) else {
+                self.discard();
+                return None;
+            };
+            if Version::of(&after) != version {
+                // Half of one content and half of the next is nobody's.
+                self.discard();
                 continue;
             }
+            let sha256 = self.settle(read);
             if settled && self.versions.len() < VERSIONS_MAX {
                 self.versions.insert(version, sha256);
             }
@@ -130,7 +146,7 @@ impl Keeper {
     }
 
     /// Reads it once: for the sum, and for the copy where there is room.
-    fn read(&mut self, file: &File, size: u64) -> io::Result<[u8; 32]> {
+    fn read(&mut self, file: &File, size: u64) -> io::Result<Read> {
         let Bounds { bytes, files } = self.bounds;
         let room =
             self.tally.files < files && self.tally.bytes.saturating_add(size) <= bytes && size <= FILE_MAX;
@@ -153,9 +169,7 @@ impl Keeper {
                 .filter(|_| at <= FILE_MAX)
                 .and_then(|mut it| it.write_all(&buffer[..length]).ok().map(|()| it));
         }
-        let sha256 = sum.finalize().into();
-        self.settle(draft, sha256, at);
-        Ok(sha256)
+        Ok(Read { draft, sha256: sum.finalize().into(), size: at })
     }
 
     fn draft(&self) -> io::Result<File> {
@@ -163,13 +177,16 @@ impl Keeper {
         Ok(openat(&self.directory, self.draft, flags, Mode::S_IRUSR | Mode::S_IWUSR)?.into())
     }
 
+    /// Without a draft there is nothing to remove.
+    fn discard(&self) {
+        let _ = unlinkat(&self.directory, self.draft, UnlinkatFlags::NoRemoveDir);
+    }
+
     /// Gives a complete copy its name, or counts that there is none.
-    fn settle(&mut self, draft: Option<File>, sha256: [u8; 32], size: u64) {
+    fn settle(&mut self, Read { draft, sha256, size }: Read) -> [u8; 32] {
         if self.kept.contains(&sha256) || self.is_kept_by_another(&sha256) {
-            if draft.is_some() {
-                let _ = unlinkat(&self.directory, self.draft, UnlinkatFlags::NoRemoveDir);
-            }
-            return;
+            self.discard();
+            return sha256;
         }
         let named = draft.is_some_and(|draft| self.name(&draft, &sha256).is_ok());
         if named {
@@ -177,11 +194,12 @@ impl Keeper {
             self.tally.files += 1;
             self.tally.bytes += size;
         } else {
-            let _ = unlinkat(&self.directory, self.draft, UnlinkatFlags::NoRemoveDir);
+            self.discard();
             if self.omitted.len() < VERSIONS_MAX && self.omitted.insert(sha256) {
                 self.tally.omitted += 1;
             }
         }
+        sha256
     }
 
     fn is_kept_by_another(&self, sha256: &[u8; 32]) -> bool {
@@ -254,6 +272,30 @@ mod tests {
             assert_eq!(keeper.keep(&file(&from, bytes), tells_changes), Some(expected));
         }
         assert_eq!(keeper.tally.files, 3);
+    }
+
+    #[test]
+    fn what_changes_while_it_is_read_leaves_nothing_under_another_name() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (mut keeper, read) = (keeper(&to), file(&from, &[0; 1 << 18]));
+        let mut written = File::options().append(true).open(from.path().join("program")).unwrap();
+        let over = AtomicBool::new(false);
+        let told: HashSet<String> = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    written.write_all(b"x").unwrap();
+                }
+            });
+            let told = (0..8).filter_map(|_| keeper.keep(&read, true)).map(|sum| hex(&sum)).collect();
+            over.store(true, Ordering::Relaxed);
+            told
+        });
+        let names = std::fs::read_dir(to.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        let kept: HashSet<String> = names.map(|name| name.into_string().unwrap()).collect();
+        assert_eq!(kept, told);
+        assert_eq!(keeper.tally.files, told.len() as u64);
     }
 
     #[test]

@@ -112,7 +112,9 @@ impl<'r> Correlator<'r> {
 
     fn end_moment(&mut self) -> Vec<Completed<'r>> {
         let mut moment = std::mem::take(&mut self.moment);
-        moment.sort_by_key(|(feed, event)| (feed.plan, feed.step, event.id));
+        // By time before all: an event that came late stands in its own place, and completes no order that
+        // never was.
+        moment.sort_by_key(|(feed, event)| (event.at, feed.plan, feed.step, event.id));
         let mut completed = Vec::new();
         for (feed, event) in moment {
             let (rules, now) = (self.rules, self.now);

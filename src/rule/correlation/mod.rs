@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Invariants: time is the events' own and never runs backwards; events of equal time are sorted before
-//! they are counted, so that their order in the recording changes nothing; memory is bounded for each
+//! they are counted, so that their order in the recording changes nothing, and so are those that come late,
+//! by their own times; memory is bounded for each
 //! rule, and what was forgotten before its time is counted ([`GivenUp`]).
 
 mod absence;

@@ -115,6 +115,26 @@ fn ordered_steps_are_bound_by_a_value_and_show_one_event_each() {
 }
 
 #[test]
+fn events_that_come_after_a_later_one_keep_their_order() {
+    // What lazaret notes itself may stand before acts that it has not read yet.
+    let later = at(9, write(8, &shell(), "/tmp/z"));
+    let [write, run, remove] = dropped(50);
+    assert_eq!(
+        evidence(&rule(ORDERED), &[later.clone(), write.clone(), run.clone(), remove.clone()]),
+        [1, 2, 3]
+    );
+    assert_eq!(
+        evidence(&rule(ORDERED), &[later.clone(), remove.clone(), write.clone(), run.clone()]),
+        [1, 2, 3]
+    );
+    let [remove, run, write] = [at(1, remove), at(2, run), at(3, write)];
+    assert!(
+        evidence(&rule(ORDERED), &[later.clone(), remove.clone(), run.clone(), write.clone()]).is_empty()
+    );
+    assert!(evidence(&rule(ORDERED), &[later, write, run, remove]).is_empty());
+}
+
+#[test]
 fn events_without_a_group_field_form_no_group() {
     let [mut write, run, mut remove] = dropped(50);
     for event in [&mut write, &mut remove] {

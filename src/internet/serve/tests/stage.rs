@@ -83,7 +83,7 @@ fn stage<F: Future<Output = ()>>(world: World, places: usize, client: impl FnOnc
             scribe.write(&mut written).await.unwrap();
             written
         });
-        let listeners = Listeners { tcp: vec![listener], udp: vec![] };
+        let listeners = Listeners { tcp: vec![listener], udp: vec![], echo: vec![] };
         let server = spawn_local(async move {
             let run = servers.run(listeners, async { drop(stopped.await) });
             LocalSet::new().run_until(run).await;
