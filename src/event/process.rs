@@ -138,6 +138,8 @@ pub enum ProcessCall {
     AdviseMemory,
     /// pidfd_getfd(2)
     TakeDescriptor,
+    /// sendmsg(2) with descriptors in it (SCM_RIGHTS): the call's text is the first one's file
+    PassDescriptor,
     /// setsid(2)
     Session,
     /// seccomp(2), or prctl(2) to the same end
@@ -165,12 +167,13 @@ pub enum ProcessCall {
 }
 
 impl ProcessCall {
-    pub const ALL: [ProcessCall; 15] = [
+    pub const ALL: [ProcessCall; 16] = [
         ProcessCall::Trace,
         ProcessCall::ReadMemory,
         ProcessCall::WriteMemory,
         ProcessCall::AdviseMemory,
         ProcessCall::TakeDescriptor,
+        ProcessCall::PassDescriptor,
         ProcessCall::Session,
         ProcessCall::Seccomp,
         ProcessCall::Personality,
@@ -190,6 +193,7 @@ impl ProcessCall {
             ProcessCall::WriteMemory => "write_memory",
             ProcessCall::AdviseMemory => "advise_memory",
             ProcessCall::TakeDescriptor => "take_descriptor",
+            ProcessCall::PassDescriptor => "pass_descriptor",
             ProcessCall::Session => "session",
             ProcessCall::Seccomp => "seccomp",
             ProcessCall::Personality => "personality",

@@ -113,6 +113,7 @@ fn process_call(what: ProcessCall, call: &Call) -> String {
         ProcessCall::ReadMemory => format!("read the memory of {}", target()),
         ProcessCall::WriteMemory => format!("wrote into the memory of {}", target()),
         ProcessCall::TakeDescriptor => format!("took a descriptor from {}", target()),
+        ProcessCall::PassDescriptor => format!("passed a descriptor of {}", texts(&call.texts)),
         ProcessCall::Name => format!("named its thread {}", texts(&call.texts)),
         ProcessCall::Session => "began a session of its own".to_owned(),
         ProcessCall::Wait => format!("still waited in {} when the run was over", called(call)),

@@ -9,6 +9,8 @@
 mod calls;
 mod files;
 mod flood;
+mod rare;
+mod rings;
 mod routes;
 mod sockets;
 mod stage;

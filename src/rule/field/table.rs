@@ -689,6 +689,7 @@ pub(super) static FIELDS: &[Field] = &[
             "write_memory",
             "advise_memory",
             "take_descriptor",
+            "pass_descriptor",
             "session",
             "seccomp",
             "personality",
@@ -1029,7 +1030,8 @@ pub(super) static FIELDS: &[Field] = &[
         SANDBOX,
         "visit.request",
         Read::Text(|s| Some(visit(s)?.request.as_bytes())),
-        "what a port of the image's was asked: greeting, http_get, http_post, tls_hello, redis_ping, line, datagram",
+        "what a port of the image's was asked: greeting, http_get, http_post, tls_hello, redis_ping, socks_hello, \
+         line, datagram",
     ),
     event(SANDBOX, "visit.answer", Read::Text(|s| Some(&visit(s)?.answer)), "the first bytes of its answer"),
     stable(event(

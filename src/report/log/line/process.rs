@@ -131,6 +131,7 @@ pub enum ProcessCallDef {
     WriteMemory,
     AdviseMemory,
     TakeDescriptor,
+    PassDescriptor,
     Session,
     Seccomp,
     Personality,
