@@ -28,7 +28,8 @@ INLINE int is_prctl_of_note(__u64 option)
 /* What is asked of a terminal, a device or an interface beyond its use: TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD
  * (asm-generic/ioctls.h); SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFHWADDR, SIOCADDRT (linux/sockios.h); LOOP_SET_FD,
  * LOOP_CONFIGURE, LOOP_CTL_GET_FREE (linux/loop.h); FIFREEZE (linux/fs.h); TUNSETIFF (linux/if_tun.h);
- * USERFAULTFD_IOC_NEW (linux/userfaultfd.h); KVM_CREATE_VM (linux/kvm.h); VHOST_SET_OWNER (linux/vhost.h). */
+ * USERFAULTFD_IOC_NEW (linux/userfaultfd.h); KVM_CREATE_VM (linux/kvm.h); VHOST_SET_OWNER (linux/vhost.h);
+ * SECCOMP_IOCTL_NOTIF_ADDFD (linux/seccomp.h), which gives another process a descriptor. */
 INLINE int is_ioctl_of_note(__u64 command)
 {
 	switch ((__u32)command) {
@@ -48,6 +49,7 @@ INLINE int is_ioctl_of_note(__u64 command)
 	case 0xaa00:
 	case 0xae01:
 	case 0xaf01:
+	case 0x40182103:
 		return 1;
 	}
 	return 0;

@@ -184,6 +184,20 @@ SHARED int send_exec(__u64 asked, __u64 interpreter)
 	return 0;
 }
 
+/* A program begins on a connection, whatever put it there: a message, another process, an accept. Sent before the
+ * counts leave, so that one which dup(2) has told only counts. */
+SHARED int send_streams(void)
+{
+	for (__u32 fd = 0; fd < 3; fd++) {
+		struct lz_socket socket = {};
+		struct file *file = file_of(fd);
+
+		if (file && sock_of(file, &socket) && (socket.family == AF_INET || socket.family == AF_INET6))
+			send_dup(fd, 0);
+	}
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exec")
 int exec(__u64 *ctx)
 {
@@ -193,6 +207,7 @@ int exec(__u64 *ctx)
 
 	if (!ours && bpf_current_task_under_cgroup(&cage, 0) != 1)
 		return 0;
+	send_streams();
 	if (ours) {
 		flush(ours);
 		remember_cred(ours, task);
@@ -235,7 +250,7 @@ SHARED int on_dup(struct call *call)
 
 	if (call->result < 0 || call->result > 2 || (__s64)call->args[0] == call->result)
 		return 0;
-	send_dup(call->result);
+	send_dup(call->result, 0);
 	return 0;
 }
 

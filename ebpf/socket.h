@@ -292,8 +292,8 @@ SHARED int follow_endpoint(const struct endpoint *endpoint)
 	return 0;
 }
 
-/* A descriptor 0, 1 or 2 that is a copy of another, or a connection that took the number. */
-SHARED int send_dup(__u32 onto)
+/* A descriptor 0, 1 or 2 that is a copy of another, or a connection that took the number (`opened`). */
+SHARED int send_dup(__u32 onto, __u32 opened)
 {
 	struct file *file = file_of(onto);
 	struct scratch *s;
@@ -307,7 +307,7 @@ SHARED int send_dup(__u32 onto)
 	body->onto = onto;
 	struct sock *sk = sock_of(file, &body->socket);
 	if (sk) {
-		body->is_socket = 1;
+		body->is_socket = opened ? 2 : 1;
 		body->socket.address = add_sock_address(s, (__u64)sk, body->socket.family, 1);
 	} else {
 		fill_file(s, &body->file, file);
@@ -659,7 +659,7 @@ SHARED int on_socket(struct call *call)
 	follow_endpoint(&endpoint);
 	/* A program that closed its standard streams first needs no dup(2). */
 	if (endpoint.kernel == 2 && endpoint.fd <= 2)
-		send_dup(endpoint.fd);
+		send_dup(endpoint.fd, 1);
 	return 0;
 }
 

@@ -164,6 +164,9 @@ enum { IORING_ACCEPT_MULTISHOT = 1 };
 
 INLINE void uring_accept(struct io_kiocb *request, struct io_accept *accept)
 {
+	/* Where that is told (6.10 and later); what becomes of it is told later still (uring_end.h). */
+	if (!HAS_MEMBER(struct io_accept, iou_flags))
+		return;
 	struct shot shot = { (__u64)READ(request, ctx), READ(request, cqe.user_data) };
 	__u32 slot = READ(accept, file_slot);
 

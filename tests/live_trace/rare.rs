@@ -89,8 +89,20 @@ fn what_is_done_to_another_process_is_told_beside_signals_and_memory() {
             "process 256 = -22",
             "process 448 target=CHILD = -22",
             "process 440 target=CHILD = 0",
+            "open /proc/CHILD/mem 0o100002",
         ],
     );
+}
+
+#[test]
+fn sockets_that_reach_past_ip_are_told_with_their_family() {
+    let Some((_, lines)) = watch("families", &["exit"]) else { return };
+    for start in ["socket 17.3.", "bind 17.3.", "socket 16.3.0", "send 16.3.0 ", "socket 2.3.255"] {
+        assert!(lines.iter().any(|line| line.starts_with(start)), "{start}: {}", lines.join("\n"));
+    }
+    // A kernel may have no vsock: then that is told as a refusal of socket(2), or not at all.
+    let has_vsock = lines.iter().any(|line| line.starts_with("socket 40.1.0"));
+    assert!(!has_vsock || lines.iter().any(|line| line.starts_with("connect 40.1.0 ")), "{lines:#?}");
 }
 
 #[test]
@@ -114,6 +126,16 @@ fn descriptors_that_messages_pass_are_told_by_their_files() {
         &["open", "exit"],
         &["process 46 detail=0x3 $/target = 1", "process 307 detail=0x4 $/sub/inner = 2"],
     );
+}
+
+#[test]
+fn a_program_that_begins_on_a_connection_shows_it_whatever_put_it_there() {
+    let Some((_, lines)) = watch("inherits", &["open", "exit", "flow"]) else { return };
+    let server = lines.iter().find_map(|line| line.strip_prefix("connect 2.1.6 ")).expect("a connect");
+    let server = server.split(' ').next().unwrap();
+    let told = lines.iter().position(|line| *line == format!("dup 0 2.1.6 {server}"));
+    let run = lines.iter().position(|line| line.starts_with("exec "));
+    assert!(told.is_some() && told < run, "{}", lines.join("\n"));
 }
 
 #[test]

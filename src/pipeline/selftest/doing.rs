@@ -262,8 +262,8 @@ fn others(it: &mut Program) {
 
 fn processes(it: &mut Program) {
     let child = it.forking_call(libc::SYS_fork, &[]);
-    let limits = it.bytes(&[8u64, 8].map(u64::to_le_bytes).concat());
-    it.call(libc::SYS_prlimit64, &[child.into(), n(4), n(limits), n(0)]);
+    let limits = it.bytes(&[64u64, 64].map(u64::to_le_bytes).concat());
+    it.call(libc::SYS_prlimit64, &[child.into(), n(7), n(limits), n(0)]);
     it.call(libc::SYS_wait4, &[child.into()]);
     let [absent, name, own] = ["/absent", "selftest", "/deeds"].map(|text| it.text(text));
     let none = it.bytes(&[0; 8]);
