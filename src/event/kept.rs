@@ -26,6 +26,7 @@ pub enum Why {
 }
 
 impl Why {
+    /// The name in rules, logs and reports.
     pub fn name(self) -> &'static str {
         match self {
             Why::Deleted => "deleted",

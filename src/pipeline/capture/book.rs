@@ -106,6 +106,7 @@ impl Book {
         tried.into_iter().map(found).collect()
     }
 
+    /// What is kept so far.
     pub fn tally(&self) -> Tally {
         self.pages().tally
     }

@@ -145,6 +145,7 @@ impl Written {
         self.take()
     }
 
+    /// What is kept so far.
     pub fn tally(&self) -> Tally {
         self.shared.state().tally
     }

@@ -183,8 +183,8 @@ fn kernel_acts() -> Vec<KernelAct> {
 fn dup_sources() -> Vec<DupSource> {
     let remote = Some(Endpoint::Unix(bytes(b"\0abstract\xff")));
     vec![
-        DupSource::Socket { protocol: Protocol::Unix, remote },
-        DupSource::Socket { protocol: Protocol::Tcp, remote: None },
+        DupSource::Socket { protocol: Protocol::Unix, remote, copied: true },
+        DupSource::Socket { protocol: Protocol::Tcp, remote: None, copied: false },
         DupSource::Pipe,
         DupSource::File(plain(b"/dev/null")),
         DupSource::Other,
