@@ -1,7 +1,7 @@
 //! Many acts at once: counted, drained, or told as lost.
 
 use lazaret::event::Family;
-use lazaret::record::Body;
+use lazaret::record::{Body, Record};
 use lazaret::trace::Options;
 
 use crate::stage::{is_live, watch, watch_with};
