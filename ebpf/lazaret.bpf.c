@@ -40,7 +40,8 @@ INLINE int is_dull(const struct pt_regs *regs, __u16 act, long result, int compa
 		/* The shortest question takes 17 bytes, and none more than a datagram of old. */
 		return result < 17 || result > LZ_QUERY_MAX;
 	case ON_DUP:
-		return result < 0 || result > 2;
+		return result < 0 || result > 2 ||
+		       (act == ACT_FCNTL && !is_duplication(compat ? regs->cx : regs->si));
 	case ON_EXEC_FAILED:
 		return result >= 0;
 	case ON_MAPPING:

@@ -193,7 +193,7 @@ SHARED int send_streams(void)
 		struct file *file = file_of(fd);
 
 		if (file && sock_of(file, &socket) && (socket.family == AF_INET || socket.family == AF_INET6))
-			send_dup(fd);
+			send_dup(fd, 0);
 	}
 	return 0;
 }
@@ -236,17 +236,21 @@ SHARED int on_exec_failed(struct call *call)
 	return 0;
 }
 
-/* A descriptor 0, 1 or 2 that is a copy of another. */
+/* The commands of fcntl(2) that make a descriptor. */
+INLINE int is_duplication(__u64 command)
+{
+	return (__u32)command == F_DUPFD || (__u32)command == F_DUPFD_CLOEXEC;
+}
+
+/* A descriptor 0, 1 or 2 that is a copy of another; of fcntl(2), the sieve sends only those. */
 SHARED int on_dup(struct call *call)
 {
 	if (!call)
 		return 0;
 
-	if (call->act == ACT_FCNTL && call->args[1] != F_DUPFD && call->args[1] != F_DUPFD_CLOEXEC)
-		return 0;
 	if (call->result < 0 || call->result > 2 || (__s64)call->args[0] == call->result)
 		return 0;
-	send_dup(call->result);
+	send_dup(call->result, 0);
 	return 0;
 }
 

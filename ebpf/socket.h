@@ -292,8 +292,8 @@ SHARED int follow_endpoint(const struct endpoint *endpoint)
 	return 0;
 }
 
-/* A descriptor 0, 1 or 2 that is a copy of another, or a connection that took the number. */
-SHARED int send_dup(__u32 onto)
+/* A descriptor 0, 1 or 2 that is a copy of another, or a connection that took the number (`opened`). */
+SHARED int send_dup(__u32 onto, __u32 opened)
 {
 	struct file *file = file_of(onto);
 	struct scratch *s;
@@ -307,7 +307,7 @@ SHARED int send_dup(__u32 onto)
 	body->onto = onto;
 	struct sock *sk = sock_of(file, &body->socket);
 	if (sk) {
-		body->is_socket = 1;
+		body->is_socket = opened ? 2 : 1;
 		body->socket.address = add_sock_address(s, (__u64)sk, body->socket.family, 1);
 	} else {
 		fill_file(s, &body->file, file);
@@ -376,13 +376,24 @@ SHARED int add_parts(struct scratch *s, const struct query *query)
 	return length;
 }
 
+/* Asked of every short write: most are none, and that is told by the least that can be read. */
+INLINE int is_datagram_socket(struct file *file)
+{
+	struct inode *inode = READ(file, f_inode);
+
+	if ((READ(inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	struct socket *socket = READ(file, private_data);
+	return socket && READ(socket, type) == SOCK_DGRAM;
+}
+
 /* The socket of a datagram that goes to port 53; 0 of any other. */
 CALLED __u64 asking_sock(const struct query *query, struct lz_socket *socket)
 {
 	struct file *file = file_of(query->fd);
-	struct sock *sk = file ? sock_of(file, socket) : 0;
+	struct sock *sk = file && is_datagram_socket(file) ? sock_of(file, socket) : 0;
 
-	if (!sk || socket->kind != SOCK_DGRAM ||
+	if (!sk ||
 	    (socket->family != AF_INET && socket->family != AF_INET6) ||
 	    asked_port(query, sk) != swap16(53))
 		return 0;
@@ -648,7 +659,7 @@ SHARED int on_socket(struct call *call)
 	follow_endpoint(&endpoint);
 	/* A program that closed its standard streams first needs no dup(2). */
 	if (endpoint.kernel == 2 && endpoint.fd <= 2)
-		send_dup(endpoint.fd);
+		send_dup(endpoint.fd, 1);
 	return 0;
 }
 

@@ -58,6 +58,7 @@ pub struct Program {
 }
 
 impl Program {
+    /// So many of the programs that led to one are kept, nearest first.
     pub const LINEAGE_MAX: usize = 32;
 
     /// This program as an entry of a later program's lineage.
@@ -100,7 +101,7 @@ pub enum ProcessAct {
         code: u8,
         signal: u8,
     },
-    /// A descriptor was copied onto standard input, output or error.
+    /// A descriptor was copied onto standard input, output or error, or a connection got that number.
     Dup {
         onto: u8,
         source: DupSource,
@@ -167,6 +168,7 @@ pub enum ProcessCall {
 }
 
 impl ProcessCall {
+    /// Every kind.
     pub const ALL: [ProcessCall; 16] = [
         ProcessCall::Trace,
         ProcessCall::ReadMemory,
@@ -186,6 +188,7 @@ impl ProcessCall {
         ProcessCall::Control,
     ];
 
+    /// The name in rules, logs and reports.
     pub fn name(self) -> &'static str {
         match self {
             ProcessCall::Trace => "trace",
@@ -249,6 +252,7 @@ pub enum Relation {
 }
 
 impl Relation {
+    /// The name in rules, logs and reports.
     pub fn name(self) -> &'static str {
         match self {
             Relation::Own => "own",
@@ -262,7 +266,12 @@ impl Relation {
 /// What a descriptor led to when it was copied.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DupSource {
-    Socket { protocol: Protocol, remote: Option<Endpoint> },
+    /// `copied`: else the connection was opened at a number that was free.
+    Socket {
+        protocol: Protocol,
+        remote: Option<Endpoint>,
+        copied: bool,
+    },
     Pipe,
     File(File),
     Other,

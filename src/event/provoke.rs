@@ -28,6 +28,7 @@ pub struct Errand {
     pub timed_out: bool,
 }
 
+/// Why a command was run inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// The image's own configuration asks for it.
@@ -37,6 +38,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// The name in rules, logs and reports.
     pub fn name(self) -> &'static str {
         match self {
             Purpose::Healthcheck => "healthcheck",

@@ -154,6 +154,7 @@ impl Watch {
         &self.absent
     }
 
+    /// How full both rings are.
     pub fn fill(&self) -> Fill {
         Fill { critical: level(&self.critical), bulk: level(&self.bulk) }
     }

@@ -47,6 +47,7 @@ pub struct Answers {
 }
 
 impl Answers {
+    /// Every deed was seen, and nothing was lost.
     pub fn all_seen(&self) -> bool {
         self.lost.is_empty() && self.deeds.iter().all(|deed| deed.seen)
     }

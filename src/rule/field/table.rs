@@ -753,6 +753,12 @@ pub(super) static FIELDS: &[Field] = &[
     ),
     event(
         PROCESS,
+        "dup.copied",
+        Read::Flag(|s| Some(!matches!(dup(s)?.1, DupSource::Socket { copied: false, .. }))),
+        "a descriptor was copied; else a connection was opened, and got the number because it was free",
+    ),
+    event(
+        PROCESS,
         "dup.path",
         Read::Text(|s| match dup(s)?.1 {
             DupSource::File(file) => Some(&file.path),
@@ -1041,12 +1047,12 @@ pub(super) static FIELDS: &[Field] = &[
         "the port that was called at",
     )),
     one_of(
-        &["deleted", "mapped"],
+        &["deleted", "mapped", "tried"],
         event(
             SANDBOX,
             "kept.why",
             Read::Text(|s| Some(kept(s)?.why.name().as_bytes())),
-            "why a file that was written in the run was kept: deleted (it lost its last name), mapped (as code)",
+            "why a file that was written in the run was kept: deleted (it lost its last name), mapped (as code), tried (to be executed, and no program came of it)",
         ),
     ),
     event(SANDBOX, "kept.path", Read::Text(|s| Some(&kept(s)?.path)), "its last name, from the kernel"),

@@ -38,6 +38,7 @@ impl Ask {
         }
     }
 
+    /// The name in logs and reports.
     pub fn name(self) -> &'static str {
         match self {
             Ask::Greeting => "greeting",
