@@ -20,6 +20,9 @@ pub enum Why {
     Deleted,
     /// It was written in the run, and mapped as code.
     Mapped,
+    /// It was written in the run, and opened to be executed, but no program came of it: a text that its caller
+    /// then reads as a script, a program's loader, what the kernel refused.
+    Tried,
 }
 
 impl Why {
@@ -28,6 +31,7 @@ impl Why {
         match self {
             Why::Deleted => "deleted",
             Why::Mapped => "mapped",
+            Why::Tried => "tried",
         }
     }
 }

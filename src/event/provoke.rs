@@ -7,7 +7,7 @@ use super::{Bytes, Protocol};
 /// A request to a port of the image's. The outcome of the event says whether somebody was there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Visit {
-    /// `greeting`, `http_get`, `http_post`, `tls_hello`, `redis_ping`, `line`, `datagram`.
+    /// `greeting`, `http_get`, `http_post`, `tls_hello`, `redis_ping`, `socks_hello`, `line`, `datagram`.
     pub request: String,
     pub protocol: Protocol,
     pub remote: SocketAddr,

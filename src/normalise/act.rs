@@ -153,6 +153,7 @@ impl<P: Provenance> Normaliser<P> {
                 let file = self.argument(&path, Last::Keep, pid);
                 if result == 0 {
                     self.origins.unlinked(&file.path);
+                    self.aliases.unlinked(&file.path);
                     self.names.removed(&file.path, &mut self.provenance);
                 }
                 let act = if directory { FileAct::Rmdir { file } } else { FileAct::Unlink { file } };
@@ -187,12 +188,14 @@ impl<P: Provenance> Normaliser<P> {
         if flags & RENAME_EXCHANGE != 0 {
             if result == 0 {
                 self.origins.exchanged(&from.path, &to.path);
+                self.aliases.exchanged(&from.path, &to.path);
                 self.names.exchanged(&from.path, &to.path, &mut self.provenance);
             }
             return FileAct::Exchange { from, to };
         }
         if result == 0 {
             self.origins.renamed(&from.path, &to.path);
+            self.aliases.renamed(&from.path, &to.path);
             self.names.renamed(&from.path, &to.path, &mut self.provenance);
             // What stands at the new name now is what stood at the old one.
             to = File { path: to.path, ..from.clone() };
@@ -212,6 +215,7 @@ impl<P: Provenance> Normaliser<P> {
         let (from, mut to) = (self.argument(from, last, pid), self.argument(to, Last::Keep, pid));
         if result == 0 {
             self.origins.linked(&from.path, &to.path);
+            self.aliases.linked(&from, &to.path);
             self.names.linked(&from.path, &to.path, &mut self.provenance);
             to.bait.clone_from(&from.bait);
         }
@@ -277,8 +281,8 @@ impl<P: Provenance> Normaliser<P> {
 
     pub(super) fn dup_source(&mut self, source: record::DupSource) -> DupSource {
         match source {
-            record::DupSource::Socket { socket, remote } => {
-                DupSource::Socket { protocol: net::protocol(&socket), remote: net::endpoint(&remote) }
+            record::DupSource::Socket { socket, remote, copied } => {
+                DupSource::Socket { protocol: net::protocol(&socket), remote: net::endpoint(&remote), copied }
             }
             record::DupSource::File(file) => match origin::kind(file.mode) {
                 FileKind::Fifo => DupSource::Pipe,

@@ -7,6 +7,7 @@
 //! kept, marked, and counted in [`Gaps`].
 
 mod act;
+mod alias;
 mod call;
 mod change;
 /// Public for the fuzzer alone.
@@ -42,6 +43,7 @@ use crate::record::{self, Body, KernelFile, PathArgument, Record, Task};
 pub use flows::SLACK;
 pub use world::WorldLosses;
 
+use alias::Aliases;
 use flows::Flows;
 use lineage::{Lineage, key};
 use origin::Origins;
@@ -115,6 +117,7 @@ pub struct Normaliser<P> {
     lineage: Lineage,
     origins: Origins,
     names: Names,
+    aliases: Aliases,
     flows: Flows,
     pace: Pace,
     world_losses: WorldLosses,
@@ -146,6 +149,7 @@ impl<P: Provenance> Normaliser<P> {
             lineage: Lineage::new(id_base, init_pid),
             origins,
             names: Names::new(),
+            aliases: Aliases::default(),
             flows: Flows::new(),
             pace: Pace::default(),
             world_losses: WorldLosses::default(),
@@ -200,7 +204,7 @@ impl<P: Provenance> Normaliser<P> {
 
     /// What could not be told so far.
     pub fn gaps(&self) -> Gaps {
-        let unresolved = self.unresolved + self.names.forgotten;
+        let unresolved = self.unresolved + self.names.forgotten + self.aliases.forgotten;
         Gaps {
             strangers: self.lineage.strangers,
             unreadable: self.unreadable,
@@ -258,6 +262,11 @@ impl<P: Provenance> Normaliser<P> {
         let event = event?;
         if let Some(act) = self.returned(&event, time) {
             self.put_aside([Event { act, ..event.clone() }], time);
+        }
+        if let (Act::File(act), Outcome::Done) = (&event.act, event.outcome)
+            && let Some(act) = self.by_other_name(act)
+        {
+            self.put_aside([Event { act: Act::File(act), ..event.clone() }], time);
         }
         if !interrupted {
             let before = if self.pending.is_empty() { None } else { self.pending.went_on(tid, &event.act) };

@@ -1,7 +1,8 @@
 //! What the image still waited for when its time was up, read before it is asked to stop.
 //!
 //! Of each thread: the call it is in, by /proc/PID/syscall, and the time that the call was given, from the
-//! thread's memory; of each process: its timers behind descriptors, and whether it keeps a processor busy.
+//! thread's memory, or from the socket that it reads, or else whether it keeps a processor busy; of each
+//! process: its timers behind descriptors.
 //! That a server waits for ever, or for half a minute, is not told; that something waits for a signal is.
 //!
 //! Invariants: bounded in threads, descriptors and time, and what is beyond is left out, worst first: this
@@ -14,9 +15,11 @@
 use std::cmp::Reverse;
 use std::fs;
 use std::io::IoSliceMut;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use nix::sys::socket::{getsockopt, sockopt};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::Pid;
@@ -24,6 +27,7 @@ use nix::unistd::Pid;
 use super::standing::{call_of_line, ids, is_compat, value};
 use crate::event::ProcessCall;
 use crate::normalise::{Standing, Waiting};
+use crate::sys::process;
 
 const THREADS_MAX: usize = 4096;
 /// Descriptors of one process that are asked whether they are timers.
@@ -37,8 +41,8 @@ const LONG: Duration = Duration::from_secs(60);
 const FOR_EVER: Duration = Duration::from_secs(20 * 24 * 3600);
 /// A process that is younger says nothing yet.
 const AGE: Duration = Duration::from_secs(3);
-/// Who used less than one part in so many of its life is not busy. Others want the processors too.
-const SHARE: u32 = 4;
+/// Who neither ran nor waited for a processor for one part in so many of its life is not busy.
+const SHARE: u32 = 2;
 /// `USER_HZ`, in which /proc counts on every machine (include/asm-generic/param.h).
 const TICKS: u64 = 100;
 
@@ -52,7 +56,6 @@ pub fn look(cgroup: &Path) -> Vec<Waiting> {
     let mut threads = 0;
     for pid in pids.lines().filter_map(|line| line.parse().ok()) {
         found.extend(timers(pid));
-        found.extend(busy(pid));
         let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
         for task in tasks.filter_map(Result::ok) {
             let Some(tid) = task.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
@@ -60,7 +63,7 @@ pub fn look(cgroup: &Path) -> Vec<Waiting> {
             if threads > THREADS_MAX || Instant::now() > until {
                 return worst(found);
             }
-            found.extend(wait_of(pid, tid));
+            found.extend(wait_of(pid, tid).or_else(|| busy(pid, tid)));
         }
     }
     worst(found)
@@ -84,6 +87,7 @@ fn wait_of(pid: u32, tid: u32) -> Option<Waiting> {
         Limit::Time(at) => read_time(tid, at, 1)?,
         Limit::Value(at) => read_time(tid, at, 1000)?,
         Limit::Until(at, clock) => read_time(tid, at, 1)?.saturating_sub(now_of(pid, clock)?),
+        Limit::OfSocket(descriptor) => patience_of(pid, descriptor)?,
     };
     let is_told = is_of_note(time) || time.is_zero();
     is_told.then(|| waiting(ProcessCall::Wait, time, (pid, tid), (number, compat), args)).flatten()
@@ -107,6 +111,8 @@ enum Limit {
     Value(u64),
     /// A `struct timespec` that names a moment of this clock.
     Until(u64, ClockId),
+    /// The socket behind this descriptor has it, if it is one (SO_RCVTIMEO, socket(7)).
+    OfSocket(u32),
     /// None: it waits for a signal, and only for that.
     Signal,
 }
@@ -128,6 +134,11 @@ fn limit(number: u32, args: &[u64; 6]) -> Option<Limit> {
         // clock_nanosleep
         230 => slept(args),
         202 => futex(args),
+        // mq_timedsend, mq_timedreceive; futex_waitv
+        242 | 243 if args[4] != 0 => Some(Limit::Until(args[4], ClockId::CLOCK_REALTIME)),
+        449 if args[3] != 0 => clock(args[4]).map(|clock| Limit::Until(args[3], clock)),
+        // read, recvfrom, recvmsg, accept, accept4
+        0 | 45 | 47 | 43 | 288 => Some(Limit::OfSocket(args[0] as u32)),
         // rt_sigtimedwait
         128 if args[2] != 0 => Some(Limit::Time(args[2])),
         // pause, rt_sigsuspend
@@ -150,6 +161,11 @@ fn limit_compat(number: u32, args: &[u64; 6]) -> Option<Limit> {
         // clock_nanosleep_time64, futex_time64
         407 => slept(args),
         422 => futex(args),
+        // mq_timedsend_time64, mq_timedreceive_time64; futex_waitv
+        418 | 419 if args[4] != 0 => Some(Limit::Until(args[4], ClockId::CLOCK_REALTIME)),
+        449 if args[3] != 0 => clock(args[4]).map(|clock| Limit::Until(args[3], clock)),
+        // read, recvfrom, recvmsg, accept4
+        3 | 371 | 372 | 364 => Some(Limit::OfSocket(args[0] as u32)),
         // rt_sigtimedwait_time64
         421 if args[2] != 0 => Some(Limit::Time(args[2])),
         // pause, sigsuspend, rt_sigsuspend
@@ -163,13 +179,17 @@ fn slept(args: &[u64; 6]) -> Option<Limit> {
     if args[1] & TIMER_ABSTIME == 0 {
         return Some(Limit::Time(args[2]));
     }
-    let clock = match args[0] as u32 {
-        0 | 8 => ClockId::CLOCK_REALTIME,
-        1 => ClockId::CLOCK_MONOTONIC,
-        7 | 9 => ClockId::CLOCK_BOOTTIME,
-        _ => return None,
-    };
-    Some(Limit::Until(args[2], clock))
+    clock(args[0]).map(|clock| Limit::Until(args[2], clock))
+}
+
+/// include/uapi/linux/time.h; the alarm clocks by the clock they follow.
+fn clock(number: u64) -> Option<ClockId> {
+    match number as u32 {
+        0 | 8 => Some(ClockId::CLOCK_REALTIME),
+        1 => Some(ClockId::CLOCK_MONOTONIC),
+        7 | 9 => Some(ClockId::CLOCK_BOOTTIME),
+        _ => None,
+    }
 }
 
 /// FUTEX_WAIT counts from now, FUTEX_WAIT_BITSET names a moment (futex(2)).
@@ -202,6 +222,15 @@ fn read_time(tid: u32, address: u64, unit: u64) -> Option<Duration> {
     (read == bytes.len()).then(|| Duration::from_secs(seconds as u64).saturating_add(part))
 }
 
+/// How long a read of this socket waits at most; `None` where it waits for ever, or is no socket.
+fn patience_of(pid: u32, descriptor: u32) -> Option<Duration> {
+    let process = process::pidfd(Pid::from_raw(i32::try_from(pid).ok()?)).ok()?;
+    let socket = process::descriptor_of(process.as_fd(), descriptor).ok()?;
+    let time = getsockopt(&socket, sockopt::ReceiveTimeout).ok()?;
+    let time = Duration::new(time.tv_sec().try_into().ok()?, 0);
+    (!time.is_zero()).then_some(time)
+}
+
 /// What a clock shows to a process: /proc/PID/timens_offsets moves two of them (time_namespaces(7)).
 fn now_of(pid: u32, clock: ClockId) -> Option<Duration> {
     let now = Duration::from(clock_gettime(clock).ok()?);
@@ -231,14 +260,23 @@ fn timer_of(info: &str) -> Option<Duration> {
     Some(Duration::from_secs(seconds.parse().ok()?))
 }
 
-/// A process that runs now, and did for much of its life.
-fn busy(pid: u32) -> Option<Waiting> {
-    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+/// A thread that runs now, and did for much of its life, or would have if others had not.
+fn busy(pid: u32, tid: u32) -> Option<Waiting> {
+    let directory = format!("/proc/{pid}/task/{tid}");
+    let stat = fs::read(format!("{directory}/stat")).ok()?;
     let (state, used, start) = times_of(&stat)?;
     let up = Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?);
     let age = up.saturating_sub(start);
-    let is_busy = state == b"R" && age >= AGE && used >= age / SHARE;
-    is_busy.then(|| waiting(ProcessCall::Busy, used, (pid, pid), (0, false), [0; 6])).flatten()
+    let is_busy = state == b"R" && age >= AGE && used + queued(&directory) >= age / SHARE;
+    is_busy.then(|| waiting(ProcessCall::Busy, used, (pid, tid), (0, false), [0; 6])).flatten()
+}
+
+/// How long a thread stood ready and others ran (Documentation/scheduler/sched-stats.rst); nothing where the
+/// kernel does not count it.
+fn queued(directory: &str) -> Duration {
+    let text = fs::read_to_string(format!("{directory}/schedstat")).unwrap_or_default();
+    let waited = text.split_ascii_whitespace().nth(1).and_then(|word| word.parse().ok());
+    Duration::from_nanos(waited.unwrap_or(0))
 }
 
 /// State, processor time and start; after the name, which is in brackets and may hold anything
@@ -290,8 +328,16 @@ mod tests {
         check(202, [1, 128 | 256 | 9, 0, 8, 0, 0], Some(Limit::Until(8, ClockId::CLOCK_REALTIME)));
         check(202, [1, 128, 0, 0, 0, 0], None);
         check(202, [1, 129, 0, 8, 0, 0], None);
-        // read, wait4, accept
-        for number in [0, 61, 43] {
+        check(243, [3, 1, 1, 0, 8, 0], Some(Limit::Until(8, ClockId::CLOCK_REALTIME)));
+        check(243, [3, 1, 1, 0, 0, 0], None);
+        check(449, [1, 1, 0, 8, 1, 0], Some(Limit::Until(8, ClockId::CLOCK_MONOTONIC)));
+        check(449, [1, 1, 0, 8, 3, 0], None);
+        // read, accept
+        for number in [0, 43] {
+            check(number, [4; 6], Some(Limit::OfSocket(4)));
+        }
+        // wait4, write
+        for number in [61, 1] {
             check(number, [1; 6], None);
         }
     }

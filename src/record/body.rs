@@ -380,6 +380,11 @@ pub enum SignalTarget {
 /// What a descriptor that was copied leads to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DupSource {
-    Socket { socket: KernelSocket, remote: Sockaddr },
+    /// `copied`: else the connection was opened at this number, which was free.
+    Socket {
+        socket: KernelSocket,
+        remote: Sockaddr,
+        copied: bool,
+    },
     File(KernelFile),
 }

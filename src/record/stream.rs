@@ -147,7 +147,8 @@ impl Stream {
 
     fn fold(&mut self, head: &Head, fold: &wire::Fold) {
         let mut held = Ring::ALL.into_iter().filter_map(|ring| self.remembered.get(&slot(head, ring)));
-        let like = held.find(|record| record.time == fold.first);
+        let like =
+            held.find(|record| record.time == fold.first).or_else(|| self.under_other_number(head, fold));
         match like.cloned() {
             Some(like) => {
                 self.wait(Record { time: head.time, count: fold.count.max(1), again: true, ..like })
@@ -155,6 +156,17 @@ impl Stream {
             // Whoever reads a count that came around to nothing would think that nothing is missing.
             None => self.counters.orphaned = self.counters.orphaned.saturating_add(fold.count.max(1)),
         }
+    }
+
+    /// A thread that becomes a new program takes the number of its process (fs/exec.c, `de_thread`), and only
+    /// then are its counts told.
+    fn under_other_number(&self, head: &Head, fold: &wire::Fold) -> Option<&Record> {
+        let is_leader = head.tid == head.pid;
+        let mut held = self.remembered.iter().filter(|_| is_leader);
+        let is_like = |held: &Slot, record: &Record| {
+            (held.1, held.2, record.task.pid, record.time) == (head.start, head.slot, head.pid, fold.first)
+        };
+        held.find(|(slot, record)| is_like(slot, record)).map(|(_, record)| record)
     }
 
     fn unreadable(&mut self, kind: u16, reason: &'static str) {

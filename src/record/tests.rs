@@ -219,6 +219,26 @@ fn a_count_repeats_the_record_that_its_slot_holds() {
 }
 
 #[test]
+fn a_count_finds_its_record_when_the_thread_took_the_number_of_its_process() {
+    let of = |mut bytes: Vec<u8>, pid: u32, tid: u32| {
+        bytes[24..28].copy_from_slice(&pid.to_ne_bytes());
+        bytes[28..32].copy_from_slice(&tid.to_ne_bytes());
+        bytes
+    };
+    let denied = timed(kind::DENIED, 5, 3, &[1; 64]);
+    let check = |counter: (u32, u32), orphaned| {
+        let mut stream = Stream::new();
+        stream.push(&of(denied.clone(), 7, 9));
+        stream.push(&of(fold(6, 3, 5, 2), counter.0, counter.1));
+        assert_eq!(stream.finish().len(), if orphaned == 0 { 2 } else { 1 }, "{counter:?}");
+        assert_eq!(stream.counters(), Counters { orphaned, ..Counters::default() }, "{counter:?}");
+    };
+    check((7, 7), 0);
+    check((7, 8), 2);
+    check((8, 8), 2);
+}
+
+#[test]
 fn a_count_finds_its_record_when_the_other_ring_was_read_first() {
     let denied = timed(kind::DENIED, 5, 3, &[1; 64]);
     let mkdir = timed(kind::MKDIR, 7, 3, &[0; size_of::<wire::Names>()]);

@@ -4,6 +4,9 @@
 //! asks few of them. A wrong one must be refused when its file is loaded all the same: its syntax is read
 //! then, and that what is compiled of it stays within the bound is reckoned from the syntax. The reckoning
 //! never comes out below what the compiler takes; where it shows nothing, the expression is compiled at once.
+//!
+//! `.` and `[^/]` mean any byte: over characters, a name that is no UTF-8 would slip through them. An
+//! expression whose classes name characters beyond ASCII is read over characters, its only meaning.
 
 use std::sync::{Arc, OnceLock};
 
@@ -31,19 +34,30 @@ struct Inner {
     pattern: String,
     /// Those of Sigma's `re`: i, m, s.
     flags: Vec<char>,
+    counts_in: Units,
     compiled: OnceLock<Regex>,
     literals: OnceLock<Box<[Box<[u8]>]>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Units {
+    Bytes,
+    Characters,
 }
 
 impl Expression {
     /// Reads a regular expression; `flags` are those of Sigma's `re`: i, m, s.
     pub fn read(pattern: &str, flags: &[char]) -> Result<Expression, regex::Error> {
-        let inner = Inner {
+        let mut inner = Inner {
             pattern: pattern.to_owned(),
             flags: flags.to_owned(),
+            counts_in: Units::Bytes,
             compiled: OnceLock::new(),
             literals: OnceLock::new(),
         };
+        if inner.parse().is_none() {
+            inner.counts_in = Units::Characters;
+        }
         let is_sure = inner.parse().is_some_and(|hir| reckoned_size(&hir) <= RECKONED_MAX);
         if !is_sure {
             let _ = inner.compiled.set(inner.compile()?);
@@ -69,6 +83,7 @@ impl Inner {
 
     fn compile(&self) -> Result<Regex, regex::Error> {
         RegexBuilder::new(&self.pattern)
+            .unicode(self.counts_in == Units::Characters)
             .size_limit(COMPILED_MAX)
             .dfa_size_limit(COMPILED_MAX)
             .nest_limit(NEST_MAX)
@@ -82,6 +97,7 @@ impl Inner {
     fn parse(&self) -> Option<Hir> {
         regex_syntax::ParserBuilder::new()
             .utf8(false)
+            .unicode(self.counts_in == Units::Characters)
             .nest_limit(NEST_MAX)
             .case_insensitive(self.flags.contains(&'i'))
             .multi_line(self.flags.contains(&'m'))
@@ -148,10 +164,25 @@ mod tests {
 
     #[test]
     fn one_that_grows_without_bound_is_refused_when_it_is_read() {
-        for pattern in ["(a{1000}){1000}", "\\w{200}", "[^a]{100000}", "(((a|b){50}){50}){50}"] {
+        for pattern in ["(a{1000}){1000}", "\\pL{200}", "[^a]{100000}", "(((a|b){50}){50}){50}"] {
             let refused = Expression::read(pattern, &[]);
             assert!(matches!(refused, Err(regex::Error::CompiledTooBig(_))), "{pattern}: {refused:?}");
         }
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_slips_through_no_class() {
+        let check = |pattern, text: &[u8], expected| {
+            let expression = Expression::read(pattern, &[]).unwrap();
+            assert_eq!(expression.is_match(text), expected, "{pattern} {text:?}");
+        };
+        check("^/etc/cron\\.d/[^/]+$", b"/etc/cron.d/\xff\xfe\n\x1bx", true);
+        check("^/home/.+/key$", b"/home/\xc3/key", true);
+        check("^/home/.+/key$", b"/home/\xc3\x28/no", false);
+        // Only over characters have these a meaning.
+        check("^[а-я]+$", "имя".as_bytes(), true);
+        check("^\\pL$", "é".as_bytes(), true);
+        check("^é$", "é".as_bytes(), true);
     }
 
     #[test]
@@ -168,7 +199,7 @@ mod tests {
         assert!(!is_compiled(&small));
         assert!(small.is_match(b"x\xff") && !small.is_match(b"x"));
         assert!(is_compiled(&small));
-        assert!(is_compiled(&Expression::read("\\w{8}", &[]).unwrap()));
+        assert!(is_compiled(&Expression::read("\\pL{8}", &[]).unwrap()));
     }
 
     /// With half the bound taken from it, each that is put off must still compile.
@@ -212,7 +243,12 @@ mod tests {
                     continue;
                 }
                 put_off += 1;
-                let built = RegexBuilder::new(&text).size_limit(RECKONED_MAX).nest_limit(NEST_MAX).build();
+                let unicode = expression.0.counts_in == Units::Characters;
+                let built = RegexBuilder::new(&text)
+                    .unicode(unicode)
+                    .size_limit(RECKONED_MAX)
+                    .nest_limit(NEST_MAX)
+                    .build();
                 assert!(built.is_ok(), "{text}: {built:?}");
             }
         }

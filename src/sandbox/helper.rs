@@ -31,7 +31,7 @@ use super::cgroup::Cgroups;
 use super::init::Init;
 use super::message::{MESSAGE_MAX, Message, START};
 use super::order::{ORDER_MAX, Order};
-use super::rootfs::{BASE, mount_root};
+use super::rootfs::{BASE, mount_root, own_devices};
 use super::{RunId, spec};
 use crate::sys::process::{self, StandardStream, take_standard};
 use crate::sys::socket;
@@ -138,6 +138,7 @@ fn cage(control: &Rc<OwnedFd>, output: OwnedFd, errors: OwnedFd) -> Result<(), F
         fchown(pipe, Some(Uid::from_raw(owner)), Some(Gid::from_raw(owner)))
             .map_err(step("give the output pipes to the run"))?;
     }
+    own_devices(order.id_base).map_err(step("make the run's own devices"))?;
     let root = mount_root(&order)?;
     let home = std::fs::read_to_string("/proc/self/cgroup").map_err(step("read the own cgroup"))?;
     let cgroups = Cgroups::of(&run).map_err(step("find the cgroup trees"))?;

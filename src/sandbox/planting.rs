@@ -4,17 +4,20 @@
 //! system and goes through no link of /proc, so that it ends inside the image or nowhere; what stands is
 //! never replaced, and a plain file is all that is ever written to.
 //!
-//! A plant that cannot be written is no failure of the cage: it is told, and left out. Times are those
-//! that the directory had, since a file from the minute of the start would give itself away.
+//! A plant that cannot be written is no failure of the cage: it is told, and left out. Each has a time of its
+//! own between that of its directory and now: files from the minute of the start, or all of one moment, would
+//! give themselves away.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
+use std::time::SystemTime;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
@@ -99,7 +102,7 @@ fn write_new(plant: &Plant, path: &Path, owner: &User) -> io::Result<(Vec<u8>, u
     let mut file = File::from(openat2(&directory, Path::new(name), how)?);
     file.write_all(&plant.content)?;
     own(file.as_fd(), owner, plant.mode)?;
-    set_times(file.as_fd(), times)?;
+    set_times(file.as_fd(), later(times, &(path, &plant.content)))?;
     set_times(directory.as_fd(), times)?;
     Ok((place(file.as_fd())?, file.metadata()?.ino()))
 }
@@ -187,6 +190,24 @@ fn old_times(root: &OwnedFd) -> io::Result<[TimeSpec; 2]> {
     times_of(old.as_ref().unwrap_or(root))
 }
 
+/// Some time after these and before now, the same for the same `of`.
+fn later(times: [TimeSpec; 2], of: &impl Hash) -> [TimeSpec; 2] {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let mut hasher = DefaultHasher::new();
+    of.hash(&mut hasher);
+    let time = between(times[1].tv_sec(), i64::try_from(now).unwrap_or(i64::MAX), hasher.finish());
+    time.map_or(times, |time| [time; 2])
+}
+
+/// A moment of the span, or of its last year; `None` where there is none. `which` chooses it.
+fn between(from: i64, to: i64, which: u64) -> Option<TimeSpec> {
+    const YEAR: i64 = 365 * 24 * 3600;
+    let from = from.max(to.saturating_sub(YEAR));
+    let span = u64::try_from(to.checked_sub(from)?).ok().filter(|span| *span > 0)?;
+    let seconds = from + i64::try_from(which % span).ok()?;
+    Some(TimeSpec::new(seconds, i64::try_from(which % 999_999_937).ok()?))
+}
+
 /// Last access and last change of the content.
 fn times(metadata: &Metadata) -> [TimeSpec; 2] {
     [
@@ -229,6 +250,19 @@ mod tests {
         check(2, b"/bin", &[]);
         check(1, b"/usr/sbin", &[]);
         check(1, b"/proc/self/cwd", &[]);
+    }
+
+    #[test]
+    fn times_lie_between_the_directory_and_now_and_not_years_back() {
+        const NOW: i64 = 1_800_000_000;
+        for (from, first) in [(NOW - 100, NOW - 100), (0, NOW - 365 * 24 * 3600)] {
+            for which in [0, 1, 99, u64::MAX] {
+                let time = between(from, NOW, which).unwrap();
+                assert!((first..NOW).contains(&time.tv_sec()), "{from} {which} {time:?}");
+            }
+        }
+        assert_ne!(between(0, NOW, 7), between(0, NOW, 8));
+        assert_eq!((between(NOW, NOW, 5), between(NOW + 9, NOW, 5)), (None, None));
     }
 
     #[test]

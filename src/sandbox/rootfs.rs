@@ -19,7 +19,7 @@ use nix::fcntl::{AtFlags, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::stat::{Mode, SFlag, fstatat, mkdirat};
+use nix::sys::stat::{Mode, SFlag, fstatat, makedev, mkdirat, mknod};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, pipe, unlinkat};
 
 use super::helper::{Failure, step};
@@ -34,6 +34,24 @@ pub(super) const BASE: &str = "/tmp";
 
 /// Must be directories before the runtime mounts on them or we write into them.
 const DIRECTORIES: [&str; 6] = ["dev", "proc", "sys", "etc", "run", "tmp"];
+
+/// What engines give a container, as major and minor number (Documentation/admin-guide/devices.txt); the runtime
+/// binds each from this /dev to the container's.
+const DEVICES: [(&str, u64, u64); 6] =
+    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+
+/// Makes device nodes of the run's own: a node of the host, even one that anybody may use, can be locked, watched and
+/// touched from inside.
+pub(super) fn own_devices(id_base: u32) -> io::Result<()> {
+    mount(Some("tmpfs"), "/dev", Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=755,size=65536k"))?;
+    for (name, major, minor) in DEVICES {
+        let path = Path::new("/dev").join(name);
+        mknod(&path, SFlag::S_IFCHR, Mode::empty(), makedev(major, minor))?;
+        chown(&path, Some(id_base), Some(id_base))?;
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o666))?;
+    }
+    Ok(())
+}
 
 /// Mounts everything that `order` asks for, and gives back the root.
 pub(super) fn mount_root(order: &Order) -> Result<PathBuf, Failure> {

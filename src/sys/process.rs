@@ -60,6 +60,17 @@ pub fn pid_of(pidfd: BorrowedFd<'_>) -> io::Result<Option<u32>> {
     Ok(field.and_then(|field| field.trim().parse::<u32>().ok()).filter(|pid| *pid != 0))
 }
 
+/// A copy of a descriptor of the process behind `pidfd`: the same open file, here.
+pub fn descriptor_of(pidfd: BorrowedFd<'_>, number: u32) -> io::Result<OwnedFd> {
+    // SAFETY: takes numbers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just gave us this descriptor; nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
 /// Signals the process behind `pidfd`; cannot hit a successor with the same pid.
 pub fn signal(pidfd: BorrowedFd<'_>, signal: Signal) -> io::Result<()> {
     // SAFETY: takes numbers and a null pointer, which the call permits for the optional siginfo.

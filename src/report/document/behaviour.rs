@@ -50,7 +50,9 @@ pub struct Behaviour {
     /// Programs that are not listed.
     #[serde(default)]
     pub dropped_omitted: u64,
-    /// Files that were written in the run and deleted again, or mapped as code, and whose content is kept.
+    /// Files that were written in the run and deleted again, mapped as code, or opened to be executed
+    /// without a program that came of it (a text that its caller reads then, a loader, what the kernel refused), and
+    /// whose content is kept.
     #[schemars(length(max = "super::KEPT_MAX"))]
     #[serde(default)]
     pub kept: Vec<KeptFile>,
@@ -115,9 +117,9 @@ pub struct KeptFile {
     pub sha256: String,
     /// Its size.
     pub bytes: u64,
-    /// `deleted`, `mapped`.
+    /// `deleted`, `mapped`, `tried`.
     pub why: String,
-    /// Who wrote it, or mapped it; empty where it is not known.
+    /// Who wrote it, mapped it, or tried it; empty where it is not known.
     pub exe: String,
     /// Seconds since the image's first program began.
     pub first_seen: f64,

@@ -208,7 +208,7 @@ pub struct Listener {
 /// The answer of a port to one request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PortAnswer {
-    /// `greeting`, `http_get`, `http_post`, `tls_hello`, `redis_ping`, `line`, `datagram`.
+    /// `greeting`, `http_get`, `http_post`, `tls_hello`, `redis_ping`, `socks_hello`, `line`, `datagram`.
     pub request: String,
     /// Its first bytes.
     pub first: String,
