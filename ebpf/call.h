@@ -14,6 +14,7 @@
 
 /* The same number in every table. */
 enum { PIDFD_GETFD = 438 };
+enum { PRLIMIT64 = 302, PRLIMIT64_COMPAT = 340 };
 
 /* prctl(2) is called for much that changes nothing of note. */
 INLINE int is_prctl_of_note(__u64 option)
@@ -21,19 +22,21 @@ INLINE int is_prctl_of_note(__u64 option)
 	return option == PR_SET_NAME || option == PR_SET_DUMPABLE || option == PR_SET_SECCOMP ||
 	       option == PR_SET_SECUREBITS || option == PR_SET_MM ||
 	       option == PR_SET_CHILD_SUBREAPER || option == PR_CAP_AMBIENT ||
-	       option == PR_SET_PTRACER;
+	       option == PR_SET_PTRACER || option == PR_SET_SYSCALL_USER_DISPATCH;
 }
 
-/* What is asked of a terminal, a device or an interface beyond its use: TIOCSTI, TIOCLINUX, TIOCCONS
+/* What is asked of a terminal, a device or an interface beyond its use: TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD
  * (asm-generic/ioctls.h); SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFHWADDR, SIOCADDRT (linux/sockios.h); LOOP_SET_FD,
  * LOOP_CONFIGURE, LOOP_CTL_GET_FREE (linux/loop.h); FIFREEZE (linux/fs.h); TUNSETIFF (linux/if_tun.h);
- * USERFAULTFD_IOC_NEW (linux/userfaultfd.h); KVM_CREATE_VM (linux/kvm.h); VHOST_SET_OWNER (linux/vhost.h). */
+ * USERFAULTFD_IOC_NEW (linux/userfaultfd.h); KVM_CREATE_VM (linux/kvm.h); VHOST_SET_OWNER (linux/vhost.h);
+ * SECCOMP_IOCTL_NOTIF_ADDFD (linux/seccomp.h), which gives another process a descriptor. */
 INLINE int is_ioctl_of_note(__u64 command)
 {
 	switch ((__u32)command) {
 	case 0x5412:
 	case 0x541c:
 	case 0x541d:
+	case 0x5423:
 	case 0x8914:
 	case 0x8916:
 	case 0x8924:
@@ -46,6 +49,20 @@ INLINE int is_ioctl_of_note(__u64 command)
 	case 0xaa00:
 	case 0xae01:
 	case 0xaf01:
+	case 0x40182103:
+		return 1;
+	}
+	return 0;
+}
+
+/* What is asked of a file beyond its use: that nobody change a memfd any more, that another process get a signal. */
+INLINE int is_fcntl_of_note(__u64 command)
+{
+	switch ((__u32)command) {
+	case F_SETOWN:
+	case F_SETSIG:
+	case F_SETOWN_EX:
+	case F_ADD_SEALS:
 		return 1;
 	}
 	return 0;
@@ -118,6 +135,25 @@ SHARED int add_call_text(struct scratch *s, __u32 index, __u64 from)
 INLINE __u32 shape_of(const struct call *call)
 {
 	return HANDLER(call->act) == ON_WAIT ? OF_NOTHING : call->act & 15;
+}
+
+/* clone3(2): new namespaces, another cgroup, a pid of one's own choice. */
+INLINE int is_clone_of_note(const struct call *call, __u32 shape, __u64 flags)
+{
+	__u64 ids = 0;
+
+	/* clone_args.set_tid_size */
+	if (shape == OF_CLONE3)
+		bpf_probe_read_user(&ids, 8, (void *)(call->args[0] + 72));
+	return flags & (CLONE_NEW_ANY | (shape == OF_CLONE3 ? CLONE_INTO_CGROUP : 0)) ||
+	       (ids && call->args[1] >= 80);
+}
+
+/* prlimit64(2) of its own limits, or that only asks, is what every program does. */
+INLINE int is_own_limit(const struct call *call)
+{
+	return call->number == (call->compat ? PRLIMIT64_COMPAT : PRLIMIT64) &&
+	       (!call->args[0] || !call->args[2]);
 }
 
 /* What stands behind the registers of a call of this shape. */
@@ -228,7 +264,7 @@ SHARED int on_call(struct call *call)
 	__u64 detail;
 
 	/* The sieve sends here only those of note. */
-	if (call->act == ACT_IOCTL)
+	if (call->act == ACT_IOCTL || call->act == ACT_FCNTL)
 		call->act = ACT(ON_KERNEL_CALL, OF_FILE);
 	shape = shape_of(call);
 	detail = detail_of(call, shape);
@@ -238,7 +274,9 @@ SHARED int on_call(struct call *call)
 			return 0;
 	}
 	if ((shape == OF_CLONE || shape == OF_CLONE3) &&
-	    (!(detail & CLONE_NEW_ANY) || !call->result)) /* the child returns from it as well */
+	    (!is_clone_of_note(call, shape, detail) || !call->result)) /* the child returns from it as well */
+		return 0;
+	if (is_own_limit(call))
 		return 0;
 	if (shape == OF_UNSHARE && !(detail & CLONE_NEW_ANY))
 		return 0;

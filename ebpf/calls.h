@@ -110,6 +110,7 @@ enum act {
 	ACT_OLD_MMAP = ACT(ON_MAPPING, 1),
 	ACT_MPROTECT = ACT(ON_MAPPING, 2),
 	ACT_SHMAT = ACT(ON_MAPPING, 3),
+	ACT_IPC = ACT(ON_MAPPING, 4), /* of the 32-bit entry: shmat among others */
 
 	ACT_IDS = ACT(ON_IDS, 0),
 
@@ -192,6 +193,10 @@ static const __u16 calls_native[CALLS] = {
 	[311] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* process_vm_writev */
 	[438] = ACT(ON_PROCESS_CALL, OF_PIDFD),	     /* pidfd_getfd */
 	[440] = ACT(ON_PROCESS_CALL, OF_PIDFD),	     /* process_madvise */
+	[448] = ACT(ON_PROCESS_CALL, OF_PIDFD),	     /* process_mrelease */
+	[312] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* kcmp */
+	[302] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* prlimit64 */
+	[256] = ACT(ON_PROCESS_CALL, OF_NOTHING),    [279] = ACT(ON_PROCESS_CALL, OF_NOTHING), /* migrate_pages, move_pages */
 	[157] = ACT(ON_PROCESS_CALL, OF_PRCTL),	     /* prctl */
 	[112] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* setsid */
 	[135] = ACT(ON_PROCESS_CALL, OF_NOTHING),    /* personality */
@@ -250,6 +255,10 @@ static const __u16 calls_native[CALLS] = {
 	[303] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   /* name_to_handle_at */
 	[431] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* fsconfig */
 	[467] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   /* open_tree_attr */
+	[469] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   /* file_setattr */
+	[240] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [241] = ACT(ON_KERNEL_CALL, OF_TEXT), /* mq_open, mq_unlink */
+	[457] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [458] = ACT(ON_KERNEL_CALL, OF_NOTHING), /* statmount, listmount */
+	[460] = ACT(ON_KERNEL_CALL, OF_NOTHING),     /* lsm_set_self_attr */
 	[134] = ACT(ON_KERNEL_CALL, OF_TEXT),	     /* uselib */
 	[167] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [168] = ACT(ON_KERNEL_CALL, OF_TEXT), /* swapon, swapoff */
 };
@@ -284,7 +293,7 @@ static const __u16 calls_compat[CALLS] = {
 	[41] = ACT_DUP,	      [63] = ACT_DUP2,	     [330] = ACT_DUP2,	   [55] = ACT_FCNTL,
 	[221] = ACT_FCNTL,
 	[192] = ACT_MMAP,     [90] = ACT_OLD_MMAP,   [125] = ACT_MPROTECT, [380] = ACT_MPROTECT,
-	[397] = ACT_SHMAT,
+	[397] = ACT_SHMAT,    [117] = ACT_IPC,
 	[23] = ACT_IDS,	      [46] = ACT_IDS,	     [70] = ACT_IDS,	   [71] = ACT_IDS,
 	[138] = ACT_IDS,      [139] = ACT_IDS,	     [164] = ACT_IDS,	   [170] = ACT_IDS,
 	[185] = ACT_IDS,      [203] = ACT_IDS,	     [204] = ACT_IDS,	   [208] = ACT_IDS,
@@ -293,9 +302,13 @@ static const __u16 calls_compat[CALLS] = {
 	[37] = ACT_KILL,      [238] = ACT_KILL,	     [270] = ACT_TGKILL,   [178] = ACT_SIGQUEUE,
 	[335] = ACT_TGSIGQUEUE,			     [424] = ACT_PIDFD_SIGNAL,
 	[356] = ACT(ON_MEMORY_CALL, OF_TEXT),	     [374] = ACT(ON_MEMORY_CALL, OF_NOTHING),
+	[447] = ACT(ON_MEMORY_CALL, OF_NOTHING),
 	[26] = ACT(ON_PROCESS_CALL, OF_NOTHING),     [347] = ACT(ON_PROCESS_CALL, OF_NOTHING),
 	[348] = ACT(ON_PROCESS_CALL, OF_NOTHING),    [438] = ACT(ON_PROCESS_CALL, OF_PIDFD),
 	[440] = ACT(ON_PROCESS_CALL, OF_PIDFD),	     [172] = ACT(ON_PROCESS_CALL, OF_PRCTL),
+	[448] = ACT(ON_PROCESS_CALL, OF_PIDFD),	     [349] = ACT(ON_PROCESS_CALL, OF_NOTHING),
+	[340] = ACT(ON_PROCESS_CALL, OF_NOTHING),    [294] = ACT(ON_PROCESS_CALL, OF_NOTHING),
+	[317] = ACT(ON_PROCESS_CALL, OF_NOTHING),
 	[66] = ACT(ON_PROCESS_CALL, OF_NOTHING),     [136] = ACT(ON_PROCESS_CALL, OF_NOTHING),
 	[354] = ACT(ON_PROCESS_CALL, OF_NOTHING),    [81] = ACT(ON_PROCESS_CALL, OF_NOTHING),
 	[206] = ACT(ON_PROCESS_CALL, OF_NOTHING),
@@ -333,6 +346,9 @@ static const __u16 calls_compat[CALLS] = {
 	[338] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [339] = ACT(ON_KERNEL_CALL, OF_NOTHING),
 	[292] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   [341] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),
 	[431] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [467] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),
+	[469] = ACT(ON_KERNEL_CALL, OF_OPEN_TREE),   [277] = ACT(ON_KERNEL_CALL, OF_TEXT),
+	[278] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [457] = ACT(ON_KERNEL_CALL, OF_NOTHING),
+	[458] = ACT(ON_KERNEL_CALL, OF_NOTHING),     [460] = ACT(ON_KERNEL_CALL, OF_NOTHING),
 	[86] = ACT(ON_KERNEL_CALL, OF_TEXT),
 	[87] = ACT(ON_KERNEL_CALL, OF_TEXT),	     [115] = ACT(ON_KERNEL_CALL, OF_TEXT),
 };

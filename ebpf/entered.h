@@ -35,10 +35,12 @@ struct {
 	__type(value, struct entered);
 } entries SEC(".maps");
 
-/* One more filter than the sandbox's first program had, once that is known; whether calls are seen to begin. */
+/* One more filter than the sandbox's first program had, once that is known; whether calls are seen to begin;
+ * whether any task of ours was seen to have a filter of its own. */
 struct {
 	__s32 filters;
 	__u32 is_watched;
+	__u32 has_own_filters;
 } cage_of_calls;
 
 INLINE struct entered *find_entered(struct task_struct *task, __u64 flags)
@@ -109,6 +111,10 @@ INLINE int is_barred(struct task_struct *task, const struct pt_regs *regs)
 
 	if (!has_own_filter(task) || !cage_of_calls.is_watched || !is_ours(task))
 		return 0;
+	/* Set before anything is judged: a task is judged from the second return on that finds it with as many
+	 * filters as the one before, and what it begins in between is looked at. */
+	if (!cage_of_calls.has_own_filters)
+		cage_of_calls.has_own_filters = 1;
 	entered = find_entered(task, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!entered)
 		return 0;

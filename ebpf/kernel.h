@@ -45,6 +45,7 @@ enum { MAP_SHARED = 1, MAP_SHARED_VALIDATE = 3, MAP_TYPE = 15, MAP_ANONYMOUS = 0
 enum { PROT_WRITE = 2, PROT_EXEC = 4, SHM_RDONLY = 010000, SHM_EXEC = 0100000 };
 /* include/uapi/linux/sched.h: TIME, NS, CGROUP, UTS, IPC, USER, PID, NET */
 enum { CLONE_NEW_ANY = 0x7e020080 };
+#define CLONE_INTO_CGROUP 0x200000000ULL
 /* include/uapi/linux/prctl.h */
 enum {
 	PR_SET_DUMPABLE = 4,
@@ -54,6 +55,7 @@ enum {
 	PR_SET_MM = 35,
 	PR_SET_CHILD_SUBREAPER = 36,
 	PR_CAP_AMBIENT = 47,
+	PR_SET_SYSCALL_USER_DISPATCH = 59,
 	PR_SET_PTRACER = 0x59616d61,
 };
 /* include/uapi/asm-generic/siginfo.h */
@@ -62,7 +64,7 @@ enum { AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10 };
 enum { SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_RAW = 3 };
 /* include/net/tcp_states.h */
 enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, TCP_CLOSE = 7 };
-enum { IPPROTO_ICMP = 1, IPPROTO_TCP = 6, IPPROTO_UDP = 17, IPPROTO_ICMPV6 = 58 };
+enum { IPPROTO_ICMP = 1, IPPROTO_TCP = 6, IPPROTO_UDP = 17, IPPROTO_ICMPV6 = 58, IPPROTO_MPTCP = 262 };
 /* include/linux/socket.h */
 enum { MSG_FASTOPEN = 0x20000000 };
 /* enum sock_flags of include/net/sock.h: the far end has ended its side (tcp_fin) */
@@ -70,7 +72,9 @@ enum { SOCK_DONE = 1 };
 enum { S_IFMT = 0170000, S_IFSOCK = 0140000, S_IFREG = 0100000 };
 enum { SOCKFS_MAGIC = 0x534f434b, OVERLAYFS_MAGIC = 0x794c7630, TMPFS_MAGIC = 0x01021994, PIDFS_MAGIC = 0x50494446 };
 enum { AT_REMOVEDIR = 0x200, AT_SYMLINK_NOFOLLOW = 0x100 };
-enum { AT_FDCWD = -100, F_DUPFD = 0, F_DUPFD_CLOEXEC = 1030 };
+enum { AT_FDCWD = -100 };
+/* include/uapi/asm-generic/fcntl.h, include/uapi/linux/fcntl.h */
+enum { F_DUPFD = 0, F_SETOWN = 8, F_SETSIG = 10, F_SETOWN_EX = 15, F_DUPFD_CLOEXEC = 1030, F_ADD_SEALS = 1033 };
 enum { O_ACCMODE = 03, O_CREAT_WRONLY_TRUNC = 0100 | 01 | 01000 };
 /* include/linux/fs.h: set by the lookup that made the file. */
 enum { FMODE_CREATED = 1 << 20 };
@@ -244,6 +248,12 @@ struct tcp_sock {
 	__u64 bytes_received;
 	__u64 bytes_sent;
 	__u64 bytes_retrans;
+	_Bool is_mptcp;
+};
+/* net/mptcp/protocol.h: what a program has of a connection that may take many ways. */
+struct mptcp_sock {
+	__u64 bytes_received;
+	__u64 bytes_sent;
 };
 struct socket {
 	short type;
@@ -270,8 +280,13 @@ struct filename {
 };
 /* io_uring/: a request, and what its opcode keeps in the beginning of it. */
 struct io_cqe {
+	__u64 user_data;
 	__s32 res;
 	int fd;
+};
+struct io_uring_cqe {
+	__u64 user_data;
+	__s32 res;
 };
 /* io_uring/rsrc.h and include/linux/io_uring_types.h, since 6.13: the files of a ring's own table. */
 struct io_rsrc_node {
@@ -292,6 +307,7 @@ struct io_kiocb {
 	__u32 flags; /* the low half, where it is wider */
 	struct io_cqe cqe;
 	struct io_ring_ctx *ctx;
+	void *async_data;
 };
 struct io_xattr {
 	struct filename *filename;
@@ -306,6 +322,13 @@ struct io_connect {
 	struct file *file; /* of every request, at the same place */
 	void *addr;
 	int addr_len;
+};
+struct io_accept {
+	int iou_flags;
+	__u32 file_slot;
+};
+struct io_socket {
+	__u32 file_slot;
 };
 struct anon_vma;
 struct vm_area_struct {
@@ -328,6 +351,16 @@ struct cgroup {
 struct user_msghdr;
 struct io_sr_msg {
 	struct user_msghdr *umsg;
+	void *addr; /* of send and send_zc, until 6.12; a place in user memory */
+	int addr_len;
+};
+/* io_uring/net.h: the message as the kernel holds it. */
+struct msghdr {
+	void *msg_name;
+	int msg_namelen;
+};
+struct io_async_msghdr {
+	struct msghdr msg;
 };
 struct io_unlink {
 	struct filename *filename;
@@ -405,6 +438,7 @@ static void *(*bpf_task_storage_get)(void *map, struct task_struct *task, void *
 				     __u64 flags) = (void *)156;
 static struct task_struct *(*bpf_get_current_task_btf)(void) = (void *)158;
 static long (*bpf_task_pt_regs)(struct task_struct *task) = (void *)175;
+static long (*bpf_for_each_map_elem)(void *map, void *step, void *state, __u64 flags) = (void *)164;
 static long (*bpf_find_vma)(struct task_struct *task, __u64 address, void *callback, void *state,
 			    __u64 flags) = (void *)180;
 static long (*bpf_loop)(__u32 times, void *step, void *state, __u64 flags) = (void *)181;

@@ -18,6 +18,7 @@
 #include "signal.h"
 #include "flow.h"
 #include "option.h"
+#include "rights.h"
 #include "datagram.h"
 #include "enter.h"
 
@@ -39,7 +40,8 @@ INLINE int is_dull(const struct pt_regs *regs, __u16 act, long result, int compa
 		/* The shortest question takes 17 bytes, and none more than a datagram of old. */
 		return result < 17 || result > LZ_QUERY_MAX;
 	case ON_DUP:
-		return result < 0 || result > 2;
+		return result < 0 || result > 2 ||
+		       (act == ACT_FCNTL && !is_duplication(compat ? regs->cx : regs->si));
 	case ON_EXEC_FAILED:
 		return result >= 0;
 	case ON_MAPPING:
@@ -76,6 +78,8 @@ int sys_exit(__u64 *ctx)
 	if (HANDLER(act) == ON_MAPPING && maps_for_writing(regs, act, compat))
 		act = ACT_SHARED_MAP;
 	if (act == ACT_IOCTL && is_ioctl_of_note(compat ? regs->cx : regs->si))
+		act = ACT(ON_KERNEL_CALL, OF_FILE);
+	if (act == ACT_FCNTL && is_fcntl_of_note(compat ? regs->cx : regs->si))
 		act = ACT(ON_KERNEL_CALL, OF_FILE);
 	if (act && is_dull(regs, act, result, compat))
 		act = 0;
@@ -168,7 +172,14 @@ int sockets(__u64 *ctx)
 	}
 	on_socket(&call);
 	/* Which socketcall(2) it is, is known only now. */
-	return on_messages(&call);
+	if (call.act == ACT_OPTION)
+		return is_option_of_note(call.args[1], call.args[2]) ? on_option(&call) : 0;
+	if (call.act == ACT_SENDMSG)
+		return on_rights(&call, call.args[1]);
+	if (call.act != ACT_SENDMMSG)
+		return 0;
+	on_messages(&call);
+	return on_many_rights(&call);
 }
 
 SEC("tp_btf/sys_exit")

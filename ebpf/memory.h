@@ -33,9 +33,17 @@ struct wish {
 	__u32 protection, flags;
 };
 
+/* include/uapi/linux/ipc.h; the upper half is a version. */
+enum { IPC_SHMAT = 21 };
+
+INLINE int is_shmat(const struct call *call)
+{
+	return call->act == ACT_SHMAT || (call->act == ACT_IPC && (__u16)call->args[0] == IPC_SHMAT);
+}
+
 SHARED int read_wish(struct wish *wish, const struct call *call)
 {
-	if (!wish || !call)
+	if (!wish || !call || (call->act == ACT_IPC && !is_shmat(call)))
 		return 0;
 	wish->address = call->args[0];
 	wish->size = call->args[1];
@@ -51,7 +59,8 @@ SHARED int read_wish(struct wish *wish, const struct call *call)
 		wish->size = args[1];
 		wish->protection = args[2];
 		wish->flags = args[3];
-	} else if (call->act == ACT_SHMAT) {
+	} else if (is_shmat(call)) {
+		/* The third argument of both. */
 		__u32 flags = call->args[2];
 
 		wish->size = 0;
@@ -60,7 +69,7 @@ SHARED int read_wish(struct wish *wish, const struct call *call)
 			wish->protection |= PROT_WRITE;
 	}
 	if (call->act != ACT_MPROTECT && !is_error(call->result))
-		wish->address = call->act == ACT_SHMAT && call->compat ? 0 : call->result;
+		wish->address = is_shmat(call) && call->compat ? 0 : call->result;
 	return 0;
 }
 

@@ -184,6 +184,20 @@ SHARED int send_exec(__u64 asked, __u64 interpreter)
 	return 0;
 }
 
+/* A program begins on a connection, whatever put it there: a message, another process, an accept. Sent before the
+ * counts leave, so that one which dup(2) has told only counts. */
+SHARED int send_streams(void)
+{
+	for (__u32 fd = 0; fd < 3; fd++) {
+		struct lz_socket socket = {};
+		struct file *file = file_of(fd);
+
+		if (file && sock_of(file, &socket) && (socket.family == AF_INET || socket.family == AF_INET6))
+			send_dup(fd);
+	}
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exec")
 int exec(__u64 *ctx)
 {
@@ -193,6 +207,7 @@ int exec(__u64 *ctx)
 
 	if (!ours && bpf_current_task_under_cgroup(&cage, 0) != 1)
 		return 0;
+	send_streams();
 	if (ours) {
 		flush(ours);
 		remember_cred(ours, task);
@@ -221,17 +236,21 @@ SHARED int on_exec_failed(struct call *call)
 	return 0;
 }
 
-/* A descriptor 0, 1 or 2 that is a copy of another. */
+/* The commands of fcntl(2) that make a descriptor. */
+INLINE int is_duplication(__u64 command)
+{
+	return (__u32)command == F_DUPFD || (__u32)command == F_DUPFD_CLOEXEC;
+}
+
+/* A descriptor 0, 1 or 2 that is a copy of another; of fcntl(2), the sieve sends only those. */
 SHARED int on_dup(struct call *call)
 {
 	if (!call)
 		return 0;
 
-	if (call->act == ACT_FCNTL && call->args[1] != F_DUPFD && call->args[1] != F_DUPFD_CLOEXEC)
-		return 0;
 	if (call->result < 0 || call->result > 2 || (__s64)call->args[0] == call->result)
 		return 0;
-	send_dup(call->result);
+	send_dup(call->result, 0);
 	return 0;
 }
 

@@ -132,8 +132,8 @@ INLINE int add_sock_address(struct scratch *s, __u64 sock, __u32 family, __u32 r
 	return unix ? add_unix_address(s, (__u64)unix) : 0;
 }
 
-/* Appends the bytes that the program passed. */
-SHARED int add_user_address(struct scratch *s, __u64 from, __u64 length)
+/* Appends the bytes that the program passed; or the kernel's own copy of them. */
+SHARED int add_passed_address(struct scratch *s, __u64 from, __u64 length, __u32 copied)
 {
 	if (!s)
 		return 0;
@@ -147,7 +147,8 @@ SHARED int add_user_address(struct scratch *s, __u64 from, __u64 length)
 	}
 	if (at > TEXT_LIMIT || n > LZ_ADDRESS_MAX)
 		return 0;
-	if (bpf_probe_read_user((__u8 *)&s->record + at, n, (void *)from)) {
+	__u8 *to = (__u8 *)&s->record + at;
+	if (copied ? bpf_probe_read_kernel(to, n, (void *)from) : bpf_probe_read_user(to, n, (void *)from)) {
 		s->flags |= LZ_CUT;
 		return 0;
 	}
@@ -229,6 +230,7 @@ struct endpoint {
 	__u8 local;  /* tell the socket's own address as well */
 	__u8 cut;
 	__u8 alone; /* of a send: one datagram, and all of it */
+	__u8 copied; /* the address is the kernel's own copy of it */
 };
 
 SHARED int send_endpoint(const struct endpoint *endpoint)
@@ -254,7 +256,7 @@ SHARED int send_endpoint(const struct endpoint *endpoint)
 	if (sk && endpoint->kernel && (is_ip || family == AF_UNIX || endpoint->kernel == 1))
 		length = add_sock_address(s, (__u64)sk, family, endpoint->kernel == 2);
 	if (!length)
-		length = add_user_address(s, endpoint->address, endpoint->length);
+		length = add_passed_address(s, endpoint->address, endpoint->length, endpoint->copied);
 	body->socket.address = length;
 	if (sk && endpoint->local)
 		fill_local(body->local, sk, family);
@@ -290,8 +292,8 @@ SHARED int follow_endpoint(const struct endpoint *endpoint)
 	return 0;
 }
 
-/* A descriptor 0, 1 or 2 that is a copy of another, or a connection that took the number. */
-SHARED int send_dup(__u32 onto)
+/* A descriptor 0, 1 or 2 that is a copy of another, or a connection that took the number (`opened`). */
+SHARED int send_dup(__u32 onto, __u32 opened)
 {
 	struct file *file = file_of(onto);
 	struct scratch *s;
@@ -305,7 +307,7 @@ SHARED int send_dup(__u32 onto)
 	body->onto = onto;
 	struct sock *sk = sock_of(file, &body->socket);
 	if (sk) {
-		body->is_socket = 1;
+		body->is_socket = opened ? 2 : 1;
 		body->socket.address = add_sock_address(s, (__u64)sk, body->socket.family, 1);
 	} else {
 		fill_file(s, &body->file, file);
@@ -374,13 +376,24 @@ SHARED int add_parts(struct scratch *s, const struct query *query)
 	return length;
 }
 
+/* Asked of every short write: most are none, and that is told by the least that can be read. */
+INLINE int is_datagram_socket(struct file *file)
+{
+	struct inode *inode = READ(file, f_inode);
+
+	if ((READ(inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	struct socket *socket = READ(file, private_data);
+	return socket && READ(socket, type) == SOCK_DGRAM;
+}
+
 /* The socket of a datagram that goes to port 53; 0 of any other. */
 CALLED __u64 asking_sock(const struct query *query, struct lz_socket *socket)
 {
 	struct file *file = file_of(query->fd);
-	struct sock *sk = file ? sock_of(file, socket) : 0;
+	struct sock *sk = file && is_datagram_socket(file) ? sock_of(file, socket) : 0;
 
-	if (!sk || socket->kind != SOCK_DGRAM ||
+	if (!sk ||
 	    (socket->family != AF_INET && socket->family != AF_INET6) ||
 	    asked_port(query, sk) != swap16(53))
 		return 0;
@@ -404,7 +417,7 @@ SHARED int send_query(const struct query *query)
 	body->result = query->result;
 	body->socket = socket;
 	fill_local(body->local, sk, socket.family);
-	body->socket.address = query->address ? add_user_address(s, query->address, query->length) :
+	body->socket.address = query->address ? add_passed_address(s, query->address, query->length, 0) :
 						add_ip_address(s, (__u64)sk, socket.family, 1);
 	body->payload = add_parts(s, query);
 	send_or_count(s, LZ_QUERY);
@@ -525,6 +538,9 @@ SHARED int unpack_socketcall(struct call *call)
 	case 16:
 		call->act = ACT_SENDMSG;
 		break;
+	case 14:
+		call->act = ACT_OPTION;
+		break;
 	case 20:
 		call->act = ACT_SENDMMSG;
 		break;
@@ -589,7 +605,7 @@ SHARED int on_socket(struct call *call)
 		send_socket(call);
 		return 0;
 	}
-	if (act == ACT_SENDMMSG)
+	if (act == ACT_SENDMMSG || act == ACT_OPTION)
 		return 0;
 	endpoint.result = call->result;
 	endpoint.fd = call->args[0];
@@ -643,7 +659,7 @@ SHARED int on_socket(struct call *call)
 	follow_endpoint(&endpoint);
 	/* A program that closed its standard streams first needs no dup(2). */
 	if (endpoint.kernel == 2 && endpoint.fd <= 2)
-		send_dup(endpoint.fd);
+		send_dup(endpoint.fd, 1);
 	return 0;
 }
 

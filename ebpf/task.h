@@ -84,6 +84,8 @@ struct owner {
 	__u64 net; /* struct net: another connection's sock may later lie at the same place */
 	__u32 port; /* its own: given back before the state is told (inet_put_port) */
 	__u32 error; /* that the connect ended in, where sk_err does not tell any more */
+	__u32 early; /* the call that made it has not returned: the port is not known yet */
+	__u32 pad;
 };
 
 struct {
@@ -259,6 +261,8 @@ INLINE __u32 missing_capability(const struct call *call)
 
 	if (!ours || ours->asking_at != READ(regs, ip) || (__u32)ours->asking_call != call->number)
 		return 0;
+	/* The next call from there may ask for nothing. */
+	ours->asking_at = 0;
 	return ours->missing;
 }
 

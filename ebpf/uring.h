@@ -14,6 +14,7 @@
 /* include/uapi/linux/io_uring.h */
 enum {
 	IORING_OP_SENDMSG = 9,
+	IORING_OP_ACCEPT = 13,
 	IORING_OP_CONNECT = 16,
 	IORING_OP_FALLOCATE = 17,
 	IORING_OP_OPENAT = 18,
@@ -64,9 +65,8 @@ INLINE void uring_open(struct io_open *request)
 enum { REQ_F_FIXED_FILE = 1 };
 
 /* A file of the ring's own table; 0 where this kernel keeps it in another form. */
-INLINE struct file *file_in_ring(struct io_kiocb *request, __u32 at)
+INLINE struct file *file_in_ring(struct io_ring_ctx *ring, __u32 at)
 {
-	struct io_ring_ctx *ring = READ(request, ctx);
 	struct io_rsrc_node *node = 0;
 
 	if (!HAS_MEMBER(struct io_file_table, data) || !HAS_MEMBER(struct io_rsrc_node, file_ptr))
@@ -85,7 +85,7 @@ INLINE __u64 file_of_request(struct io_kiocb *request)
 	__s32 fd = READ(request, cqe.fd);
 
 	if (READ(request, flags) & REQ_F_FIXED_FILE)
-		return (__u64)file_in_ring(request, fd);
+		return (__u64)file_in_ring(READ(request, ctx), fd);
 	return fd >= 0 ? (__u64)file_of(fd) : 0;
 }
 
@@ -110,7 +110,18 @@ INLINE void uring_connect(struct io_kiocb *request, struct io_connect *connect)
 	send_endpoint(&endpoint);
 }
 
-INLINE void uring_sendmsg(struct io_kiocb *request, struct io_sr_msg *message)
+INLINE int sends_message(__u8 opcode)
+{
+	return opcode == IORING_OP_SENDMSG || opcode == IORING_OP_SENDMSG_ZC;
+}
+
+INLINE int sends(__u8 opcode)
+{
+	return sends_message(opcode) || opcode == IORING_OP_SEND || opcode == IORING_OP_SEND_ZC;
+}
+
+/* Since 6.13 the kernel has copied the address when the request is told; before, it reads it later. */
+INLINE void uring_send(struct io_kiocb *request, struct io_sr_msg *message, __u8 opcode)
 {
 	struct endpoint endpoint = {
 		.kind = LZ_SEND,
@@ -119,9 +130,50 @@ INLINE void uring_sendmsg(struct io_kiocb *request, struct io_sr_msg *message)
 		.file = file_of_request(request),
 	};
 
-	read_message(&endpoint, (__u64)READ(message, umsg), 0);
+	if (HAS_MEMBER(struct io_async_msghdr, msg) && HAS_MEMBER(struct io_rsrc_node, file_ptr)) {
+		struct io_async_msghdr *copy = READ(request, async_data);
+
+		endpoint.address = (__u64)READ(copy, msg.msg_name);
+		endpoint.length = READ(copy, msg.msg_namelen);
+		endpoint.copied = 1;
+	} else if (sends_message(opcode)) {
+		read_message(&endpoint, (__u64)READ(message, umsg), 0);
+	} else if (HAS_MEMBER(struct io_sr_msg, addr)) {
+		endpoint.address = (__u64)READ(message, addr);
+		endpoint.length = READ(message, addr_len);
+	}
 	if (endpoint.address)
 		send_endpoint(&endpoint);
+}
+
+/* Accepts that go on: each connection is a result without a request, known by the number that the program
+ * gave it. What it puts them into: descriptors (0), or places of the ring's own table. */
+struct shot {
+	__u64 ring;
+	__u64 number;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct shot);
+	__type(value, __u32);
+} shots SEC(".maps");
+
+enum { IORING_ACCEPT_MULTISHOT = 1 };
+
+INLINE void uring_accept(struct io_kiocb *request, struct io_accept *accept)
+{
+	/* Where that is told (6.10 and later); what becomes of it is told later still (uring_end.h). */
+	if (!HAS_MEMBER(struct io_accept, iou_flags))
+		return;
+	struct shot shot = { (__u64)READ(request, ctx), READ(request, cqe.user_data) };
+	__u32 slot = READ(accept, file_slot);
+
+	if (!(READ(accept, iou_flags) & IORING_ACCEPT_MULTISHOT))
+		return;
+	if (bpf_map_update_elem(&shots, &shot, &slot, 0))
+		lose(LZ_NETWORK, 1);
 }
 
 /* By a descriptor, in another way than by writing. */
@@ -184,15 +236,16 @@ int uring(__u64 *ctx)
 		uring_open((struct io_open *)request);
 	else
 		uring_other(request, opcode);
-	if (opcode == IORING_OP_SENDMSG || opcode == IORING_OP_SENDMSG_ZC)
-		uring_sendmsg(request, (struct io_sr_msg *)request);
+	if (sends(opcode))
+		uring_send(request, (struct io_sr_msg *)request, opcode);
+	if (opcode == IORING_OP_ACCEPT)
+		uring_accept(request, (struct io_accept *)request);
 	return 0;
 }
 
 INLINE int binds(__u8 opcode)
 {
-	return opcode == IORING_OP_CONNECT || opcode == IORING_OP_SENDMSG || opcode == IORING_OP_SEND ||
-	       opcode == IORING_OP_SEND_ZC || opcode == IORING_OP_SENDMSG_ZC;
+	return opcode == IORING_OP_CONNECT || sends(opcode);
 }
 
 /* The kernel chooses the local port while it works on the request, which may be later and elsewhere. */

@@ -306,7 +306,7 @@ struct lz_rewritten {
 
 struct lz_dup {
 	__u32 onto;
-	__u32 is_socket; /* then the text is its remote address, else the file's path */
+	__u32 is_socket; /* then the text is its remote address, else the file's path; 2: it was opened there */
 	struct lz_socket socket;
 	struct lz_file file;
 };

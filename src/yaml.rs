@@ -28,6 +28,7 @@ pub struct Node {
     pub content: Content,
 }
 
+/// What stands at a place of a document.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
     /// `quoted` tells text from what YAML reads as a number, a truth value or null.
@@ -40,6 +41,7 @@ pub enum Content {
     Map(Vec<(Key, Node)>),
 }
 
+/// A key of a map, with its line.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
     pub line: usize,

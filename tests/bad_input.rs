@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::stat::Mode;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use support::PATIENCE;
 
 struct Said {
     code: i32,

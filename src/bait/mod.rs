@@ -130,6 +130,7 @@ impl Baits {
         secrets.chain(cluster.map(|variable| (*variable).to_owned())).collect()
     }
 
+    /// All baits.
     pub fn iter(&self) -> impl Iterator<Item = &Bait> {
         self.baits.iter()
     }

@@ -1,16 +1,16 @@
 //! Which baits a run has: `--profile NAME|FILE`.
 //!
 //! ```yaml
-//! # Where each lies, see `lazaret`'s documentation of baits.
 //! baits: [aws-credentials, ssh-key]
 //! environment: [github-token]   # as GITHUB_TOKEN
 //! ```
 //!
-//! Read strictly: an unknown key or bait is an error, with its line.
-
-use crate::yaml::{self, Content, Node, YamlError};
+//! Read strictly: an unknown key or bait is an error, with its line. Where each lies: see [`super::place`].
 
 use super::place::{PLACES, VARIABLES};
+use crate::yaml::Node;
+pub use crate::yaml::strict::FileError as ProfileError;
+use crate::yaml::strict::{self as read, Located, Map};
 
 /// A choice of baits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,20 +94,6 @@ const SHIPPED: &[Shipped] = &[
     ("none", &[], &[]),
 ];
 
-/// Why a file is no profile.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProfileError {
-    #[error("line {line}: {source}")]
-    Yaml { line: usize, source: YamlError },
-    #[error("line {line}: a profile is a map with the keys baits and environment")]
-    Shape { line: usize },
-    #[error("line {line}: key {key:?} is unknown; known are baits and environment")]
-    Key { line: usize, key: String },
-    #[error("line {line}: bait {name:?} is unknown; known are {known}")]
-    Bait { line: usize, name: String, known: String },
-}
-
 impl Default for Profile {
     fn default() -> Profile {
         Profile { name: "default".to_owned(), places: DEFAULT.to_vec(), environment: vec!["dotenv"] }
@@ -127,47 +113,32 @@ impl Profile {
         Some(Profile { name: (*name).to_owned(), places, environment })
     }
 
-    /// Reads a file's content; `name` is how reports call it.
+    /// Reads a file's content; `name` is how reports and messages call it.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Profile, ProfileError> {
-        let root = yaml::read(bytes).map_err(|(line, source)| ProfileError::Yaml { line, source })?;
-        let Content::Map(entries) = &root.content else {
-            return Err(ProfileError::Shape { line: root.line });
-        };
-        let mut profile = Profile { name: name.to_owned(), places: Vec::new(), environment: Vec::new() };
-        for (key, value) in entries {
-            match key.text.as_str() {
-                "baits" => {
-                    profile.places = names(value, &mut PLACES.iter().map(|place| place.name))?;
-                }
-                "environment" => {
-                    profile.environment = names(value, &mut VARIABLES.iter().map(|(bait, ..)| *bait))?;
-                }
-                other => return Err(ProfileError::Key { line: key.line, key: other.to_owned() }),
-            }
-        }
-        Ok(profile)
+        read::root(name, bytes, |node| {
+            let map = Map::new(node, "the profile", &["baits", "environment"])?;
+            let places = || PLACES.iter().map(|place| place.name);
+            let variables = || VARIABLES.iter().map(|(bait, ..)| *bait);
+            Ok(Profile {
+                name: name.to_owned(),
+                places: map.read("baits", |node, at| names(node, at, places()))?.unwrap_or_default(),
+                environment: map
+                    .read("environment", |node, at| names(node, at, variables()))?
+                    .unwrap_or_default(),
+            })
+        })
     }
 }
 
 /// A list of known names.
 fn names(
-    list: &Node,
-    known: &mut dyn Iterator<Item = &'static str>,
-) -> Result<Vec<&'static str>, ProfileError> {
-    let Content::List(items) = &list.content else { return Err(ProfileError::Shape { line: list.line }) };
+    node: &Node,
+    place: &str,
+    known: impl Iterator<Item = &'static str>,
+) -> Result<Vec<&'static str>, Located> {
     let mut known: Vec<&'static str> = known.collect();
     known.dedup();
-    let name = |item: &Node| {
-        let Content::Scalar { text, .. } = &item.content else {
-            return Err(ProfileError::Shape { line: item.line });
-        };
-        let found = known.iter().find(|name| *name == text).copied();
-        found.ok_or_else(|| {
-            let (name, known) = (text.clone(), known.join(", "));
-            ProfileError::Bait { line: item.line, name, known }
-        })
-    };
-    items.iter().map(name).collect()
+    read::list(node, place)?.iter().map(|item| read::choice(item, place, &known, |name| name)).collect()
 }
 
 #[cfg(test)]
@@ -197,10 +168,10 @@ mod tests {
             let error = Profile::parse("mine", text.as_bytes()).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");
         };
-        check("a: [", "line ");
-        check("- a", "line 1: a profile is a map");
-        check("baits: x", "line 1: a profile is a map");
-        check("baits:\n- ssh-key\n- ssh", "line 3: bait \"ssh\" is unknown; known are aws-credentials, ");
-        check("baits: []\nbait: []", "line 2: key \"bait\" is unknown");
+        check("a: [", "mine:");
+        check("- a", "mine:1: the profile must be a map");
+        check("baits: x", "mine:1: baits must be a list");
+        check("baits:\n- ssh-key\n- ssh", "mine:3: baits is \"ssh\", but must be one of aws-credentials, ");
+        check("baits: []\nbait: []", "mine:2: unknown key \"bait\" in the profile; did you mean \"baits\"?");
     }
 }

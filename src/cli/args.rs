@@ -13,7 +13,7 @@ pub use live::{Analyze, CacheBound, Doctor, Gc, Network, Selftest};
 /// Runs a suspicious container image in a sealed sandbox, watches it from the kernel, and gives a
 /// verdict with the evidence.
 #[derive(Debug, Parser)]
-#[command(name = "lazaret", version, max_term_width = 100, after_help = EXIT_CODES)]
+#[command(name = "lazaret", version, max_term_width = 80, after_help = EXIT_CODES)]
 pub struct Cli {
     /// Where caches and runs are kept
     #[arg(
@@ -29,26 +29,33 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 pass · 1 fail · 2 usage or unusable input, nothing ran · 3 inconclusive · 4 review ·
-5 this host or lazaret itself failed.";
+Exit codes: 0 pass · 1 fail · 2 usage or unusable input, nothing ran ·
+            3 inconclusive · 4 review · 5 this host or lazaret itself failed";
+const RULES_CODES: &str = "Exit codes: 0 good · 1 not · 2 usage or unusable input";
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Detonate an image, judge it, report
     #[cfg(feature = "live")]
+    #[command(after_help = EXIT_CODES)]
     Analyze(Box<Analyze>),
     /// Judge a recording again, with other rules or another policy
+    #[command(after_help = EXIT_CODES)]
     Replay(Replay),
-    /// Check and test rules
+    /// Check, test and list rules; list what they may ask
+    #[command(after_help = RULES_CODES)]
     Rules(Rules),
     /// What this host can see and do, and what it lacks
     #[cfg(feature = "live")]
+    #[command(after_help = "Exit codes: 0 able to run and watch images · 5 unable")]
     Doctor(Doctor),
     /// Do small deeds in a sandbox, and say which of them were seen
     #[cfg(feature = "live")]
+    #[command(after_help = "Exit codes: 0 all was seen · 1 something was not · 5 it could not be tried")]
     Selftest(Selftest),
     /// Remove what killed runs left behind, and layers that are no longer wanted
     #[cfg(feature = "live")]
+    #[command(after_help = "Exit codes: 0 done · 5 something could not be removed")]
     Gc(Gc),
 }
 
@@ -76,16 +83,16 @@ pub struct Judging {
     /// Findings that somebody answers for, until a date: a file of exceptions
     #[arg(long, value_name = "FILE")]
     pub exceptions: Option<PathBuf>,
-    /// What goes to standard output
+    /// What goes to standard output; json is the report itself
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// Text for a terminal
+    /// Text for a person
     Human,
-    /// The report itself
+    /// JSON for a program
     Json,
 }
 
@@ -98,12 +105,14 @@ pub struct Rules {
 #[derive(Debug, Subcommand)]
 pub enum RulesCommand {
     /// Load rules and say what is wrong with them
+    #[command(after_help = RULES_CODES)]
     Check {
         /// Folders of rules (default: the shipped ones)
         #[arg(value_name = "DIR")]
         rules: Vec<PathBuf>,
     },
     /// Run each rule over the recordings that must fire it and those that must not
+    #[command(after_help = RULES_CODES)]
     Test {
         /// Folders of rules (default: the shipped ones)
         #[arg(value_name = "DIR")]

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::args::{Doctor, Format};
 use super::failure::{self, Failure, Kind};
+use super::terminal::Page;
 use crate::internet::netlink::has_ipv6;
 use crate::pipeline::{capture, outside};
 use crate::sandbox;
@@ -31,14 +33,10 @@ pub fn run(args: Doctor, state: &Path) -> Result<u8, Failure> {
     checks.push(ipv6());
     checks.extend(cage.into_iter().map(of_cage));
     match args.format {
-        Format::Human => checks.iter().for_each(print),
+        Format::Human => anstream::print!("{}", render(&checks)),
         Format::Json => print_json(&checks)?,
     }
-    let missing = checks.iter().filter(|check| check.needed && check.refused.is_some()).count();
-    if args.format == Format::Human {
-        anstream::println!("\n{}", conclusion(missing));
-    }
-    Ok(if missing == 0 { 0 } else { failure::exit_code(Kind::Environment) })
+    Ok(if missing(&checks) == 0 { 0 } else { failure::exit_code(Kind::Environment) })
 }
 
 fn of_probe(answer: trace::Answer) -> Check {
@@ -85,17 +83,28 @@ fn of_cage(answer: sandbox::Answer) -> Check {
     Check { what: what.into(), needed, refused, advice: advice.into() }
 }
 
-fn print(check: &Check) {
-    let word = match (&check.refused, check.needed) {
-        (None, _) => "works  ",
-        (Some(_), true) => "MISSING",
-        (Some(_), false) => "absent ",
-    };
-    anstream::println!("{word}  {}", check.what);
-    if let Some(refused) = &check.refused {
-        anstream::println!("         why: {refused}");
-        anstream::println!("         do:  {}", check.advice);
+/// Text for a person.
+fn render(checks: &[Check]) -> String {
+    let mut page = Page::new();
+    for check in checks {
+        let (style, word) = match (&check.refused, check.needed) {
+            (None, _) => (AnsiColor::Green.on_default(), "works"),
+            (Some(_), true) => (AnsiColor::Red.on_default().bold(), "MISSING"),
+            (Some(_), false) => (AnsiColor::Yellow.on_default(), "absent"),
+        };
+        page.entry(style, word, &check.what);
+        if let Some(refused) = &check.refused {
+            page.entry(Style::new(), "  why:", refused);
+            page.entry(Style::new(), "  do:", &check.advice);
+        }
     }
+    page.blank();
+    page.text(&conclusion(missing(checks)));
+    page.finish()
+}
+
+fn missing(checks: &[Check]) -> usize {
+    checks.iter().filter(|check| check.needed && check.refused.is_some()).count()
 }
 
 fn print_json(checks: &[Check]) -> Result<(), Failure> {
@@ -110,5 +119,25 @@ fn conclusion(missing: usize) -> String {
         0 => "This host can run and watch images (tier B).".into(),
         1 => "This host cannot run images: one thing is missing.".into(),
         missing => format!("This host cannot run images: {missing} things are missing."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_told_with_cause_and_advice_within_eighty_columns() {
+        let check = |what: &str, refused: Option<&str>| Check {
+            what: what.into(),
+            needed: true,
+            refused: refused.map(str::to_owned),
+            advice: "name another directory with --state, or make room; ".repeat(3),
+        };
+        let text = render(&[check("root", None), check("room", Some("\u{1b}[2J is full"))]);
+        let text = anstream::adapter::strip_str(&text).to_string();
+        assert!(text.starts_with("works     root\nMISSING   room\n  why:    "), "{text}");
+        assert!(text.ends_with("\n\nThis host cannot run images: one thing is missing.\n"), "{text}");
+        assert!(text.lines().all(|line| line.len() <= 80) && !text.contains('\u{1b}'), "{text}");
     }
 }

@@ -8,6 +8,7 @@ mod live;
 use std::error::Error;
 use std::fmt;
 
+use super::terminal;
 use crate::report::escape;
 use crate::report::failure;
 pub use crate::report::failure::FailureKind as Kind;
@@ -34,15 +35,18 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// An end of this kind: what could not be done, and to what.
     pub fn new(kind: Kind, what: impl Into<String>) -> Failure {
         Failure { kind, what: what.into(), cause: None, hint: None, after: Vec::new() }
     }
 
+    /// Adds the cause, and with it the causes of that.
     pub fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Failure {
         self.cause = Some(Box::new(cause));
         self
     }
 
+    /// Adds what to do next.
     pub fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hint = Some(hint.into());
         self
@@ -69,6 +73,21 @@ impl Failure {
         line
     }
 
+    /// As [`Display`](fmt::Display) has it, within the columns of a terminal.
+    pub fn folded(&self) -> String {
+        let fold = |(label, text): (&str, String)| terminal::fold(label, &text);
+        self.lines().into_iter().map(fold).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Each line with its label.
+    fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = vec![("error: ", escape::terminal(&self.what))];
+        lines.extend(self.causes().iter().map(|cause| ("  caused by: ", escape::terminal(cause))));
+        lines.extend(self.after.iter().map(|after| ("  and then: ", escape::terminal(after))));
+        lines.extend(self.hint.iter().map(|hint| ("hint: ", hint.clone())));
+        lines
+    }
+
     fn causes(&self) -> Vec<String> {
         let mut causes = Vec::new();
         let mut next = self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static));
@@ -83,17 +102,9 @@ impl Failure {
 /// `error:`, `caused by:` and `hint:`, each on a line of its own; hostile bytes escaped.
 impl fmt::Display for Failure {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "error: {}", escape::terminal(&self.what))?;
-        for cause in self.causes() {
-            write!(out, "\n  caused by: {}", escape::terminal(&cause))?;
-        }
-        for after in &self.after {
-            write!(out, "\n  and then: {}", escape::terminal(after))?;
-        }
-        match &self.hint {
-            Some(hint) => write!(out, "\nhint: {hint}"),
-            None => Ok(()),
-        }
+        let lines: Vec<String> =
+            self.lines().into_iter().map(|(label, text)| label.to_owned() + &text).collect();
+        out.write_str(&lines.join("\n"))
     }
 }
 

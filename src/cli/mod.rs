@@ -27,6 +27,7 @@ mod show;
 mod terminal;
 mod verdict;
 
+use std::io::{self, IsTerminal};
 use std::panic;
 use std::process::ExitCode;
 
@@ -46,7 +47,8 @@ pub fn main() -> ExitCode {
     match result {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
-            anstream::eprintln!("{failure}");
+            let text = if io::stderr().is_terminal() { failure.folded() } else { failure.to_string() };
+            anstream::eprintln!("{text}");
             ExitCode::from(failure::exit_code(failure.kind))
         }
     }

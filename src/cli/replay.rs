@@ -2,7 +2,7 @@
 //!
 //! Needs no privileges and writes nothing, unless `--out` is given.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::args::Replay;
@@ -17,7 +17,7 @@ use crate::report::log::{self, Ending, LogError, Reader};
 pub fn run(args: Replay) -> Result<u8, Failure> {
     let loaded = load::load(&args.judging)?;
     let log = log_of(&args.run);
-    let report = judge_again(&log, &loaded).map_err(|cause| unreadable(&log, cause))?;
+    let report = judge_again(&log, &loaded).map_err(|cause| unreadable(&args.run, cause))?;
     let place = match &args.out {
         Some(out) => Some(outdir::write_report(out, &report)?),
         None => None,
@@ -32,12 +32,13 @@ fn log_of(run: &Path) -> PathBuf {
     match run.file_name().and_then(|name| name.to_str()) {
         Some("report.json") => run.with_file_name(LOG),
         Some(name) if name.contains(".jsonl") && !run.is_dir() => run.to_owned(),
+        _ if run.is_file() => run.with_file_name(LOG),
         _ => run.join(LOG),
     }
 }
 
 fn judge_again(log: &Path, loaded: &Loaded) -> Result<Report, ReplayError> {
-    let open = |error| LogError::Read { line: 0, source: error };
+    let open = |source| ReplayError::Open { path: log.to_owned(), source };
     let file = load::regular(log).map_err(open)?;
     let source: Box<dyn BufRead> = match log.extension().is_some_and(|end| end == "zst") {
         true => {
@@ -64,14 +65,16 @@ fn judge_again(log: &Path, loaded: &Loaded) -> Result<Report, ReplayError> {
 /// Why a recording cannot be judged again.
 #[derive(Debug, thiserror::Error)]
 enum ReplayError {
+    #[error("cannot open {path:?}")]
+    Open { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Log(#[from] LogError),
     #[error(transparent)]
     Report(#[from] ConvertError),
 }
 
-fn unreadable(log: &Path, cause: ReplayError) -> Failure {
-    Failure::new(Kind::Usage, format!("cannot replay {}", log.display()))
+fn unreadable(run: &Path, cause: ReplayError) -> Failure {
+    Failure::new(Kind::Usage, format!("cannot replay {}", run.display()))
         .because(cause)
         .hint("name a run directory of lazaret analyze, or the report.json in it")
 }

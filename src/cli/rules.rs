@@ -6,9 +6,10 @@
 mod coverage;
 mod fixture;
 mod junit;
+mod page;
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::args;
@@ -27,13 +28,16 @@ pub use fixture::{Expected, test};
 pub fn run(args: args::Rules) -> Result<u8, Failure> {
     use args::RulesCommand::*;
     let out = &mut anstream::stdout();
+    let is_terminal = io::stdout().is_terminal();
     let outcome = match args.command {
         Check { rules } => check(&rules, out),
         Test { rules, fixtures, bless, junit } => {
             let expected = if bless { Expected::Write } else { Expected::Compare };
             test(&rules, &fixtures, expected, junit.as_deref(), out)
         }
+        List { rules } if is_terminal => page::list(&rules, out),
         List { rules } => list(&rules, out),
+        Fields if is_terminal => page::fields(out),
         Fields => fields(None, out),
         Coverage { rules } => coverage(&rules, out),
     };
@@ -47,9 +51,17 @@ pub fn run(args: args::Rules) -> Result<u8, Failure> {
 
 impl From<RulesError> for Failure {
     fn from(error: RulesError) -> Failure {
-        Failure::new(Kind::Usage, "cannot use the rules")
-            .because(error)
-            .hint("mend the line named above; lazaret rules check tells every problem")
+        let hint = match error {
+            RulesError::Read { .. } | RulesError::NoRules { .. } | RulesError::TooMany { .. } => {
+                "name folders of rules, or rule files; without any, the shipped rules are taken"
+            }
+            RulesError::Rules(_) => "mend the line named above; lazaret rules check tells every problem",
+            RulesError::Recording { .. } => "rules/README.md says what a recording holds",
+            RulesError::WriteFile { .. } | RulesError::Write(_) => {
+                "see that there is room, and that the place is writable"
+            }
+        };
+        Failure::new(Kind::Usage, "cannot use the rules").because(error).hint(hint)
     }
 }
 
@@ -171,7 +183,7 @@ pub fn check(directories: &[PathBuf], out: &mut dyn Write) -> Result<Outcome, Ru
     }
 }
 
-/// `rules list`: one line per rule.
+/// `rules list`: one line per rule, for programs; people read [`page::list`].
 pub fn list(directories: &[PathBuf], out: &mut dyn Write) -> Result<Outcome, RulesError> {
     let rules = load(directories)?;
     let longest = rules.rules().iter().map(|rule| rule.name.len()).max().unwrap_or(0);
@@ -195,14 +207,21 @@ fn techniques(rule: &Rule) -> String {
     ids.join(" ")
 }
 
-/// `rules fields`: every field a rule may name, with type, categories and meaning.
+/// `rules fields`: every field a rule may name, with type, categories and meaning; people read [`page::fields`].
 pub fn fields(category: Option<Category>, out: &mut dyn Write) -> Result<Outcome, RulesError> {
     let wanted = |field: &&Field| category.is_none_or(|category| field.categories.contains(&category));
     for field in field::fields().filter(wanted) {
-        let kind = if field.is_list() { "list of texts" } else { field.kind().name() };
-        let categories: Vec<&str> = field.categories.iter().map(|category| category.name()).collect();
-        writeln!(out, "{:24} {:14} {}", field.name, kind, field.doc)?;
-        writeln!(out, "{:24} {:14} in {}", "", "", categories.join(", "))?;
+        writeln!(out, "{:24} {:14} {}", field.name, kind(field), field.doc)?;
+        writeln!(out, "{:24} {:14} in {}", "", "", categories(field))?;
     }
     Ok(Outcome::Good)
+}
+
+fn kind(field: &Field) -> &'static str {
+    if field.is_list() { "list of texts" } else { field.kind().name() }
+}
+
+fn categories(field: &Field) -> String {
+    let names: Vec<&str> = field.categories.iter().map(|category| category.name()).collect();
+    names.join(", ")
 }

@@ -13,7 +13,8 @@ pub struct Call {
     pub compat: bool,
     /// The six argument registers, as they stood when the call returned.
     pub args: [u64; 6],
-    /// Of clone, clone3 and unshare: the flags. Of bpf: the type of the program or map. Else 0.
+    /// Of clone, clone3 and unshare: the flags. Of bpf: the type of the program or map. Of a call that passes
+    /// descriptors: the first one's number. Else 0.
     pub detail: u64,
     /// Strings among the arguments, in their order: the program's words, read when the call returned.
     pub texts: Vec<Bytes>,

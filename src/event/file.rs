@@ -26,6 +26,7 @@ pub struct Inode {
     pub number: u64,
 }
 
+/// What a file is, by its mode (inode(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FileKind {
     Regular,

@@ -20,13 +20,18 @@ pub enum Why {
     Deleted,
     /// It was written in the run, and mapped as code.
     Mapped,
+    /// It was written in the run, and opened to be executed, but no program came of it: a text that its caller
+    /// then reads as a script, a program's loader, what the kernel refused.
+    Tried,
 }
 
 impl Why {
+    /// The name in rules, logs and reports.
     pub fn name(self) -> &'static str {
         match self {
             Why::Deleted => "deleted",
             Why::Mapped => "mapped",
+            Why::Tried => "tried",
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Bytes, Call};
 
+/// What was asked of the kernel itself, or done to what separates the sandbox from it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum KernelAct {
     /// Namespaces, mounts, modules, BPF, keys, io_uring, …: a call that was not refused.

@@ -161,8 +161,10 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// Every phase, in order.
     pub const ALL: [Phase; 5] = [Phase::Setup, Phase::Start, Phase::Probe, Phase::Idle, Phase::Stop];
 
+    /// The name in rules, logs and reports.
     pub fn name(self) -> &'static str {
         match self {
             Phase::Setup => "setup",
@@ -190,6 +192,7 @@ pub enum Family {
 }
 
 impl Family {
+    /// Every family, in the order of reports.
     pub const ALL: [Family; 9] = [
         Family::Process,
         Family::Memory,
@@ -202,6 +205,7 @@ impl Family {
         Family::Sandbox,
     ];
 
+    /// The name in rules, logs and reports.
     pub fn name(self) -> &'static str {
         match self {
             Family::Process => "process",
@@ -216,6 +220,7 @@ impl Family {
         }
     }
 
+    /// The family of this name.
     pub fn parse(name: &str) -> Option<Family> {
         Family::ALL.into_iter().find(|family| family.name() == name)
     }

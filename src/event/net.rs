@@ -15,6 +15,7 @@ pub struct NetAct {
     pub name: Option<Bytes>,
 }
 
+/// What was done with a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NetAction {
     Connect,
@@ -48,6 +49,7 @@ pub enum NetAction {
 }
 
 impl NetAction {
+    /// The name in rules, logs and reports.
     pub fn name(self) -> &'static str {
         match self {
             NetAction::Connect => "connect",
@@ -99,6 +101,7 @@ const TYPES: &[(u16, &str)] = &[
     (65, "HTTPS"), (252, "AXFR"), (255, "ANY"), (256, "URI"), (257, "CAA"),
 ];
 
+/// What a socket speaks, by its family, kind and protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
     Tcp,

@@ -58,6 +58,7 @@ pub struct Program {
 }
 
 impl Program {
+    /// So many of the programs that led to one are kept, nearest first.
     pub const LINEAGE_MAX: usize = 32;
 
     /// This program as an entry of a later program's lineage.
@@ -100,7 +101,7 @@ pub enum ProcessAct {
         code: u8,
         signal: u8,
     },
-    /// A descriptor was copied onto standard input, output or error.
+    /// A descriptor was copied onto standard input, output or error, or a connection got that number.
     Dup {
         onto: u8,
         source: DupSource,
@@ -138,6 +139,8 @@ pub enum ProcessCall {
     AdviseMemory,
     /// pidfd_getfd(2)
     TakeDescriptor,
+    /// sendmsg(2) with descriptors in it (SCM_RIGHTS): the call's text is the first one's file
+    PassDescriptor,
     /// setsid(2)
     Session,
     /// seccomp(2), or prctl(2) to the same end
@@ -165,12 +168,14 @@ pub enum ProcessCall {
 }
 
 impl ProcessCall {
-    pub const ALL: [ProcessCall; 15] = [
+    /// Every kind.
+    pub const ALL: [ProcessCall; 16] = [
         ProcessCall::Trace,
         ProcessCall::ReadMemory,
         ProcessCall::WriteMemory,
         ProcessCall::AdviseMemory,
         ProcessCall::TakeDescriptor,
+        ProcessCall::PassDescriptor,
         ProcessCall::Session,
         ProcessCall::Seccomp,
         ProcessCall::Personality,
@@ -183,6 +188,7 @@ impl ProcessCall {
         ProcessCall::Control,
     ];
 
+    /// The name in rules, logs and reports.
     pub fn name(self) -> &'static str {
         match self {
             ProcessCall::Trace => "trace",
@@ -190,6 +196,7 @@ impl ProcessCall {
             ProcessCall::WriteMemory => "write_memory",
             ProcessCall::AdviseMemory => "advise_memory",
             ProcessCall::TakeDescriptor => "take_descriptor",
+            ProcessCall::PassDescriptor => "pass_descriptor",
             ProcessCall::Session => "session",
             ProcessCall::Seccomp => "seccomp",
             ProcessCall::Personality => "personality",
@@ -245,6 +252,7 @@ pub enum Relation {
 }
 
 impl Relation {
+    /// The name in rules, logs and reports.
     pub fn name(self) -> &'static str {
         match self {
             Relation::Own => "own",
@@ -258,7 +266,12 @@ impl Relation {
 /// What a descriptor led to when it was copied.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DupSource {
-    Socket { protocol: Protocol, remote: Option<Endpoint> },
+    /// `copied`: else the connection was opened at a number that was free.
+    Socket {
+        protocol: Protocol,
+        remote: Option<Endpoint>,
+        copied: bool,
+    },
     Pipe,
     File(File),
     Other,

@@ -7,7 +7,7 @@ use super::{Bytes, Protocol};
 /// A request to a port of the image's. The outcome of the event says whether somebody was there.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Visit {
-    /// `greeting`, `http_get`, `http_post`, `tls_hello`, `redis_ping`, `line`, `datagram`.
+    /// `greeting`, `http_get`, `http_post`, `tls_hello`, `redis_ping`, `socks_hello`, `line`, `datagram`.
     pub request: String,
     pub protocol: Protocol,
     pub remote: SocketAddr,
@@ -28,6 +28,7 @@ pub struct Errand {
     pub timed_out: bool,
 }
 
+/// Why a command was run inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// The image's own configuration asks for it.
@@ -37,6 +38,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
+    /// The name in rules, logs and reports.
     pub fn name(self) -> &'static str {
         match self {
             Purpose::Healthcheck => "healthcheck",

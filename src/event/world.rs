@@ -30,6 +30,7 @@ pub enum Carrier {
 }
 
 impl Carrier {
+    /// The name in rules, logs and reports.
     pub fn name(self) -> &'static str {
         match self {
             Carrier::Udp => "udp",
@@ -90,6 +91,7 @@ pub struct TlsAct {
     pub outcome: Handshake,
 }
 
+/// How a TLS handshake ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Handshake {
     Done,
@@ -102,6 +104,7 @@ pub enum Handshake {
 }
 
 impl Handshake {
+    /// The name in rules, logs and reports.
     pub fn name(&self) -> &'static str {
         match self {
             Handshake::Done => "done",

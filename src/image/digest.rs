@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 #[serde(try_from = "String", into = "String")]
 pub struct Digest([u8; 32]);
 
+/// Why a text is no digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DigestError {
@@ -24,6 +25,7 @@ pub enum DigestError {
 }
 
 impl Digest {
+    /// The digest of these bytes.
     pub fn of(bytes: &[u8]) -> Digest {
         Digest(Sha256::digest(bytes).into())
     }
@@ -42,6 +44,7 @@ impl Digest {
         }
     }
 
+    /// Reads `sha256:` and 64 lower-case hexadecimal digits.
     pub fn parse(text: &str) -> Result<Digest, DigestError> {
         let malformed = || DigestError::Malformed(text.chars().take(200).collect());
         let (algorithm, hex) = text.split_once(':').ok_or_else(malformed)?;
@@ -59,6 +62,7 @@ impl Digest {
         Ok(Digest(bytes))
     }
 
+    /// The digest itself.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -21,6 +21,7 @@ pub enum ImageFault {
     Host,
 }
 
+/// Why an image cannot be used: it, this host, or whoever stopped the work.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImageError {
@@ -79,6 +80,7 @@ pub enum ImageError {
 }
 
 impl ImageError {
+    /// Whose fault it is, which decides the exit code.
     pub fn fault(&self) -> ImageFault {
         use ImageError::*;
         match self {

@@ -36,6 +36,7 @@ pub struct Image {
     pub(super) source: Source,
 }
 
+/// A layer of the image: where its bytes lie, and what they must be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
     /// Of the blob as it is stored.

@@ -21,6 +21,7 @@ pub struct Reference {
     pub place: Place,
 }
 
+/// Where an image lies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// A directory in the OCI image layout.

@@ -58,6 +58,7 @@ impl Rootfs {
         self.layers.iter().map(|layer| layer.path.as_path())
     }
 
+    /// What the layers hold and the root does not.
     pub fn skipped(&self) -> Skipped {
         let sum = |field: fn(&Tally) -> u64| self.layers.iter().map(|layer| field(&layer.tally)).sum();
         Skipped {

@@ -40,6 +40,7 @@ pub struct AddressBook {
 }
 
 impl AddressBook {
+    /// An empty one.
     pub fn new() -> AddressBook {
         AddressBook::default()
     }
@@ -61,6 +62,7 @@ impl AddressBook {
         address
     }
 
+    /// The IPv6 address of a name: the same whenever it is asked.
     pub fn v6(&mut self, name: &[u8]) -> Ipv6Addr {
         let [a, b, c, d] = self.v4(name).octets();
         let [p, q, r, s, t, u] = PREFIX;

@@ -37,6 +37,7 @@ pub struct Flow {
     pub server: SocketAddr,
 }
 
+/// What carried the words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Transport {
     Tcp,
@@ -44,6 +45,7 @@ pub enum Transport {
     Icmp,
 }
 
+/// What was said.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Said {
     Dns(Dns),
@@ -74,6 +76,7 @@ pub struct Dns {
     pub addresses: Vec<IpAddr>,
 }
 
+/// A question to a name server, and its answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Question {
     /// As [`crate::event::Question::name`].
@@ -100,6 +103,7 @@ pub struct Tls {
     pub outcome: Handshake,
 }
 
+/// How a TLS handshake ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Handshake {
     Done,
@@ -133,6 +137,7 @@ pub struct Http {
     pub service: String,
 }
 
+/// A command of a protocol that is neither HTTP nor DNS.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Command {
     /// `smtp`, `ftp`, `irc`, `redis`, `stratum`, `ssh`, …
@@ -145,6 +150,7 @@ pub struct Command {
     pub size: u64,
 }
 
+/// Words of no protocol that we know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Stream {
     /// Who answered; `raw` where the sink kept what it was sent.
@@ -158,6 +164,7 @@ pub struct Stream {
     pub datagrams: u64,
 }
 
+/// A decoy's secret in what was sent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bait {
     /// Its name: `aws-credentials`, `ssh-key`, …
@@ -173,6 +180,7 @@ pub struct Bait {
     pub used_at: Option<String>,
 }
 
+/// What could not be heard or told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Loss {
     /// Datagrams that a full socket dropped.

@@ -281,8 +281,8 @@ impl<P: Provenance> Normaliser<P> {
 
     pub(super) fn dup_source(&mut self, source: record::DupSource) -> DupSource {
         match source {
-            record::DupSource::Socket { socket, remote } => {
-                DupSource::Socket { protocol: net::protocol(&socket), remote: net::endpoint(&remote) }
+            record::DupSource::Socket { socket, remote, copied } => {
+                DupSource::Socket { protocol: net::protocol(&socket), remote: net::endpoint(&remote), copied }
             }
             record::DupSource::File(file) => match origin::kind(file.mode) {
                 FileKind::Fifo => DupSource::Pipe,

@@ -27,6 +27,7 @@ pub(super) fn call(
     let mut call = described(lineage, task, seen);
     call.filtered = filtered && is_refusal(outcome);
     call.own_filter = barred && !call.filtered;
+    call.capability = call.capability.filter(|_| !call.filtered);
     match about {
         About::Compat => Act::Kernel(KernelAct::Compat(call)),
         About::Memory => Act::Memory(memory(call)),
@@ -47,9 +48,10 @@ pub(super) struct By {
 
 /// A refused call that has no record of its own.
 pub(super) fn denied(number: u32, compat: bool, args: [u64; 6], capability: Option<u32>, by: By) -> Act {
-    let capability = capability.and_then(|number| u8::try_from(number).ok());
-    let call = name(number, compat);
     let (filtered, own_filter) = (by.filtered, by.own);
+    // The kernel was not asked: what is remembered is of a call before.
+    let capability = capability.filter(|_| !filtered).and_then(|number| u8::try_from(number).ok());
+    let call = name(number, compat);
     Act::Denied(Call { call, number, compat, args, capability, filtered, own_filter, ..Call::default() })
 }
 
@@ -117,7 +119,9 @@ fn described(lineage: &Lineage, task: &Task, seen: record::Call) -> Call {
 fn asked_target(lineage: &Lineage, task: &Task, call: &[u8], args: &[u64; 6]) -> Option<Target> {
     let pid = match call {
         b"ptrace" if args[0] != 0 => args[1],
-        b"process_vm_readv" | b"process_vm_writev" => args[0],
+        b"process_vm_readv" | b"process_vm_writev" | b"prlimit64" => args[0],
+        b"migrate_pages" | b"move_pages" => args[0],
+        b"kcmp" => args[1],
         _ => return None,
     };
     lineage.asked(task, u32::try_from(pid).ok()?)
@@ -141,6 +145,7 @@ fn what(call: &Call) -> ProcessCall {
         b"process_vm_writev" => ProcessCall::WriteMemory,
         b"process_madvise" => ProcessCall::AdviseMemory,
         b"pidfd_getfd" => ProcessCall::TakeDescriptor,
+        b"sendmsg" | b"sendmmsg" | b"socketcall" => ProcessCall::PassDescriptor,
         b"setsid" => ProcessCall::Session,
         b"seccomp" => ProcessCall::Seccomp,
         b"personality" => ProcessCall::Personality,
@@ -151,8 +156,8 @@ fn what(call: &Call) -> ProcessCall {
         b"alarm" | b"setitimer" | b"timer_settime" | b"timer_settime64" => ProcessCall::Timer,
         b"timerfd_settime" | b"timerfd_settime64" => ProcessCall::Timer,
         b"setgroups" | b"setgroups32" => ProcessCall::Groups,
-        _ if call.args[0] == PR_SET_NAME => ProcessCall::Name,
-        _ if call.args[0] == PR_SET_SECCOMP => ProcessCall::Seccomp,
+        b"prctl" if call.args[0] == PR_SET_NAME => ProcessCall::Name,
+        b"prctl" if call.args[0] == PR_SET_SECCOMP => ProcessCall::Seccomp,
         _ => ProcessCall::Control,
     }
 }

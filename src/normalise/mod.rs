@@ -202,6 +202,7 @@ impl<P: Provenance> Normaliser<P> {
         self.zero
     }
 
+    /// What could not be told so far.
     pub fn gaps(&self) -> Gaps {
         let unresolved = self.unresolved + self.names.forgotten + self.aliases.forgotten;
         Gaps {
@@ -213,6 +214,7 @@ impl<P: Provenance> Normaliser<P> {
         }
     }
 
+    /// Who is asked about the image.
     pub fn provenance(&self) -> &P {
         &self.provenance
     }

@@ -19,9 +19,11 @@ mod book;
 mod keep;
 mod written;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -34,7 +36,7 @@ use nix::sys::statfs::{FsType, OVERLAYFS_SUPER_MAGIC, fstatfs};
 use nix::time::{ClockId, clock_gettime};
 
 use super::inside::{Inside, device, kernel_device};
-use crate::event::Inode;
+use crate::event::{Bytes, Inode};
 use crate::sandbox;
 use crate::sys::fanotify::{Group, Question};
 
@@ -68,11 +70,14 @@ impl Capture {
             group.watch(tmpfs.as_fd())?;
         }
         let metadata = upper.metadata()?;
+        let tmpfs: io::Result<_> =
+            inside.tmpfs.iter().map(|(prefix, root)| Ok((device(root)?, *prefix))).collect();
         let book = Arc::new(Book::default());
         let stop = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
         let listener = Listener {
             group,
             overlay: device(&inside.root)?,
+            tmpfs: tmpfs?,
             since: (metadata.ctime(), metadata.ctime_nsec()),
             keeper: Keeper::new(files, bounds),
             book: book.clone(),
@@ -124,6 +129,8 @@ struct Listener {
     group: Group,
     /// The overlay's device.
     overlay: u32,
+    /// Devices of the others, and where they lie.
+    tmpfs: HashMap<u32, &'static str>,
     /// Change time of the writable layer before the start: what was changed later was changed by the run.
     since: (i64, i64),
     keeper: Keeper,
@@ -180,15 +187,26 @@ impl Listener {
         let device = if on_overlay { self.overlay } else { kernel_device(metadata.dev()) };
         let sha256 = self.keeper.keep(file, on_overlay);
         let key = Key { pid: question.pid, inode: Inode { device, number } };
-        self.book.enter(Captured { time: now(), key, sha256 }, self.keeper.tally);
+        let path = name_inside(file, self.tmpfs.get(&device).unwrap_or(&""));
+        let captured = Captured { time: now(), key, sha256, path, size: metadata.size() };
+        self.book.enter(captured, self.keeper.tally);
     }
+}
+
+/// A file's last name, as the sandbox knows it; `prefix`: where its file system lies. Where the sandbox's
+/// mounts are gone by now, the kernel tells it from the root of its file system.
+fn name_inside(file: &File, prefix: &str) -> Bytes {
+    let link = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let path = link.map(|path| path.into_os_string().into_vec()).unwrap_or_default();
+    let name = path.strip_suffix(b" (deleted)").unwrap_or(&path);
+    let is_whole = name.strip_prefix(b"/").is_some_and(|name| name.starts_with(prefix.as_bytes()));
+    if is_whole { name.into() } else { [b"/", prefix.as_bytes(), name].concat().into() }
 }
 
 /// The inode's number as the probes see it (`i_ino`): for a file of the overlay that was copied up,
 /// fstat(2) has another one (fs/overlayfs/inode.c). Since Linux 5.14 fdinfo tells (fs/proc/fd.c,
 /// `seq_show`).
 fn inode_number(file: &File) -> io::Result<u64> {
-    use std::os::fd::AsRawFd;
     let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd()))?;
     let field = text.lines().find_map(|line| line.strip_prefix("ino:"));
     field.and_then(|field| field.trim().parse().ok()).ok_or(io::ErrorKind::Unsupported.into())

@@ -27,6 +27,7 @@ pub struct Judge<'r> {
 }
 
 impl<'r> Judge<'r> {
+    /// Has seen no event of the run that `header` tells of.
     pub fn new(rules: &'r RuleSet, header: &Header) -> Judge<'r> {
         Judge { findings: Findings::new(rules), summary: Summary::new(&header.subject.layers) }
     }

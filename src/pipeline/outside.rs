@@ -120,6 +120,7 @@ impl Outside {
         }
     }
 
+    /// There is an internet.
     pub fn is_simulated(&self) -> bool {
         self.internet.is_some()
     }

@@ -150,7 +150,8 @@ impl<'r> Recorder<'r> {
 
     /// The last contents that are put away, when no task is left.
     pub fn finish_kept(&mut self, tell: &mut dyn FnMut(News<'_>)) -> Result<(), PipelineError> {
-        let found = self.written.as_mut().map(Written::finish).unwrap_or_default();
+        let mut found = self.written.as_mut().map(Written::finish).unwrap_or_default();
+        found.extend(self.normaliser.provenance().book().map(Book::tried).unwrap_or_default());
         self.tell_kept(found, tell)
     }
 

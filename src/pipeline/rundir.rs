@@ -57,6 +57,7 @@ impl RunDir {
         Ok(RunDir { path: path.into(), dir })
     }
 
+    /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
     }

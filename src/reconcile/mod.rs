@@ -100,7 +100,7 @@ impl Ledger {
         let Some(node) = self.tree.find(path) else { return Answer::Unexplained };
         let explained = match found {
             Found::Gone => node.removed,
-            Found::Attributes => node.written || node.attributes || node.named || node.made,
+            Found::Attributes => node.attributes || node.written || node.named || node.is_fresh(),
             Found::Directory => node.made,
             Found::Link(text) => node.link.as_deref() == Some(*text),
             Found::Node => node.special,

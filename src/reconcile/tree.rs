@@ -54,7 +54,7 @@ impl Node {
     }
 
     /// What stands here cannot have come from the image.
-    fn is_fresh(&self) -> bool {
+    pub fn is_fresh(&self) -> bool {
         self.made || self.special || self.link.is_some()
     }
 

@@ -368,6 +368,7 @@ pub enum About {
     Compat,
 }
 
+/// Whom a signal was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SignalTarget {
     /// The kernel's own: thread group, and start time of its leader.
@@ -376,8 +377,14 @@ pub enum SignalTarget {
     Asked(i32),
 }
 
+/// What a descriptor that was copied leads to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DupSource {
-    Socket { socket: KernelSocket, remote: Sockaddr },
+    /// `copied`: else the connection was opened at this number, which was free.
+    Socket {
+        socket: KernelSocket,
+        remote: Sockaddr,
+        copied: bool,
+    },
     File(KernelFile),
 }

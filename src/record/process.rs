@@ -49,7 +49,7 @@ pub fn dup(cursor: &mut Cursor<'_>) -> Result<Body, Reason> {
     let body: wire::Dup = cursor.fixed()?;
     let source = if body.is_socket != 0 {
         let remote = cursor.text(body.socket.address)?;
-        DupSource::Socket { socket: kernel_socket(&body.socket), remote }
+        DupSource::Socket { socket: kernel_socket(&body.socket), remote, copied: body.is_socket != 2 }
     } else {
         DupSource::File(cursor.file(&body.file)?)
     };

@@ -101,8 +101,9 @@ impl Display for Body {
             Body::Source { socket, local, remote } => {
                 write!(f, "source {socket} {} {}", Address(local), Address(remote))
             }
-            Body::Dup { onto, source: DupSource::Socket { socket, remote } } => {
-                write!(f, "dup {onto} {socket} {}", Address(remote))
+            Body::Dup { onto, source: DupSource::Socket { socket, remote, copied } } => {
+                let act = if *copied { "dup" } else { "opened as" };
+                write!(f, "{act} {onto} {socket} {}", Address(remote))
             }
             Body::Dup { onto, source: DupSource::File(file) } => write!(f, "dup {onto} {file}"),
             Body::Rewritten { number, compat, before, after, result } => {

@@ -59,6 +59,7 @@ struct Pieces {
 }
 
 impl Stream {
+    /// Has seen no bytes.
     pub fn new() -> Stream {
         Stream::default()
     }
@@ -98,6 +99,7 @@ impl Stream {
         records
     }
 
+    /// What was lost, cut or unreadable so far.
     pub fn counters(&self) -> Counters {
         self.counters
     }

@@ -6,7 +6,9 @@ use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 /// `lz_head.flags`
 pub const CUT: u16 = 1;
+/// The call came through the 32-bit entry.
 pub const COMPAT: u16 = 2;
+/// A filter or tracer of the image's own answered the call.
 pub const BARRED: u16 = 4;
 /// `lz_head.slot` of a record that is not remembered for folding.
 pub const NO_SLOT: u16 = 0xffff;
@@ -64,8 +66,10 @@ pub enum Ring {
 }
 
 impl Ring {
+    /// Both.
     pub const ALL: [Ring; 2] = [Ring::Critical, Ring::Bulk];
 
+    /// The ring that records of this kind take.
     pub fn of(kind: u16) -> Ring {
         match kind {
             ..=kind::EXIT | kind::CONNECT..=kind::DENIED | kind::IDS | kind::MOVED => Ring::Critical,

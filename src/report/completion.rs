@@ -24,6 +24,7 @@ pub struct Completion {
     pub data: Data,
 }
 
+/// What the event is about.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Data {
     pub request: Request,

@@ -29,6 +29,7 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// Every kind.
     pub const ALL: [FailureKind; 6] = [
         FailureKind::Usage,
         FailureKind::Image,
@@ -38,6 +39,7 @@ impl FailureKind {
         FailureKind::Internal,
     ];
 
+    /// The name in the quarantine report and the completion event.
     pub fn name(self) -> &'static str {
         match self {
             FailureKind::Usage => "usage",

@@ -18,6 +18,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use super::document::{Decision, Named, Report};
 use super::failure::Failure;
 
+/// The version of the format, as the document's field `schema` names it.
 pub const SCHEMA: &str = "lazaret.quarantine/v1";
 /// The name of our check.
 pub const CHECK: &str = "dynamic-analysis";

@@ -67,6 +67,7 @@ impl Summary {
         }
     }
 
+    /// What was summed up.
     pub fn finish(mut self) -> Behaviour {
         (self.behaviour.network, self.behaviour.baits, self.behaviour.baits_omitted) = self.network.finish();
         let (memory, kernel) = self.kernel.finish();

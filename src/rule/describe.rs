@@ -96,6 +96,9 @@ fn process_act(act: &ProcessAct) -> String {
         ProcessAct::Fork { child_pid, .. } => format!("made process {child_pid}"),
         ProcessAct::Exit { code, signal: 0 } => format!("ended with status {code}"),
         ProcessAct::Exit { signal, .. } => format!("was ended by signal {signal}"),
+        ProcessAct::Dup { onto, source: source @ DupSource::Socket { copied: false, .. } } => {
+            format!("opened {} as standard {}", dup_source(source), stream(*onto))
+        }
         ProcessAct::Dup { onto, source } => {
             format!("copied {} onto standard {}", dup_source(source), stream(*onto))
         }
@@ -113,6 +116,7 @@ fn process_call(what: ProcessCall, call: &Call) -> String {
         ProcessCall::ReadMemory => format!("read the memory of {}", target()),
         ProcessCall::WriteMemory => format!("wrote into the memory of {}", target()),
         ProcessCall::TakeDescriptor => format!("took a descriptor from {}", target()),
+        ProcessCall::PassDescriptor => format!("passed a descriptor of {}", texts(&call.texts)),
         ProcessCall::Name => format!("named its thread {}", texts(&call.texts)),
         ProcessCall::Session => "began a session of its own".to_owned(),
         ProcessCall::Wait => format!("still waited in {} when the run was over", called(call)),
@@ -217,10 +221,10 @@ fn stream(number: u8) -> &'static str {
 
 fn dup_source(source: &DupSource) -> String {
     match source {
-        DupSource::Socket { protocol, remote: Some(remote) } => {
+        DupSource::Socket { protocol, remote: Some(remote), .. } => {
             format!("a {} socket to {}", protocol_name(*protocol), endpoint(remote))
         }
-        DupSource::Socket { protocol, remote: None } => format!("a {} socket", protocol_name(*protocol)),
+        DupSource::Socket { protocol, remote: None, .. } => format!("a {} socket", protocol_name(*protocol)),
         DupSource::Pipe => "a pipe".to_owned(),
         DupSource::File(file) => escape(&file.path),
         DupSource::Other => "a descriptor".to_owned(),
@@ -360,10 +364,14 @@ fn sandbox_act(act: &SandboxAct) -> String {
             }
             (None, None) => format!("could not run the {} command", purpose.name()),
         },
-        SandboxAct::Kept(Kept { path, why: Why::Deleted, .. }) => {
-            format!("kept {}, which was deleted", escape(path))
+        SandboxAct::Kept(Kept { path, why, .. }) => {
+            let why = match why {
+                Why::Deleted => "deleted",
+                Why::Mapped => "mapped as code",
+                Why::Tried => "to be executed",
+            };
+            format!("kept {}, which was {why}", escape(path))
         }
-        SandboxAct::Kept(Kept { path, .. }) => format!("kept {}, which was mapped as code", escape(path)),
         SandboxAct::Lost { family, records } => format!("lost {records} records of family {}", family.name()),
     }
 }

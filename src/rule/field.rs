@@ -37,6 +37,7 @@ pub enum Category {
 }
 
 impl Category {
+    /// Every category.
     pub const ALL: [Category; 15] = [
         Category::Exec,
         Category::Process,
@@ -55,6 +56,7 @@ impl Category {
         Category::Sandbox,
     ];
 
+    /// The name in `logsource.category`.
     pub fn name(self) -> &'static str {
         match self {
             Category::Exec => "exec",
@@ -75,6 +77,7 @@ impl Category {
         }
     }
 
+    /// The category of an event.
     pub fn of(event: &Event) -> Category {
         match event.act {
             Act::Exec(_) => Category::Exec,
@@ -106,6 +109,7 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// The name in `rules fields`.
     pub fn name(self) -> &'static str {
         match self {
             Kind::Text => "text",
@@ -147,6 +151,7 @@ pub(super) enum Read {
 pub(super) type Visit<'v> = &'v mut dyn FnMut(&[u8]) -> bool;
 
 impl Field {
+    /// What its values are.
     pub fn kind(&self) -> Kind {
         match self.read {
             Read::Text(_) | Read::Made(_) | Read::Texts(_) => Kind::Text,

@@ -103,6 +103,7 @@ pub struct FindingList {
 }
 
 impl<'r> Findings<'r> {
+    /// Has seen no event.
     pub fn new(rules: &'r RuleSet) -> Findings<'r> {
         Findings {
             rules,
@@ -151,6 +152,7 @@ impl<'r> Findings<'r> {
         None
     }
 
+    /// Everything that was found; correlations that waited for the end are decided.
     pub fn finish(mut self) -> FindingList {
         let correlator = std::mem::replace(&mut self.correlator, Correlator::new(self.rules));
         let (completed, given_up) = correlator.finish();

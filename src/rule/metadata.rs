@@ -95,9 +95,12 @@ pub enum Status {
 
 /// A closed set of words.
 pub trait Word: Copy + 'static {
+    /// Every value.
     const ALL: &'static [Self];
+    /// The word in a rule file.
     fn name(self) -> &'static str;
 
+    /// The value of this word.
     fn parse(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|word| word.name() == name)
     }

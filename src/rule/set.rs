@@ -121,6 +121,7 @@ impl RuleSet {
         sum.finalize().into()
     }
 
+    /// The rule of this name.
     pub fn rule(&self, name: &str) -> Option<&Rule> {
         self.rules.iter().find(|rule| rule.name == name)
     }

@@ -90,6 +90,7 @@ struct Tasks {
 }
 
 impl DiskMeter {
+    /// A meter of the tree below `top`, which has measured nothing yet.
     pub fn new(top: PathBuf) -> DiskMeter {
         DiskMeter {
             top,

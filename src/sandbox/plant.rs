@@ -17,6 +17,7 @@ pub struct Plant {
     pub how: How,
 }
 
+/// How a plant comes to its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
     /// Made where nothing stands; owned by the program's user, or by root where it lies outside a home and
@@ -46,6 +47,7 @@ pub struct Planted {
 }
 
 impl Planted {
+    /// It lies where it should.
     pub fn stands(&self) -> bool {
         self.errno == 0
     }

@@ -61,6 +61,7 @@ impl RunningSandbox {
         }
     }
 
+    /// What watchers watch.
     pub fn target(&self) -> &Target {
         &self.target
     }

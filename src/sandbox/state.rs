@@ -42,6 +42,7 @@ impl RunId {
         Ok(RunId(format!("{:016x}", u64::from_ne_bytes(bytes))))
     }
 
+    /// Reads what [`RunId::as_str`] gives.
     pub fn parse(text: &str) -> Result<RunId, SandboxError> {
         let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
         if (16..=32).contains(&text.len()) && text.bytes().all(hex) {
@@ -51,6 +52,7 @@ impl RunId {
         }
     }
 
+    /// As it stands in names of cgroups, directories and namespaces.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -282,10 +284,12 @@ pub struct RunDir {
 }
 
 impl RunDir {
+    /// Whose directory it is.
     pub fn id(&self) -> &RunId {
         &self.id
     }
 
+    /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
     }

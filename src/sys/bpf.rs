@@ -1,5 +1,6 @@
 //! The few uses of bpf(2) that the loader's library has no words for: a map whose key is a
-//! descriptor, and programs of one instruction that only ask whether their kind is allowed.
+//! descriptor, programs of one instruction that only ask whether their kind is allowed, and one that runs when it
+//! is told to.
 //!
 //! Not here: which maps and programs. See [`crate::trace`].
 #![allow(unsafe_code)] // bpf(2) takes a union by address
@@ -9,6 +10,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 const BPF_MAP_UPDATE_ELEM: libc::c_int = 2;
 const BPF_PROG_LOAD: libc::c_int = 5;
+const BPF_PROG_TEST_RUN: libc::c_int = 10;
 
 /// `union bpf_attr`, as BPF_MAP_UPDATE_ELEM reads it.
 #[repr(C)]
@@ -48,6 +50,19 @@ struct LoadProgram {
     core_relocation_count: u32,
 }
 
+/// `union bpf_attr`, as BPF_PROG_TEST_RUN reads it, up to `data_out`.
+#[repr(C)]
+struct TestRun {
+    program: u32,
+    returned: u32,
+    size_in: u32,
+    size_out: u32,
+    data_in: u64,
+    data_out: u64,
+    repeat: u32,
+    duration: u32,
+}
+
 /// What kind of program: `BPF_PROG_TYPE_*`, `BPF_*` attach type, and the BTF id it attaches to (or 0).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProgramKind {
@@ -70,6 +85,24 @@ pub fn update(map: BorrowedFd<'_>, key: u32, value: &[u8]) -> io::Result<()> {
     // SAFETY: key and value outlive the call; the kernel reads as many bytes of them as the map was
     // made for, which the caller's types fix (a shorter value would fault, not write).
     unsafe { bpf(BPF_MAP_UPDATE_ELEM, &attributes) }.map(drop)
+}
+
+/// Runs a program that looks at packets once, with a packet of nothing.
+pub fn run(program: BorrowedFd<'_>) -> io::Result<()> {
+    // An Ethernet header, which is the least that the kernel takes (net/bpf/test_run.c, `bpf_test_init`).
+    let packet = [0u8; 64];
+    let attributes = TestRun {
+        program: program.as_raw_fd() as u32,
+        returned: 0,
+        size_in: packet.len() as u32,
+        size_out: 0,
+        data_in: packet.as_ptr() as u64,
+        data_out: 0,
+        repeat: 1,
+        duration: 0,
+    };
+    // SAFETY: the packet outlives the call and has the size that is told; nothing is asked back.
+    unsafe { bpf(BPF_PROG_TEST_RUN, &attributes) }.map(drop)
 }
 
 /// Loads `return 0` as a program of this kind, to learn whether the kernel lets us.

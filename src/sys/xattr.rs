@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd};
 /// The kernel's own bound (XATTR_SIZE_MAX, XATTR_LIST_MAX).
 const MAX: usize = 65536;
 
+/// Sets an extended attribute of an open file (fsetxattr(2)).
 pub fn set(file: impl AsFd, name: &CStr, value: &[u8]) -> io::Result<()> {
     let fd = file.as_fd().as_raw_fd();
     // SAFETY: the descriptor is borrowed for the call; name is NUL-terminated; value is readable for

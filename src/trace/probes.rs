@@ -18,7 +18,7 @@ use aya::{Btf, BtfError, Ebpf, EbpfLoader, VerifierLogLevel};
 use nix::sys::signal::{SigSet, SigmaskHow};
 
 use super::btf;
-use super::packets::{self, PACKETS};
+use super::packets::{self, FLOWS_LEFT, PACKETS};
 use super::watch::Watch;
 use super::{KERNEL_BTF, TraceError, thin};
 use crate::sys::ring::Ring;
@@ -264,7 +264,7 @@ fn refused<E: Into<Box<dyn Error + Send + Sync>>>(probe: &'static str) -> impl F
 fn load_programs(ebpf: &mut Ebpf, btf: &Btf) -> Result<Vec<&'static str>, TraceError> {
     let probes = PROBES.iter().map(|(name, tracepoint)| (*name, slice::from_ref(tracepoint)));
     let handlers = HANDLERS.iter().map(|(_, name)| (*name, &["sys_exit"][..]));
-    let packets = PACKETS.iter().map(|(name, _)| (*name, &[][..]));
+    let packets = PACKETS.iter().map(|(name, _)| *name).chain([FLOWS_LEFT]).map(|name| (name, &[][..]));
     let mut wanted: HashMap<_, _> = probes.chain(OPTIONAL).chain(handlers).chain(packets).collect();
     let mut list = Vec::new();
     for (name, program) in ebpf.programs_mut() {

@@ -14,11 +14,13 @@ use std::time::Duration;
 
 use aya::Ebpf;
 use aya::maps::{Map, MapData, PerCpuArray};
+use aya::programs::Program;
 use nix::time::{ClockId, clock_gettime};
 
 use super::TraceError;
-use super::packets::Packets;
+use super::packets::{FLOWS_LEFT, Packets};
 use crate::event::Family;
+use crate::sys::bpf;
 use crate::sys::ring::{Reached, Ring};
 
 /// Longest time from stamp to reservation that is reckoned with: an interrupt, or a host that takes
@@ -32,13 +34,15 @@ const FAMILIES: [Family; 5] =
 /// An attached set of probes. Dropping it detaches them.
 pub struct Watch {
     /// Keeps programs, links and the handlers' array alive.
-    _ebpf: Ebpf,
+    ebpf: Ebpf,
     losses: PerCpuArray<MapData, u64>,
     packets: Packets,
     critical: Ring,
     bulk: Ring,
     watermark: u64,
     absent: Vec<&'static str>,
+    /// The last drain has begun.
+    is_over: bool,
 }
 
 /// What a drain achieved.
@@ -93,7 +97,7 @@ impl Watch {
         let losses = PerCpuArray::try_from(Map::PerCpuArray(data))
             .map_err(|source| TraceError::Load { source: source.into() })?;
         let packets = Packets::take(&mut ebpf)?;
-        Ok(Watch { _ebpf: ebpf, losses, packets, critical, bulk, watermark: 0, absent })
+        Ok(Watch { ebpf, losses, packets, critical, bulk, watermark: 0, absent, is_over: false })
     }
 
     /// Descriptors that become readable when a ring has much to drain. What is less is for a timer:
@@ -120,10 +124,12 @@ impl Watch {
     }
 
     /// Drains until the rings are empty, for when no task is left that could fill them; and hands over what
-    /// was counted of packets.
+    /// was counted of packets, and of connections that have not ended.
     ///
     /// Bounded all the same: what is reserved after the call began is for another call.
     pub fn drain_rest(&mut self, sink: &mut dyn FnMut(&[u8])) -> Drained {
+        self.is_over = true;
+        self.tell_flows_left();
         let mut records = self.packets.drain(now(), sink);
         loop {
             let drained = self.drain(sink);
@@ -134,16 +140,27 @@ impl Watch {
         }
     }
 
+    /// Lets the probes tell of the connections that have not ended.
+    fn tell_flows_left(&self) {
+        let program = self.ebpf.program(FLOWS_LEFT).and_then(|program| Program::fd(program).ok());
+        if let Some(program) = program {
+            // Where it does not run, the connections stay in their table and count as lost.
+            let _ = bpf::run(program.as_fd());
+        }
+    }
+
     /// Probes that this kernel has no place for: what they would see goes unseen.
     pub fn absent(&self) -> &[&'static str] {
         &self.absent
     }
 
+    /// How full both rings are.
     pub fn fill(&self) -> Fill {
         Fill { critical: level(&self.critical), bulk: level(&self.bulk) }
     }
 
-    /// What was lost since the beginning, by family and processor; entries of zero are left out.
+    /// What was lost since the beginning, by family and processor; entries of zero are left out. After the last
+    /// drain, connections whose bytes could not be told are among them.
     pub fn losses(&self) -> Result<Vec<Loss>, TraceError> {
         let mut losses = Vec::new();
         for (index, family) in (0..).zip(FAMILIES) {
@@ -152,6 +169,9 @@ impl Watch {
             for (cpu, &records) in counts.iter().enumerate().filter(|(_, records)| **records > 0) {
                 losses.push(Loss { family, cpu, records });
             }
+        }
+        if let (true, records @ 1..) = (self.is_over, self.packets.flows_left()) {
+            losses.push(Loss { family: Family::Network, cpu: 0, records });
         }
         Ok(losses)
     }

@@ -9,6 +9,7 @@ use super::exception::{Exception, agrees, repository};
 use super::fact::{Case, End, FindingFacts, Sight};
 use super::policy::{Policy, Thresholds};
 use crate::event::Family;
+use crate::rule::attack::{self, Lookup};
 use crate::rule::{Class, Level, Word};
 
 /// What a policy says of a run, and why.
@@ -169,7 +170,8 @@ fn finding_clauses(policy: &Policy, findings: &[&FindingFacts]) -> Vec<Clause> {
 }
 
 /// Many findings that each ask for a review fail together, each by a technique of its own: several rules
-/// often see one act, and one act is one reason.
+/// often see one act, and one act is one reason. What serves two aims at most does not: whoever sets up accounts
+/// and services, or removes what an image has too much, uses many techniques to one end.
 fn together_clause(policy: &Policy, findings: &[&FindingFacts]) -> Option<Clause> {
     let counts = |finding: &&&FindingFacts| {
         let sure = finding.class != Class::Anomalous && finding.confidence >= policy.fail_confidence;
@@ -178,12 +180,23 @@ fn together_clause(policy: &Policy, findings: &[&FindingFacts]) -> Option<Clause
     let asking: Vec<&&FindingFacts> = findings.iter().filter(counts).collect();
     let act = |finding: &&&FindingFacts| finding.techniques.first().unwrap_or(&finding.rule).clone();
     let acts: BTreeSet<String> = asking.iter().map(act).collect();
-    let least = policy.together.filter(|least| acts.len() >= *least)?;
+    let least = policy.together.filter(|least| acts.len() >= *least && !serve_two_aims(&acts))?;
     Some(Clause {
         decision: Decision::Fail,
         text: format!("{least} or more different techniques that each ask for a review fail together"),
         findings: asking.iter().map(|finding| finding.id.clone()).collect(),
     })
+}
+
+/// Two of ATT&CK's tactics have all of these techniques; one that it does not know is an aim of its own.
+fn serve_two_aims(acts: &BTreeSet<String>) -> bool {
+    let serves = |act: &String, aim: &str| match attack::technique(act) {
+        Lookup::Known(technique) => technique.tactics.iter().any(|tactic| tactic == aim),
+        Lookup::Retired(_) | Lookup::Unknown => false,
+    };
+    let aims = || attack::tactics().iter().map(|tactic| tactic.short_name.as_str());
+    let both = |one, other| acts.iter().all(|act| serves(act, one) || serves(act, other));
+    aims().any(|one| aims().any(|other| both(one, other)))
 }
 
 /// What one finding comes to: the worst over its techniques, each by its own rule or by its class.

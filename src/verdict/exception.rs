@@ -50,6 +50,7 @@ pub fn parse_exceptions(file: &str, bytes: &[u8]) -> Result<Vec<Exception>, Poli
 }
 
 impl Exception {
+    /// It has not expired.
     pub fn holds(&self, now: Timestamp) -> bool {
         now < self.expires
     }

@@ -17,6 +17,7 @@ pub struct Case {
     pub run: RunFacts,
 }
 
+/// What a policy may know of the image.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SubjectFacts {
     /// As the user wrote it, with its transport.
@@ -27,6 +28,7 @@ pub struct SubjectFacts {
     pub unchanged: Option<bool>,
 }
 
+/// What a policy may know of a finding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FindingFacts {
     pub id: String,
@@ -42,6 +44,7 @@ pub struct FindingFacts {
     pub evidence: Vec<String>,
 }
 
+/// How well a family of events was seen.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FamilyFacts {
     pub family: Family,
@@ -58,8 +61,10 @@ pub enum Sight {
 }
 
 impl Sight {
+    /// Every value, from worst to best.
     pub const ALL: [Sight; 3] = [Sight::None, Sight::Partial, Sight::Full];
 
+    /// The name in policies.
     pub fn name(self) -> &'static str {
         match self {
             Sight::None => "none",
@@ -69,6 +74,7 @@ impl Sight {
     }
 }
 
+/// What a policy may know of the run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunFacts {
     /// When it took place; a verdict is valid from then on, however often it is reached again.
@@ -96,5 +102,6 @@ pub enum End {
 }
 
 impl End {
+    /// Every end.
     pub const ALL: [End; 5] = [End::Exited, End::Deadline, End::Limit, End::Stopped, End::Killed];
 }

@@ -34,8 +34,10 @@ pub enum Decision {
 }
 
 impl Decision {
+    /// Every decision, from best to worst.
     pub const ALL: [Decision; 4] = [Decision::Pass, Decision::Review, Decision::Inconclusive, Decision::Fail];
 
+    /// The name in policies and reports.
     pub fn name(self) -> &'static str {
         match self {
             Decision::Pass => "pass",
@@ -45,6 +47,7 @@ impl Decision {
         }
     }
 
+    /// The decision of this name.
     pub fn parse(name: &str) -> Option<Decision> {
         Decision::ALL.into_iter().find(|decision| decision.name() == name)
     }

@@ -5,7 +5,7 @@
 //! thresholds:
 //!   fail: { malicious: high }          # class: the least level that leads there
 //!   review: { malicious: medium, risky: high }
-//!   together: 4                        # so many different techniques that ask for a review fail
+//!   together: 4                        # so many techniques to three aims or more that ask for a review fail
 //! fail_confidence: medium              # what is less sure fails nothing, it asks for a review
 //! techniques:
 //!   T1496: { fail: medium }            # in place of the thresholds, for findings of any class
@@ -32,7 +32,7 @@ pub struct Policy {
     pub fail: Thresholds,
     pub review: Thresholds,
     /// So many different techniques, of no anomalous finding, that each ask for a review fail
-    /// together: one may have a good reason, all of them hardly.
+    /// together, unless two aims (tactics) explain them all: one may have a good reason, all of them hardly.
     pub together: Option<usize>,
     /// A finding that is less sure asks for a review where it would fail.
     pub fail_confidence: Confidence,

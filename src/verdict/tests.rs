@@ -170,6 +170,11 @@ fn many_techniques_that_ask_for_a_review_fail_together() {
     check(&and(("c", risky, sure)), Decision::Review);
     check(&and(("d", Class::Anomalous, sure)), Decision::Review);
     check(&and(("d", risky, Confidence::Low)), Decision::Review);
+    // A machine set up: accounts, logins and shells, all for persistence; then a sender besides.
+    let set_up = [("T1083", risky, sure), ("T1136.001", risky, sure), ("T1556.003", risky, sure)];
+    let and = |more| [set_up[0], set_up[1], set_up[2], more];
+    check(&and(("T1546.004", risky, sure)), Decision::Review);
+    check(&and(("T1048", risky, sure)), Decision::Fail);
 }
 
 #[test]

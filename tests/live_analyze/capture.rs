@@ -151,7 +151,7 @@ fn a_program_in_memory_has_the_hash_of_its_content() {
 }
 
 #[test]
-fn what_is_written_and_deleted_again_is_kept_and_so_is_code_that_is_only_mapped() {
+fn what_is_deleted_again_or_only_mapped_or_refused_is_kept_and_nothing_without_a_name() {
     if !live() {
         return;
     }
@@ -160,7 +160,9 @@ fn what_is_written_and_deleted_again_is_kept_and_so_is_code_that_is_only_mapped(
     let script = "echo 'echo hi' > /tmp/x; sh /tmp/x; rm /tmp/x; \
         echo one > /tmp/a; echo two > /tmp/b; mv /tmp/b /tmp/a; \
         cp /bin/busybox /dev/lib.so; echo x >> /dev/lib.so; routes maps /dev/lib.so; \
-        cp /bin/busybox /tmp/lib.so; echo y >> /tmp/lib.so; routes maps /tmp/lib.so; echo kept > /tmp/k";
+        cp /bin/busybox /tmp/lib.so; echo y >> /tmp/lib.so; routes maps /tmp/lib.so; echo kept > /tmp/k; \
+        echo 'echo no magic' > /tmp/t; chmod 755 /tmp/t /tmp/k; /tmp/t; \
+        echo '#!/none' > /dev/t; chmod 755 /dev/t; /dev/t; true";
     let layer = busybox().file("bin/routes", &program::build("routes"), 0o755);
     let said = place.analyze(&[&place.image(run(layer, &["/bin/sh", "-c", script]))]);
     assert!([0, 1, 4].contains(&said.code), "{}{}", said.stdout, said.stderr);
@@ -178,6 +180,8 @@ fn what_is_written_and_deleted_again_is_kept_and_so_is_code_that_is_only_mapped(
         ("/dev/lib.so", "mapped", &grown(b"x\n")),
         ("/tmp/lib.so", "deleted", &grown(b"y\n")),
         ("/tmp/lib.so", "mapped", &grown(b"y\n")),
+        ("/tmp/t", "tried", b"echo no magic\n"),
+        ("/dev/t", "tried", b"#!/none\n"),
     ] {
         assert!(seen.contains(&(path.to_owned(), why.to_owned(), hex(content))), "{path} {why}: {seen:#?}");
         let file = place.path(&format!("out/files/{}", hex(content)));
@@ -186,6 +190,10 @@ fn what_is_written_and_deleted_again_is_kept_and_so_is_code_that_is_only_mapped(
     }
     assert!(!seen.iter().any(|(path, ..)| path == "/tmp/k"), "{seen:#?}");
     assert!(kept.iter().any(|it| it["exe"] == "/bin/routes" && it["why"] == "mapped"), "{kept:#?}");
+    let names: BTreeSet<_> = seen.into_iter().map(|(.., sha256)| sha256).collect();
+    let files = fs::read_dir(place.path("out/files")).unwrap();
+    let files: BTreeSet<_> = files.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    assert_eq!(files, names);
     assert_eq!(report["run"]["captured"]["missed"], 0);
     assert_eq!(process_coverage(&place)["state"], "full");
     place.assert_clean();

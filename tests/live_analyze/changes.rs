@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::place::{Place, busybox, run};
 use crate::support::image::{ImageBuilder, LayerBuilder};
-use crate::support::live;
+use crate::support::{PATIENCE, live};
 
 /// What each script finds in its directory.
 fn with_data(layer: LayerBuilder, directory: &str) -> LayerBuilder {
@@ -88,7 +88,7 @@ fn a_change_that_no_event_explains_is_named_and_inconclusive() {
     let lazaret =
         lazaret.args(["analyze", "--duration", "20s", "--out"]).arg(place.path("out")).arg(&reference);
     let mut running = lazaret.spawn().unwrap();
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + PATIENCE;
     while fs::read(place.path("out/stdout")).unwrap_or_default() != b"up\n" {
         assert!(Instant::now() < until && running.try_wait().unwrap().is_none());
         std::thread::sleep(Duration::from_millis(10));

@@ -4,11 +4,11 @@ use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::attempt::{attempt, attempt_in, attempt_of, image};
 use crate::place::Place;
-use crate::support::live;
+use crate::support::{PATIENCE, live};
 
 #[test]
 fn hooks_of_the_kernel_and_devices_are_shut() {
@@ -37,7 +37,7 @@ fn marks_of_the_overlay_that_an_image_sets_mean_nothing_on_disk() {
     let mut command = place.command();
     command.args(["analyze", "--duration", "20s", "--out"]).arg(place.path("out")).arg(&reference);
     let mut run = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + PATIENCE;
     let said = || std::fs::read_to_string(place.path("out/stdout")).unwrap_or_default();
     while !said().contains("marked") {
         assert!(Instant::now() < until, "it never came so far: {}", said());

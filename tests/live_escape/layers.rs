@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::place::{Place, Said, busybox, run};
 use crate::support::image::{Entry, ImageBuilder, LayerBuilder};
-use crate::support::live;
+use crate::support::{PATIENCE, live};
 
 /// busybox, without the directories that every test wants to replace.
 fn bare() -> LayerBuilder {
@@ -114,7 +114,7 @@ fn device_nodes_and_set_uid_programs_of_a_layer_are_nothing_on_the_host() {
     let mut child =
         child.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap();
     // While it runs: what lies on the host's disk.
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let until = std::time::Instant::now() + PATIENCE;
     while !std::fs::read_to_string(place.path("out/stdout")).is_ok_and(|text| text.contains("uid=0")) {
         assert!(std::time::Instant::now() < until, "it never came so far");
         std::thread::yield_now();

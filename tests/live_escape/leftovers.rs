@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::place::{Place, said, shell};
-use crate::support::live;
+use crate::support::{PATIENCE, live};
 
 fn start(place: &Place, out: &str, arguments: &[&str]) -> Child {
     let mut command = place.command();
@@ -60,9 +60,9 @@ fn a_clean_up_that_fails_is_told_beside_the_verdict_and_gc_finishes_it() {
         return;
     }
     let place = Place::new();
-    let reference = place.image(shell("mkdir /made; echo up; sleep 2"));
+    let reference = place.image(shell("mkdir /made; echo up; sleep 8"));
     let run = start(&place, "out", &[&reference]);
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + PATIENCE;
     while fs::metadata(place.path("out/stdout")).map_or(0, |it| it.len()) == 0 {
         assert!(Instant::now() < until, "the image never printed anything");
         std::thread::yield_now();

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -12,13 +12,13 @@ use crate::place::{Place, busybox, run, said, shell};
 use crate::support::image::{
     DockerShape, Entry, Files, ImageBuilder, LayerBuilder, Packing, docker_files, write_archive,
 };
-use crate::support::live;
+use crate::support::{PATIENCE, live};
 
 /// Refused within seconds, with exit 2, an error of this kind in these words, and nothing left.
 fn check(place: &Place, reference: &str, kind: &str, words: &str) {
     let begin = Instant::now();
     let said = place.analyze(&[reference]);
-    assert!(begin.elapsed() < Duration::from_secs(60), "{words}: {:?}", begin.elapsed());
+    assert!(begin.elapsed() < PATIENCE, "{words}: {:?}", begin.elapsed());
     assert_eq!((said.code, said.stdout.as_str()), (2, ""), "{words}: {}", said.stderr);
     assert!(said.stderr.contains(words) && said.stderr.contains("\nhint: "), "{words}: {}", said.stderr);
     assert!(!said.stderr.contains("panicked"), "{}", said.stderr);

@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use lazaret::bait::Baits;
 use lazaret::internet::process::{Internet, Summary};
@@ -18,9 +18,7 @@ use lazaret::internet::world::{Scenario, World};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 
-use crate::support::live;
-
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::support::{PATIENCE, live};
 
 fn world(capture_max: u64) -> World {
     World {

@@ -1,14 +1,14 @@
 //! How the internet ends: with the run, before it, or with the runner; and what it leaves.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::place::{Place, said, shell};
-use crate::support::live;
+use crate::support::{PATIENCE, live};
 
 const COMM: &str = "lazaret-interne";
 
@@ -30,7 +30,7 @@ fn child(parent: u32) -> Option<i32> {
 }
 
 fn await_output(place: &Place) {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + PATIENCE;
     while fs::metadata(place.path("out/stdout")).map_or(0, |it| it.len()) == 0 {
         assert!(Instant::now() < until, "the image never printed anything");
         std::thread::yield_now();
@@ -51,7 +51,7 @@ fn a_run_whose_internet_dies_is_inconclusive_and_says_why() {
         return;
     }
     let place = Place::new();
-    let run = start(&place, "echo up; sleep 3");
+    let run = start(&place, "echo up; sleep 8");
     await_output(&place);
     let internet = internet_of(run.id()).expect("an internet");
     kill(Pid::from_raw(internet), Signal::SIGKILL).unwrap();
@@ -88,7 +88,7 @@ fn the_internet_can_do_nothing_but_serve() {
         return;
     }
     let place = Place::new();
-    let run = start(&place, "echo up; sleep 2");
+    let run = start(&place, "echo up; sleep 8");
     await_output(&place);
     let internet = internet_of(run.id()).expect("an internet");
     let status = fs::read_to_string(format!("/proc/{internet}/status")).unwrap();

@@ -10,7 +10,7 @@ use lazaret::sys::packet::PacketRing;
 use nix::ifaddrs::getifaddrs;
 
 use crate::place::{Place, busybox, run};
-use crate::support::{live, program};
+use crate::support::{PATIENCE, live, program};
 
 /// Everything of the host that could be reached, and an ear on each of its interfaces.
 struct Ears {
@@ -112,7 +112,7 @@ fn no_packet_of_the_sandbox_reaches_the_host_or_leaves_it() {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let own = SocketAddr::from((Ipv4Addr::LOCALHOST, ears.udp[0].local_addr().unwrap().port()));
     socket.send_to(marker.as_bytes(), own).unwrap();
-    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let until = std::time::Instant::now() + PATIENCE;
     let mut heard = ears.heard(marker.as_bytes());
     while !(heard.iter().any(|it| it.starts_with("udp")) && heard.iter().any(|it| it.starts_with("packet"))) {
         assert!(std::time::Instant::now() < until, "{heard:?}");

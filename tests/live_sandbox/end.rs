@@ -11,7 +11,7 @@ use lazaret::sandbox::{
 };
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::fixture::{Fixture, Trusting, follow, live};
+use crate::fixture::{Fixture, PATIENCE, Trusting, follow, live};
 
 struct Blind;
 
@@ -230,7 +230,7 @@ fn a_held_workload_stands_still_until_released_and_dies_frozen_too() {
 
 /// Looks again until it is so, and not for ever.
 fn until(what: &str, mut so: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + PATIENCE;
     while !so() {
         assert!(Instant::now() < end, "waited in vain for {what}");
         std::thread::yield_now();

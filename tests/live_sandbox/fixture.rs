@@ -26,6 +26,9 @@ pub fn live() -> bool {
     able
 }
 
+/// How long a test waits for what must come. It proves nothing, and a busy or slow machine needs it.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
 /// Says that it watches; what watching is, others test.
 pub struct Trusting;
 
@@ -148,7 +151,7 @@ impl Fixture {
 
 /// Reads output and statuses until init is gone; `each` sees every status and the output so far.
 pub fn follow(running: &mut RunningSandbox, mut each: impl FnMut(&RunningSandbox, &Outcome)) -> Outcome {
-    let until = Instant::now() + Duration::from_secs(60);
+    let until = Instant::now() + PATIENCE;
     let mut outcome = Outcome::default();
     let mut streams = [running.take_stdout(), running.take_stderr()];
     loop {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lazaret::sandbox::{RunningSandbox, Sleeps, Status};
 
-use super::fixture::{Fixture, Outcome, follow, live};
+use super::fixture::{Fixture, Outcome, PATIENCE, follow, live};
 
 fn fixture() -> Fixture {
     let mut fixture = Fixture::new();
@@ -25,7 +25,7 @@ fn a_sleep_that_is_held_meanwhile_is_skipped_once() {
     let hold = |running: &RunningSandbox, so_far: &Outcome| {
         while so_far.stdout.contains("up") && begin.elapsed() < Duration::from_millis(800) {
             running.hold().unwrap();
-            while !running.is_held() && begin.elapsed() < Duration::from_secs(5) {
+            while !running.is_held() && begin.elapsed() < PATIENCE {
                 std::thread::yield_now();
             }
             running.release().unwrap();
@@ -36,8 +36,8 @@ fn a_sleep_that_is_held_meanwhile_is_skipped_once() {
     assert!(outcome.statuses.contains(&Status::Heard));
     let skips = running.skips();
     assert_eq!(skips.len(), 1, "{skips:?}");
-    assert!((98..=100).contains(&skips[0].time.as_secs()) && skips[0].sleeps == 1, "{skips:?}");
-    assert!(begin.elapsed() < Duration::from_secs(20));
+    assert!((20..=100).contains(&skips[0].time.as_secs()) && skips[0].sleeps == 1, "{skips:?}");
+    assert!(begin.elapsed() < Duration::from_secs(90), "slept to the end");
     running.end().unwrap().remove().unwrap();
 }
 

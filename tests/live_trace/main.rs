@@ -9,6 +9,8 @@
 mod calls;
 mod files;
 mod flood;
+mod rare;
+mod rings;
 mod routes;
 mod sockets;
 mod stage;
@@ -88,5 +90,28 @@ fn steady(seen: &Seen, line: String) -> String {
             }
         }
         _ => line,
+    }
+}
+
+#[test]
+fn every_test_that_the_readme_names_is_there() {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut all = String::new();
+    let mut places = vec![tests.clone()];
+    while let Some(place) = places.pop() {
+        for entry in fs::read_dir(place).unwrap().map(|entry| entry.unwrap().path()) {
+            match entry.extension() {
+                _ if entry.is_dir() => places.push(entry),
+                Some(ending) if ending == "rs" => all += &fs::read_to_string(entry).unwrap(),
+                _ => {}
+            }
+        }
+    }
+    let readme = fs::read_to_string(tests.join("live_trace/README.md")).unwrap();
+    let is_name = |text: &&str| text.matches('_').count() > 2 && !text.contains(['/', ' ', '`']);
+    let named: Vec<_> = readme.split('`').skip(1).step_by(2).filter(is_name).collect();
+    assert!(named.len() > 60, "{named:#?}");
+    for name in named {
+        assert!(all.contains(&format!("fn {name}()")), "{name}");
     }
 }

@@ -23,6 +23,7 @@ pub fn is_live() -> bool {
 
 static ACTS: LazyLock<PathBuf> = LazyLock::new(|| build("acts", &[]));
 static ROUTES: LazyLock<PathBuf> = LazyLock::new(|| build("routes", &[]));
+static RINGS: LazyLock<PathBuf> = LazyLock::new(|| build("rings", &[]));
 
 /// Builds fixtures/programs/<name>.c, with these arguments of the linker's as well: where cargo keeps what
 /// tests make, so that nothing stays elsewhere. Another process may build at the same time: the name appears
@@ -277,6 +278,11 @@ pub fn watch_with(options: &Options, act: &[&str]) -> Seen {
 pub fn watch_route(route: &str) -> Seen {
     let command = [&[ROUTES.to_str().unwrap()], &route.split(' ').collect::<Vec<_>>()[..]].concat();
     watch_command(&command)
+}
+
+/// Watches one act of fixtures/programs/rings.c.
+pub fn watch_ring(act: &str) -> Seen {
+    watch_command(&[RINGS.to_str().unwrap(), act])
 }
 
 /// Watches a command, by its absolute path.

@@ -13,12 +13,13 @@ fn an_exec_carries_argv_env_script_and_directory() {
     if !is_live() {
         return;
     }
+    // Two of what one argument may be at most (MAX_ARG_STRLEN), nearly.
     let long = "x".repeat(100 * 1024) + "THE POINT";
     let script = std::env::temp_dir().join(format!("script-{}", std::process::id()));
     fs::write(&script, "#!/bin/busybox sh\nexit 3\n").unwrap();
     fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let script_name = script.to_str().unwrap().to_owned();
-    let stage = Stage::set(&[&script_name, &long]);
+    let stage = Stage::set(&[&script_name, &long, &long]);
     let watch = stage.attach(Probes::load().expect("probes"));
     let seen = stage.run(watch);
     fs::remove_file(&script).unwrap();
@@ -32,7 +33,7 @@ fn an_exec_carries_argv_env_script_and_directory() {
     assert_eq!(exe.path, b"/usr/bin/busybox");
     assert_eq!(asked, script_name.as_bytes());
     assert_eq!(interpreter, b"/bin/busybox");
-    assert_eq!(*argv, format!("/bin/busybox\0sh\0{script_name}\0{long}\0").as_bytes());
+    assert_eq!(*argv, format!("/bin/busybox\0sh\0{script_name}\0{long}\0{long}\0").as_bytes());
     assert!(env.split(|&byte| byte == 0).any(|variable| variable == b"MARK=here"));
     assert_eq!(cwd, seen.dir.path().as_os_str().as_encoded_bytes());
     assert!(script_name.as_bytes().windows(comm.len()).any(|part| part == comm), "{comm:?}");

@@ -5,6 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::PATIENCE;
+
 /// Mounts, cgroups, network interfaces, processes of the sandbox, files in shared places, settings of
 /// the kernel, BPF programs and maps, namespaces, abstract sockets, keys.
 #[derive(Debug)]
@@ -38,10 +40,10 @@ impl Host {
     }
 
     /// Panics where something came that stays, or was there and changed. The kernel takes a moment to
-    /// bury the dead, and other programs of this host come and go: what is seen at every look for a minute
+    /// bury the dead, and other programs of this host come and go: what is seen at every look for some minutes
     /// is left behind.
     pub fn assert_same(&self) {
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + PATIENCE;
         let mut left = self.came();
         while !left.is_empty() {
             assert!(Instant::now() < until, "left on the host: {left:#?}");

@@ -5,6 +5,9 @@ pub mod host;
 pub mod image;
 pub mod program;
 
+/// How long a test waits for what must come. It proves nothing, and a busy or slow machine needs it.
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
+
 /// True where tests may use root and the kernel; else says loudly that they are skipped. Whoever asks
 /// for them and is not root has them fail.
 pub fn live() -> bool {

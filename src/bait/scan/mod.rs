@@ -73,6 +73,7 @@ pub struct Scan<'s> {
 }
 
 impl Scanner {
+    /// A scanner for all secrets of these baits, in every encoding that it knows.
     pub fn new(baits: &Baits) -> Scanner {
         let (names, requests) = Default::default();
         Scanner { patterns: Patterns::new(baits), names, requests, machine: None }
@@ -86,6 +87,7 @@ impl Scanner {
         Scanner { machine, ..self }
     }
 
+    /// Begins to look through one stream.
     pub fn scan(&self) -> Scan<'_> {
         Scan { scanner: self, view: View::stream(), seen: HashSet::new(), room: FREE }
     }

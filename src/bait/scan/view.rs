@@ -42,7 +42,7 @@ pub(super) struct View {
 impl View {
     /// Of bytes as they came.
     pub fn stream() -> View {
-        View { base58: Some(Default::default()), ..View::at(0) }
+        View { base58: Some(Default::default()), differences: Some(Differences::default()), ..View::at(0) }
     }
 
     fn at(depth: u8) -> View {
@@ -58,7 +58,7 @@ impl View {
             quoted: Unquote::default(),
             text: Text::default(),
             signs: None,
-            differences: (depth <= 1).then(Differences::default),
+            differences: None,
             runs: if deeper { codings.map(run).collect() } else { Vec::new() },
             decimal: deeper.then(Default::default),
             base58: None,
@@ -122,7 +122,12 @@ fn look(view: &mut Option<Box<View>>, read: &[u8], name: &'static str, depth: u8
         return;
     }
     search.chain.push(name);
-    view.get_or_insert_with(|| Box::new(View::at(depth + 1))).feed(read, search);
+    let new = || {
+        // What is XORed is often put into letters.
+        let differences = (depth == 0 && matches!(name, "base64" | "hex")).then(Differences::default);
+        Box::new(View { differences, ..View::at(depth + 1) })
+    };
+    view.get_or_insert_with(new).feed(read, search);
     search.chain.pop();
 }
 

@@ -8,10 +8,10 @@ use clap::{Args, ValueEnum};
 
 use super::{Format, Judging};
 
-/// IMAGE is oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:ROOTFS, or a plain path to one of these.
 #[derive(Debug, Args)]
 pub struct Analyze {
-    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:ROOTFS or a path
+    /// The image: oci:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:TAG], dir:ROOTFS, or a path to one
+    /// of these
     #[arg(value_name = "IMAGE")]
     pub image: OsString,
     /// Run this instead of the image's Cmd
@@ -20,7 +20,7 @@ pub struct Analyze {
     /// How long the image may run: 45, 45s, 2m, 1h
     #[arg(long, default_value = "60s", value_parser = duration, value_name = "TIME")]
     pub duration: Duration,
-    /// Leave the run here; made new, or empty
+    /// Leave the run here; made new, or empty (default: below the state directory, in reports)
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
@@ -43,13 +43,13 @@ pub struct Analyze {
     /// Run this program instead of the image's Entrypoint
     #[arg(long, value_name = "PROGRAM")]
     pub entrypoint: Option<OsString>,
-    /// Host name inside
+    /// Host name inside (default: made up)
     #[arg(long, value_name = "NAME")]
     pub hostname: Option<String>,
     /// Memory of the image: 512m, 2g
     #[arg(long, default_value = "1g", value_parser = size, value_name = "SIZE")]
     pub memory: u64,
-    /// Processors of the image: 1, 1.5
+    /// Processors of the image: 1, 1.5 (default: 2)
     #[arg(long, value_parser = cpus, value_name = "N")]
     pub cpus: Option<f64>,
     /// Tasks of the image at the same time
@@ -84,7 +84,7 @@ pub struct Analyze {
     #[arg(long, default_value = "10s", value_parser = duration, value_name = "TIME")]
     pub stop_grace: Duration,
     /// Memory of each ring through which the probes report, a power of two; a full ring holds the
-    /// image still until it is read
+    /// image still until it is read (default: 8m and 16m)
     #[arg(long, value_parser = ring, value_name = "SIZE")]
     pub ring: Option<u32>,
     /// The network the image finds

@@ -14,7 +14,7 @@ mod tests;
 
 use anstyle::{AnsiColor, Style};
 
-use self::page::Page;
+pub use self::page::{Page, fold};
 use crate::report::document::{
     Coverage, CoverageState, Decision, ExitReason, Finding, Level, Origin, OriginKind, Process, Report, Run,
 };
@@ -67,8 +67,16 @@ fn head(page: &mut Page, report: &Report) {
         None => page.entry(Style::new(), "digest", digest),
     }
     let layers = plural(subject.layers.len() as u64, "layer");
-    let about = format!("{}, {layers}; recorded {}", subject.platform, report.created);
+    let about = format!("{}, {layers}; recorded {}", subject.platform, to_the_second(&report.created));
     page.entry(Style::new(), "", &about);
+}
+
+/// A time of RFC 3339 without the part of a second.
+fn to_the_second(time: &str) -> String {
+    match (time.split_once('.'), time.strip_suffix('Z')) {
+        (Some((seconds, _)), Some(_)) => format!("{seconds}Z"),
+        _ => time.to_owned(),
+    }
 }
 
 fn reasons(page: &mut Page, report: &Report) {

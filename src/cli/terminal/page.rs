@@ -89,6 +89,26 @@ impl Page {
     }
 }
 
+/// Breaks safe text at spaces into lines of at most [`WIDTH`] columns, the lines after the first below the
+/// beginning of the text. Nothing is cut: a longer word stands as it is.
+pub fn fold(label: &str, safe: &str) -> String {
+    let mut text = label.to_owned();
+    let mut used = escape::columns(label);
+    for (index, word) in safe.split(' ').enumerate() {
+        let columns = escape::columns(word);
+        if index > 0 && used + 1 + columns > WIDTH {
+            text.push_str(&format!("\n{:width$}", "", width = label.len()));
+            used = label.len();
+        } else if index > 0 {
+            text.push(' ');
+            used += 1;
+        }
+        text.push_str(word);
+        used += columns;
+    }
+    text
+}
+
 /// Lines that one text may take; of a longer one the middle is left out.
 const LINES: usize = 8;
 
@@ -179,6 +199,15 @@ mod tests {
         assert_eq!((lines.len(), lines[1].contains("]…")), (2, true));
         assert!(lines[1].contains(&format!("[{}]", 100 - lines[1].matches('y').count())), "{}", lines[1]);
         assert!(lines.iter().all(|line| escape::columns(line) <= 40));
+    }
+
+    #[test]
+    fn folded_text_breaks_at_spaces_and_loses_nothing() {
+        assert_eq!(fold("hint: ", "a b"), "hint: a b");
+        let word = "y".repeat(71);
+        assert_eq!(fold("hint: ", &format!("a {word} b")), format!("hint: a {word}\n      b"));
+        let long = "z".repeat(100);
+        assert_eq!(fold("hint: ", &format!("a {long} b")), format!("hint: a\n      {long}\n      b"));
     }
 
     #[test]

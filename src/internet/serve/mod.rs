@@ -88,6 +88,7 @@ pub struct Rehearsal {
 }
 
 impl Rehearsal {
+    /// Serves this world, and tells `tell` what is said.
     pub fn new(world: Rc<World>, authority: Authority, tell: Tell) -> Rehearsal {
         let servers = Servers::new(world, Terms::new(authority), tell, Room::new());
         Rehearsal { servers, datagrams: RefCell::new(Datagrams::new()) }

@@ -42,6 +42,7 @@ enum Ending {
 }
 
 impl Pulse {
+    /// A pulse that beats.
     pub fn new() -> Rc<Pulse> {
         let now = Instant::now();
         Rc::new(Pulse {
@@ -59,6 +60,7 @@ impl Pulse {
         self.last.get()
     }
 
+    /// It beats no more.
     pub fn is_ended(&self) -> bool {
         self.ending.get() != Ending::No
     }
@@ -164,10 +166,12 @@ pub struct Heard {
 const GLANCE: u64 = 256 << 10;
 
 impl Heard {
+    /// Has heard nothing yet.
     pub fn new(scanner: &'static Scanner, lease: Lease) -> Heard {
         Heard { first: Vec::new(), lease, scan: scanner.scan(), sightings: Vec::new(), attention: u64::MAX }
     }
 
+    /// Takes in what came next.
     pub fn hear(&mut self, bytes: &[u8]) {
         let room = self.lease.bytes().saturating_sub(self.first.len());
         self.first.extend_from_slice(&bytes[..bytes.len().min(room)]);
@@ -188,10 +192,12 @@ impl Heard {
         self.lease.give_back();
     }
 
+    /// What was found since it was asked last.
     pub fn take_sightings(&mut self) -> Vec<Sighting> {
         std::mem::take(&mut self.sightings)
     }
 
+    /// The beginning of all that came.
     pub fn first(&self) -> &[u8] {
         &self.first
     }

@@ -40,6 +40,7 @@ pub struct Room {
 }
 
 impl Room {
+    /// An empty room.
     pub fn new() -> Rc<Room> {
         Room::of(OPEN_MAX)
     }
@@ -79,6 +80,7 @@ impl Room {
         Served { room: Rc::clone(self) }
     }
 
+    /// How many connections there are.
     pub fn open(&self) -> usize {
         self.open.borrow().len()
     }
@@ -164,10 +166,12 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// How much is taken.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
+    /// Gives all of it back.
     pub fn give_back(&mut self) {
         self.room.bytes.set(self.room.bytes.get() - std::mem::take(&mut self.bytes));
     }

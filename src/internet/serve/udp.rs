@@ -4,7 +4,7 @@
 //! Well-formed DNS is told question by question instead.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
@@ -24,6 +24,9 @@ use crate::bait::{Scan, Sighting};
 const DATAGRAM_MAX: usize = 65_535;
 /// Flows that are remembered at one time.
 pub const FLOWS_MAX: usize = 2048;
+/// What may be the same at the begin of all datagrams of a flow, and how much of a flow is looked through for it.
+const HEADER_MAX: usize = 64;
+const VARYING_MAX: u64 = 64 << 10;
 /// A flow that sends nothing for so many ticks is forgotten.
 const SILENT_TICKS: u32 = 60;
 /// Unicast, multicast (RFC 6762) and link-local (RFC 4795) name resolution.
@@ -44,6 +47,11 @@ struct Sent {
     scan: Scan<'static>,
     /// Of what echo packets are filled with again and again, once.
     fillings: Option<Scan<'static>>,
+    /// The begin of the datagram before, and what differs from it.
+    last: Vec<u8>,
+    varying: Option<Scan<'static>>,
+    /// Secrets that were told, by bait and field.
+    seen: HashSet<(String, String)>,
     service: &'static str,
     changed: bool,
     silent: u32,
@@ -59,7 +67,9 @@ impl Datagrams {
         let mut sightings = self.hear(servers, flow, bytes, super::echo::SERVICE);
         if let (Some(sent), Some(filling)) = (self.flows.get_mut(&flow), super::echo::filling(bytes)) {
             let fillings = sent.fillings.get_or_insert_with(|| servers.scanner.scan());
-            sightings.extend(fillings.feed(filling));
+            let mut filled = fillings.feed(filling);
+            filled.retain(|seen| sent.seen.insert((seen.name.clone(), seen.field.clone())));
+            sightings.extend(filled);
         }
         self.answered(flow, bytes.len());
         sightings
@@ -84,7 +94,10 @@ impl Datagrams {
         sent.datagrams += 1;
         sent.changed = true;
         sent.silent = 0;
-        sent.scan.feed(bytes)
+        let mut sightings = sent.scan.feed(bytes);
+        sightings.extend(sent.varying(servers, bytes));
+        sightings.retain(|seen| sent.seen.insert((seen.name.clone(), seen.field.clone())));
+        sightings
     }
 
     fn answered(&mut self, flow: Flow, bytes: usize) {
@@ -117,9 +130,26 @@ impl Sent {
             datagrams: 0,
             scan: servers.scanner.scan(),
             fillings: None,
+            last: Vec::new(),
+            varying: None,
+            seen: HashSet::new(),
             service,
             changed: true,
             silent: 0,
+        }
+    }
+
+    /// Looks through what differs from the datagram before: a header of a protocol would else stand between the
+    /// pieces of a secret.
+    fn varying(&mut self, servers: &Servers, bytes: &[u8]) -> Vec<Sighting> {
+        if self.sent > VARYING_MAX {
+            return Vec::new();
+        }
+        let same = self.last.iter().zip(bytes).take_while(|(before, byte)| before == byte).count();
+        self.last = bytes[..bytes.len().min(HEADER_MAX)].to_vec();
+        match (same, &mut self.varying) {
+            (0, None) => Vec::new(),
+            (_, varying) => varying.get_or_insert_with(|| servers.scanner.scan()).feed(&bytes[same..]),
         }
     }
 

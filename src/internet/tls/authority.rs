@@ -27,6 +27,7 @@ const COMMON_NAME_MAX: usize = 64;
 /// Of a host (RFC 1035, 2.3.4), as text.
 const NAME_MAX: usize = 253;
 
+/// Why there is no authority, or no certificate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthorityError {
@@ -68,6 +69,7 @@ impl Authority {
         self.root.pem()
     }
 
+    /// The certificate that the image is given to trust.
     pub fn certificate_der(&self) -> CertificateDer<'static> {
         self.root.der().clone()
     }

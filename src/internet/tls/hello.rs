@@ -37,6 +37,7 @@ pub struct ClientHello {
     pub alpn: Vec<Vec<u8>>,
 }
 
+/// What the first bytes of a connection are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// It is whole.

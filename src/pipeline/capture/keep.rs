@@ -42,6 +42,7 @@ impl Default for Bounds {
     }
 }
 
+/// Puts contents away under their digest, within its bounds.
 pub struct Keeper {
     directory: OwnedFd,
     draft: &'static str,

@@ -11,8 +11,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +23,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 use super::keep::{Bounds, Keeper};
-use super::{Tally, inode_number};
+use super::{Tally, inode_number, name_inside};
 use crate::event::{self, Bytes, Inode, Kept, Why};
 use crate::pipeline::inside::{Inside, device};
 use crate::sys::fanotify::{Group, Question};
@@ -145,6 +145,7 @@ impl Written {
         self.take()
     }
 
+    /// What is kept so far.
     pub fn tally(&self) -> Tally {
         self.shared.state().tally
     }
@@ -323,14 +324,9 @@ impl Listener {
         self.tell(pid, kept);
     }
 
-    /// Its last name, as the sandbox knew it. Where the sandbox's mounts are gone by now, it is told from the
-    /// root of its file system.
     fn name_of(&self, held: &Held) -> Bytes {
-        let name = name_of(&held.file);
         let place = self.places.iter().find(|place| place.device == held.inode.device);
-        let prefix = place.map_or("", |place| place.prefix).as_bytes();
-        let is_whole = name.strip_prefix(b"/").is_some_and(|name| name.starts_with(prefix));
-        if is_whole { name.into() } else { [b"/", prefix, &name].concat().into() }
+        name_inside(&held.file, place.map_or("", |place| place.prefix))
     }
 
     fn tell(&self, pid: u32, kept: Kept) {
@@ -364,15 +360,6 @@ fn is_program(file: &File) -> bool {
     let length = file.read_at(&mut head, 0).unwrap_or(0);
     head[..length].starts_with(b"#!")
         || (head.starts_with(b"\x7fELF") && length == head.len() && matches!(head[16], 2 | 3))
-}
-
-fn name_of(file: &File) -> Vec<u8> {
-    let link = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    let mut path = link.map(|path| path.into_os_string().into_vec()).unwrap_or_default();
-    if let Some(name) = path.strip_suffix(b" (deleted)") {
-        path.truncate(name.len());
-    }
-    path
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
-//! The deeds of the selftest: what is done, by which route, and how its event is recognised.
+//! The deeds of the selftest: by which route each is done, and how its event is recognised.
+//!
+//! Not here: how they are done. See [`super::doing`].
 
-use super::program::{Argument, Program};
+use super::doing::{FAMILIES, SERVED};
 use crate::event::{
-    Act, Event, Family, FileAct, FileChange, KernelAct, MemoryAct, NetAction, Origin, ProcessAct,
-    ProcessCall, Relation,
+    Act, Endpoint, Event, Family, FileAct, FileChange, FileKind, KernelAct, MemoryAct, NetAct, NetAction,
+    Origin, ProcessAct, ProcessCall, Protocol, Relation,
 };
 
 /// One thing that must be seen.
@@ -13,16 +15,6 @@ pub struct Deed {
     pub route: &'static str,
     pub is_seen: fn(&Event) -> bool,
 }
-
-const AT_FDCWD: u64 = -100i64 as u64;
-const O_RDONLY: u64 = 0;
-const RX: u64 = 5;
-const RW: u64 = 3;
-const RWX: u64 = 7;
-const PRIVATE_ANONYMOUS: u64 = 0x22;
-const SIGURG: u64 = 23;
-const O_NONBLOCK: u64 = 0o4000;
-const MSG_FASTOPEN: u64 = 0x2000_0000;
 
 macro_rules! deeds {
     ($($family:ident $route:literal $seen:expr;)*) => {
@@ -40,6 +32,25 @@ pub static DEEDS: &[Deed] = deeds! {
     Process "traced (ptrace)" |e| is_call(e, ProcessCall::Trace) || is_denied(e, b"ptrace");
     Process "signal to itself (kill)" |e| matches!(&e.act,
         Act::Process(ProcessAct::Signal { signal: 23, target: Some(target) }) if target.relation == Relation::Own);
+    Process "new session (setsid)" |e| is_call(e, ProcessCall::Session) || is_denied(e, b"setsid");
+    Process "filters of its own (seccomp)" |e| is_call(e, ProcessCall::Seccomp);
+    Process "another way of running (personality)" |e| is_call(e, ProcessCall::Personality)
+        || is_denied(e, b"personality");
+    Process "subreaper (prctl)" |e| is_control(e, 36);
+    Process "dumpable (prctl)" |e| is_control(e, 4);
+    Process "memory read (process_vm_readv)" |e| is_call(e, ProcessCall::ReadMemory);
+    Process "memory written (process_vm_writev)" |e| is_call(e, ProcessCall::WriteMemory);
+    Process "memory opened for writing (/proc/self/mem)" |e| matches!(&e.act,
+        Act::File(FileAct::Open { file, mode }) if file.path.ends_with(b"/mem") && mode.write);
+    Process "descriptor taken (pidfd_getfd)" |e| is_call(e, ProcessCall::TakeDescriptor)
+        || is_denied(e, b"pidfd_getfd");
+    Process "descriptor passed (SCM_RIGHTS)" |e| matches!(&e.act, Act::Process(ProcessAct::Call { what, call })
+        if *what == ProcessCall::PassDescriptor && call.texts.iter().any(|text| **text == *b"/etc/six"));
+    Process "limits of a child (prlimit64)" |e| matches!(&e.act, Act::Process(ProcessAct::Call { call, .. })
+        if *call.call == *b"prlimit64" && call.args[0] != 0);
+    Process "signal with a code of its own (rt_sigqueueinfo)" |e| matches!(e.act,
+        Act::Process(ProcessAct::Signal { signal: 17, .. }));
+    Process "groups (setgroups)" |e| is_call(e, ProcessCall::Groups);
     Process "ids changed (setresuid)" |e| matches!(&e.act,
         Act::Process(ProcessAct::Ids { after, .. }) if after.ids.euid == 1000);
     Process "descriptor onto a standard stream (dup2)" |e| matches!(e.act,
@@ -54,6 +65,9 @@ pub static DEEDS: &[Deed] = deeds! {
     Memory "memory file mapped as code" |e| matches!(&e.act, Act::Memory(MemoryAct::Map(region))
         if region.file.as_ref().is_some_and(|file| file.origin == Origin::Memfd));
     Memory "userfaultfd" |e| matches!(e.act, Act::Memory(MemoryAct::UserFault(_)));
+    Memory "memory file sealed (fcntl)" |e| is_kernel(e, b"fcntl");
+    Memory "memory that nobody else reads (memfd_secret)" |e| is_denied(e, b"memfd_secret")
+        || matches!(e.act, Act::Memory(MemoryAct::SecretMemfd(_)));
     File "open" |e| is_opened(e, b"/etc/one");
     File "openat" |e| is_opened(e, b"/etc/two");
     File "openat2" |e| is_opened(e, b"/etc/three");
@@ -64,6 +78,21 @@ pub static DEEDS: &[Deed] = deeds! {
         if *file.path == *b"/etc/made" && mode.created);
     File "mapped for writing (mmap)" |e| matches!(&e.act, Act::File(FileAct::Change { file, change: FileChange::Map })
         if *file.path == *b"/etc/made");
+    File "length (truncate)" |e| is_changed(e, |change| matches!(change, FileChange::Truncate { length: 3 }));
+    File "owner (chown)" |e| is_changed(e, |change| matches!(change, FileChange::Chown { gid: Some(7), .. }));
+    File "times (utimensat)" |e| is_changed(e, |change| matches!(change, FileChange::Times { .. }));
+    File "attribute (fsetxattr)" |e| is_changed(e, |change|
+        matches!(change, FileChange::SetXattr { name, .. } if **name == *b"user.a"));
+    File "file capabilities (setxattr)" |e| is_changed(e, |change|
+        matches!(change, FileChange::SetXattr { capabilities: 128, .. }));
+    File "filled by the kernel (sendfile)" |e| is_changed(e, |change| *change == FileChange::Copy);
+    File "fifo (mknod)" |e| matches!(&e.act, Act::File(FileAct::Change { file, change: FileChange::Mknod { .. } })
+        if *file.path == *b"/etc/fifo" && file.kind != FileKind::Regular);
+    File "mode (fchmodat2)" |e| matches!(&e.act, Act::File(FileAct::Chmod { mode: 0o4711, .. }))
+        || is_denied(e, b"fchmodat2");
+    File "two names change places (renameat2)" |e| matches!(e.act, Act::File(FileAct::Exchange { .. }));
+    File "file without a name, given one (O_TMPFILE, linkat)" |e| matches!(&e.act,
+        Act::File(FileAct::Link { to, .. }) if *to.path == *b"/dev/shm/born");
     File "rename" |e| matches!(e.act, Act::File(FileAct::Rename { .. }));
     File "link" |e| matches!(e.act, Act::File(FileAct::Link { .. }));
     File "symlink" |e| matches!(e.act, Act::File(FileAct::Symlink { .. }));
@@ -82,6 +111,17 @@ pub static DEEDS: &[Deed] = deeds! {
         Act::Net(act) if matches!(act.action, NetAction::Close { sent: 1.., .. }) && is_to_port(e, 53));
     Network "datagram (sendto)" |e| is_net(e, NetAction::Send) && is_to_port(e, 53);
     Network "datagram (sendmmsg)" |e| is_net(e, NetAction::Send) && is_to_port(e, 54);
+    Network "connection taken (accept)" |e| is_net(e, NetAction::Accept);
+    Network "bytes of a connection that is open to the end" |e| matches!(&e.act,
+        Act::Net(act) if matches!(act.action, NetAction::Close { sent: 5, .. }) && is_to_port(e, SERVED));
+    Network "question for a name" |e| matches!(&e.act, Act::Dns(act) if act.question.is_some());
+    Network "echo request (ICMP)" |e| is_net(e, NetAction::Send) && is_of(e, Protocol::Icmp);
+    Network "raw socket" |e| is_socket(e, Protocol::Raw, FAMILIES.inet);
+    Network "packet socket" |e| is_socket(e, Protocol::Packet, FAMILIES.packet);
+    Network "netlink" |e| is_socket(e, Protocol::Netlink, FAMILIES.netlink);
+    Network "vsock" |e| is_socket(e, Protocol::Vsock, FAMILIES.vsock);
+    Network "unix socket with a path" |e| is_unix(e, b"/etc/door");
+    Network "unix socket without one" |e| is_unix(e, b"\0hidden");
     Kernel "first call by the 32-bit entry" |e| matches!(e.act, Act::Kernel(KernelAct::Compat(_)));
     Kernel "new user namespace (unshare)" |e| is_kernel(e, b"unshare");
     Kernel "new user namespace (clone3)" |e| is_kernel(e, b"clone3");
@@ -90,6 +130,19 @@ pub static DEEDS: &[Deed] = deeds! {
     Kernel "bpf" |e| is_kernel(e, b"bpf");
     Kernel "key added (add_key)" |e| is_kernel(e, b"add_key");
     Kernel "kernel module (finit_module)" |e| is_kernel(e, b"finit_module");
+    Kernel "call of another numbering (x32)" |e| is_denied(e, b"x32_getpid");
+    Kernel "missing capability" |e| matches!(e.act, Act::Kernel(KernelAct::Incapable(_)))
+        || matches!(&e.act, Act::Denied(call) if call.inferred);
+    Kernel "call that the sandbox's filter refuses" |e| matches!(&e.act, Act::Denied(call) if call.filtered);
+    Kernel "other namespaces (setns)" |e| is_kernel(e, b"setns");
+    Kernel "umount" |e| is_kernel(e, b"umount2");
+    Kernel "mount by descriptors (open_tree, move_mount)" |e| is_kernel(e, b"move_mount");
+    Kernel "pivot_root" |e| is_kernel(e, b"pivot_root");
+    Kernel "perf_event_open" |e| is_kernel(e, b"perf_event_open");
+    Kernel "keyctl" |e| is_kernel(e, b"keyctl");
+    Kernel "kexec_load" |e| is_kernel(e, b"kexec_load");
+    Kernel "the kernel's messages (syslog)" |e| is_kernel(e, b"syslog");
+    Kernel "file by its handle (open_by_handle_at)" |e| is_kernel(e, b"open_by_handle_at");
     Kernel "chroot" |e| is_kernel(e, b"chroot");
 };
 
@@ -120,147 +173,31 @@ fn is_net(event: &Event, action: NetAction) -> bool {
 }
 
 fn is_to_port(event: &Event, port: u16) -> bool {
-    use crate::event::Endpoint;
     matches!(&event.act, Act::Net(act)
         if matches!(act.remote, Some(Endpoint::Inet(address)) if address.port() == port))
 }
 
-/// Names in /etc that the deeds open; the image must have them.
-pub const OPENED: [&str; 6] = ["one", "two", "three", "four", "five", "six"];
-
-/// The program that does them all.
-pub fn program() -> Program {
-    let mut program = Program::default();
-    files(&mut program);
-    sockets(&mut program);
-    memory(&mut program);
-    kernel(&mut program);
-    processes(&mut program);
-    program
+fn is_of(event: &Event, protocol: Protocol) -> bool {
+    matches!(&event.act, Act::Net(act) if act.protocol == protocol)
 }
 
-fn n(number: u64) -> Argument {
-    Argument::Number(number)
+/// Made or refused: both must be seen.
+fn is_socket(event: &Event, protocol: Protocol, family: u64) -> bool {
+    (is_net(event, NetAction::Socket) && is_of(event, protocol))
+        || matches!(&event.act, Act::Denied(call) if *call.call == *b"socket" && call.args[0] == family)
 }
 
-fn files(it: &mut Program) {
-    let names = OPENED.map(|name| format!("/etc/{name}"));
-    let [one, two, three, four] = [0, 1, 2, 3].map(|index| it.text(&names[index]));
-    let five = it.untouched(&names[4]);
-    let six = it.text(&names[5]);
-    it.call(libc::SYS_open, &[n(one), n(O_RDONLY)]);
-    it.call(libc::SYS_openat, &[n(AT_FDCWD), n(two), n(O_RDONLY)]);
-    let how = it.bytes(&[0; 24]);
-    it.call(libc::SYS_openat2, &[n(AT_FDCWD), n(three), n(how), n(24)]);
-    it.compat_call(5, [four, O_RDONLY]);
-    it.call(libc::SYS_open, &[n(five), n(O_RDONLY)]);
-    // O_PATH gives a descriptor without an open for reading; dup2 gives it a known number.
-    let path = it.call(libc::SYS_open, &[n(six), n(0o10_000_000)]);
-    it.call(libc::SYS_dup2, &[path.into(), n(50)]);
-    let alias = it.text("/proc/self/fd/50");
-    it.call(libc::SYS_open, &[n(alias), n(O_RDONLY)]);
-    let [made, moved, second, points, folder] =
-        ["/etc/made", "/etc/moved", "/etc/second", "/etc/points", "/etc/folder"].map(|name| it.text(name));
-    it.call(libc::SYS_creat, &[n(made), n(0o600)]);
-    let both = it.call(libc::SYS_open, &[n(made), n(2)]);
-    it.call(libc::SYS_mmap, &[n(0), n(4096), n(RW), n(1), both.into(), n(0)]);
-    it.call(libc::SYS_rename, &[n(made), n(moved)]);
-    it.call(libc::SYS_link, &[n(moved), n(second)]);
-    it.call(libc::SYS_symlink, &[n(one), n(points)]);
-    it.call(libc::SYS_chmod, &[n(moved), n(0o755)]);
-    it.call(libc::SYS_mkdir, &[n(folder), n(0o700)]);
-    it.call(libc::SYS_unlink, &[n(second)]);
+fn is_unix(event: &Event, name: &[u8]) -> bool {
+    matches!(&event.act, Act::Net(NetAct { action: NetAction::Bind, local: Some(Endpoint::Unix(path)), .. })
+        if **path == *name)
 }
 
-/// `struct sockaddr_in` of 127.0.0.1.
-fn loopback(port: u16) -> Vec<u8> {
-    [&[2, 0][..], &port.to_be_bytes(), &[127, 0, 0, 1], &[0; 8]].concat()
+fn is_changed(event: &Event, wanted: fn(&FileChange) -> bool) -> bool {
+    matches!(&event.act, Act::File(FileAct::Change { change, .. }) if wanted(change))
 }
 
-fn sockets(it: &mut Program) {
-    let tcp = it.call(libc::SYS_socket, &[n(2), n(1)]);
-    let any = it.bytes(&loopback(0));
-    it.call(libc::SYS_bind, &[tcp.into(), n(any), n(16)]);
-    it.call(libc::SYS_listen, &[tcp.into(), n(1)]);
-    let client = it.call(libc::SYS_socket, &[n(2), n(1)]);
-    let closed = it.bytes(&loopback(1));
-    it.call(libc::SYS_connect, &[client.into(), n(closed), n(16)]);
-    // socketcall(2) takes its arguments from memory: the descriptor must be known beforehand.
-    it.call(libc::SYS_dup2, &[client.into(), n(51)]);
-    let other = it.bytes(&loopback(2));
-    let packed = it.bytes(&[51u32, other as u32, 16].map(u32::to_le_bytes).concat());
-    it.compat_call(102, [3, packed]);
-    let udp = it.call(libc::SYS_socket, &[n(2), n(2)]);
-    let [dns, next] = [53, 54].map(|port| it.bytes(&loopback(port)));
-    let text = it.text("x");
-    it.call(libc::SYS_sendto, &[udp.into(), n(text), n(1), n(0), n(dns), n(16)]);
-    let part = it.bytes(&[text, 1].map(u64::to_le_bytes).concat());
-    let message = it.bytes(&[next, 16, part, 1, 0, 0, 0, 0].map(u64::to_le_bytes).concat());
-    it.call(libc::SYS_sendmmsg, &[udp.into(), n(message), n(1), n(0)]);
-    it.call(libc::SYS_dup2, &[client.into(), n(0)]);
-    let [later, fast] = [3, 4].map(|port| it.bytes(&loopback(port)));
-    let one = it.bytes(&1u32.to_le_bytes());
-    let waiting = it.call(libc::SYS_socket, &[n(2), n(1 | O_NONBLOCK)]);
-    it.call(libc::SYS_connect, &[waiting.into(), n(later), n(16)]);
-    let sender = it.call(libc::SYS_socket, &[n(2), n(1)]);
-    it.call(libc::SYS_setsockopt, &[sender.into(), n(6), n(30), n(one), n(4)]);
-    it.call(libc::SYS_sendto, &[sender.into(), n(text), n(1), n(MSG_FASTOPEN), n(fast), n(16)]);
-}
-
-fn memory(it: &mut Program) {
-    let nowhere = n(u64::MAX);
-    it.call(libc::SYS_mmap, &[n(0), n(4096), n(RWX), n(PRIVATE_ANONYMOUS), nowhere, n(0)]);
-    let page = it.call(libc::SYS_mmap, &[n(0), n(8192), n(RW), n(PRIVATE_ANONYMOUS), nowhere, n(0)]);
-    // The kernel writes into it, as read(2) from a file does.
-    it.call(libc::SYS_uname, &[page.into()]);
-    it.call(libc::SYS_mprotect, &[page.into(), n(8192), n(RX)]);
-    let name = it.text("selftest");
-    let file = it.call(libc::SYS_memfd_create, &[n(name), n(0)]);
-    it.call(libc::SYS_ftruncate, &[file.into(), n(4096)]);
-    it.call(libc::SYS_mmap, &[n(0), n(4096), n(RX), n(1), file.into(), n(0)]);
-    it.call(libc::SYS_userfaultfd, &[n(1)]);
-}
-
-fn kernel(it: &mut Program) {
-    const CLONE_NEWUSER: u64 = 0x1000_0000;
-    let clone = it.bytes(&[CLONE_NEWUSER, 0, 0, 0, 17, 0, 0, 0].map(u64::to_le_bytes).concat());
-    let [root, kind, key] = ["/", "user", "selftest"].map(|text| it.text(text));
-    let room = it.bytes(&[0; 128]);
-    it.call(libc::SYS_unshare, &[n(CLONE_NEWUSER)]);
-    // Refused in the sandbox; where it is not, the child ends at once.
-    it.forking_call(libc::SYS_clone3, &[n(clone), n(64)]);
-    it.call(libc::SYS_mount, &[n(kind), n(root), n(kind)]);
-    it.call(libc::SYS_io_uring_setup, &[n(4), n(room)]);
-    it.call(libc::SYS_bpf, &[n(0), n(room), n(128)]);
-    it.call(libc::SYS_add_key, &[n(kind), n(key), n(key), n(1), n(-3i64 as u64)]);
-    it.call(libc::SYS_finit_module, &[n(0), n(root), n(0)]);
-    it.call(libc::SYS_chroot, &[n(root)]);
-}
-
-fn processes(it: &mut Program) {
-    let child = it.forking_call(libc::SYS_fork, &[]);
-    it.call(libc::SYS_wait4, &[child.into()]);
-    let [absent, name, own] = ["/absent", "selftest", "/deeds"].map(|text| it.text(text));
-    let none = it.bytes(&[0; 8]);
-    it.call(libc::SYS_execve, &[n(absent), n(none), n(none)]);
-    it.call(libc::SYS_prctl, &[n(15), n(name)]);
-    let me = it.call(libc::SYS_getpid, &[]);
-    it.call(libc::SYS_kill, &[me.into(), n(SIGURG)]);
-    // What runs from memory is a program that only ends.
-    let end = it.bytes(&ending().elf());
-    let file = it.call(libc::SYS_memfd_create, &[n(name), n(0)]);
-    it.call(libc::SYS_write, &[file.into(), n(end), n(ending().elf().len() as u64)]);
-    it.call(libc::SYS_ptrace, &[n(16), me.into()]);
-    it.call(libc::SYS_setresuid, &[n(1000), n(1000), n(1000)]);
-    let arguments = it.bytes(&[own, 0].map(u64::to_le_bytes).concat());
-    let empty = it.text("");
-    it.call(libc::SYS_execveat, &[file.into(), n(empty), n(arguments), n(none), n(0x1000)]);
-    it.call(libc::SYS_exit_group, &[n(1)]);
-}
-
-/// A program that does nothing but end.
-fn ending() -> Program {
-    let mut program = Program::default();
-    program.call(libc::SYS_exit_group, &[n(0)]);
-    program
+/// prctl(2) with this option.
+fn is_control(event: &Event, option: u64) -> bool {
+    matches!(&event.act, Act::Process(ProcessAct::Call { what: ProcessCall::Control, call })
+        if *call.call == *b"prctl" && call.args[0] == option)
 }

@@ -4,6 +4,7 @@
 //! way of every image: unpacked, caged, watched, recorded; what counts is what stands in the recording.
 
 mod deed;
+mod doing;
 mod program;
 
 use std::fs;
@@ -23,9 +24,9 @@ use crate::rule::RuleSet;
 use crate::sandbox::Options;
 use crate::trace::{self, Loading};
 
-/// How long the deeds may take.
 /// Bytes of events: a few hundred are expected.
 const LOG_BOUND: u64 = 64 << 20;
+/// How long the deeds may take.
 const DURATION: Duration = Duration::from_secs(20);
 
 /// Whether one deed was seen.
@@ -46,6 +47,7 @@ pub struct Answers {
 }
 
 impl Answers {
+    /// Every deed was seen, and nothing was lost.
     pub fn all_seen(&self) -> bool {
         self.lost.is_empty() && self.deeds.iter().all(|deed| deed.seen)
     }
@@ -96,11 +98,11 @@ impl Place {
         let place = Place(state.join(format!("selftest-{id}")));
         let etc = place.0.join("root/etc");
         fs::create_dir_all(&etc)?;
-        for name in deed::OPENED {
+        for name in doing::OPENED {
             fs::write(etc.join(name), name)?;
         }
         let program = place.0.join("root/deeds");
-        fs::write(&program, deed::program().elf())?;
+        fs::write(&program, doing::program().elf())?;
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
         Ok(place)
     }

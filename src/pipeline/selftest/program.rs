@@ -10,7 +10,7 @@
 const CODE_AT: u64 = 0x0040_0000;
 const DATA_AT: u64 = 0x1000_0000;
 const CALL_SIZE: usize = 64;
-const CALLS_MAX: usize = 128;
+const CALLS_MAX: usize = 256;
 const HEADERS: usize = 64 + 2 * 56;
 
 /// Flags beside the number of a call.

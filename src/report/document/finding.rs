@@ -8,13 +8,19 @@ use serde::{Deserialize, Serialize};
 pub struct Finding {
     /// The same in every run of the same image, and in every image that does the same.
     pub id: String,
+    /// Name of the rule.
     pub rule: String,
+    /// The rule's title.
     pub title: String,
+    /// How bad it is.
     pub level: Level,
+    /// How sure it is that what matched is what the title says.
     pub confidence: Confidence,
+    /// What it says about the image.
     pub class: Class,
     /// Where the program that did it came from.
     pub origin: Origin,
+    /// Techniques of MITRE ATT&CK that it shows.
     #[schemars(length(max = "super::TECHNIQUES_MAX"))]
     pub attack: Vec<Technique>,
     /// How many times it was found.
@@ -32,6 +38,7 @@ pub struct Finding {
     pub advice: String,
 }
 
+/// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Level {
@@ -43,6 +50,7 @@ pub enum Level {
 }
 
 impl Level {
+    /// The name in rules and reports.
     pub fn name(self) -> &'static str {
         match self {
             Level::Informational => "informational",
@@ -54,6 +62,7 @@ impl Level {
     }
 }
 
+/// How sure a rule is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Confidence {
@@ -62,11 +71,15 @@ pub enum Confidence {
     High,
 }
 
+/// What a finding says about the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
+    /// Nothing well-meant does it.
     Malicious,
+    /// Well-meant software does it too, but should not.
     Risky,
+    /// It is unusual.
     Anomalous,
 }
 
@@ -83,6 +96,7 @@ pub struct Origin {
     pub digest: Option<String>,
 }
 
+/// Where a file can come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OriginKind {
@@ -96,13 +110,16 @@ pub enum OriginKind {
     Supplied,
     /// A kernel file system.
     Kernel,
+    /// It could not be told.
     Unknown,
 }
 
 /// A technique of MITRE ATT&CK.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Technique {
+    /// `T1059.004`
     pub technique: String,
+    /// `Unix Shell`
     pub name: String,
     /// Short names: `execution`.
     pub tactics: Vec<String>,
@@ -111,9 +128,12 @@ pub struct Technique {
 /// The process that did it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Process {
+    /// Path of the file that runs; of a script, of its interpreter.
     pub exe: String,
+    /// What it was started with.
     #[schemars(length(max = "super::ARGUMENTS_MAX"))]
     pub argv: Vec<String>,
+    /// Arguments beyond the bound of the list.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub argv_omitted: u64,
     /// The programs that led to it, nearest first.
@@ -121,19 +141,25 @@ pub struct Process {
     pub lineage: Vec<Ancestor>,
 }
 
+/// A program that led to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ancestor {
+    /// Path of the file that ran.
     pub exe: String,
+    /// What it was started with.
     #[schemars(length(max = "super::ARGUMENTS_MAX"))]
     pub argv: Vec<String>,
+    /// Arguments beyond the bound of the list.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub argv_omitted: u64,
 }
 
+/// An event on which a finding rests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Evidence {
     /// Id of the event in the event log.
     pub event: u64,
+    /// The event in one line.
     pub text: String,
 }
 
@@ -150,19 +176,26 @@ pub struct Verdict {
     pub exceptions: Vec<AppliedException>,
     /// Exceptions without which the result would be worse; null for a plain result.
     pub allowed_by: Option<Vec<String>>,
+    /// What the policy advises to do with the image.
     pub next_step: Option<String>,
 }
 
+/// A verdict, from best to worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
+    /// Nothing of what follows, and all that the policy requires was seen.
     Pass,
+    /// It did something that a person should look at.
     Review,
+    /// It ran, but too little was seen to tell.
     Inconclusive,
+    /// It did what the policy forbids.
     Fail,
 }
 
 impl Decision {
+    /// The name in policies and reports.
     pub fn name(self) -> &'static str {
         match self {
             Decision::Pass => "pass",
@@ -173,8 +206,10 @@ impl Decision {
     }
 }
 
+/// A clause of a policy that holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
+    /// The clause of the policy, as a sentence.
     pub clause: String,
     /// What this clause alone comes to.
     pub result: Decision,
@@ -182,22 +217,31 @@ pub struct Reason {
     pub findings: Vec<String>,
 }
 
+/// What one policy says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyResult {
+    /// The policy's name.
     pub name: String,
+    /// `sha256:…` of its file.
     pub digest: String,
+    /// What it says.
     pub result: Decision,
+    /// Why, worst first.
     pub reasons: Vec<Reason>,
 }
 
+/// An exception that covers a finding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AppliedException {
     /// Scope, author and end, in one line.
     pub exception: String,
+    /// Why somebody answers for the findings.
     pub reason: String,
+    /// Who does.
     pub author: String,
     /// RFC 3339: it no longer holds from this moment on.
     pub expires: String,
+    /// It no longer held when the verdict was reached.
     pub expired: bool,
     /// Ids of the findings that it covers, and suppresses where it has not expired.
     pub findings: Vec<String>,

@@ -20,9 +20,11 @@ pub struct MemoryUse {
     pub bytes: u64,
     /// Empty where it is not known.
     pub exe: String,
+    /// How many acts.
     pub count: u64,
     /// How many of them failed.
     pub failed: u64,
+    /// Seconds since the image's first program began.
     pub first_seen: f64,
 }
 
@@ -47,9 +49,11 @@ pub struct KernelUse {
     pub refused_by: Option<String>,
     /// Empty where it is not known.
     pub exe: String,
+    /// How many calls.
     pub count: u64,
     /// How many of them failed.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub failed: u64,
+    /// Seconds since the image's first program began.
     pub first_seen: f64,
 }

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Who asked for the run, and under what name.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Request {
+    /// The id of the run, unless the requester gave another.
     pub id: String,
+    /// Null where nobody is named.
     pub requester: Option<String>,
     /// Keys and values are the requester's.
     #[serde(default)]
@@ -21,6 +23,7 @@ pub struct Subject {
     pub reference: String,
     /// `sha256:…`; null where the source has no manifest (`dir:`).
     pub manifest_digest: Option<String>,
+    /// `sha256:…` of the image's configuration.
     pub config_digest: String,
     /// `linux/amd64`.
     pub platform: String,
@@ -39,9 +42,12 @@ impl Subject {
     }
 }
 
+/// A layer of the image.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Layer {
+    /// `sha256:…` of the blob.
     pub digest: String,
+    /// `sha256:…` of the unpacked stream.
     pub diff_id: String,
     /// The image history's word for it, which is the attacker's.
     pub created_by: Option<String>,
@@ -50,28 +56,35 @@ pub struct Layer {
 /// Digest of what was analysed, before and after.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Unchanged {
+    /// `sha256:…`
     pub before: String,
+    /// `sha256:…`
     pub after: String,
+    /// The two are equal.
     pub same: bool,
 }
 
 /// What the verdict was reached with.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Inputs {
+    /// The first of the policies; `verdict.policies` has all.
     pub policy: Named,
-    /// How the run was provoked and bounded.
+    /// Which decoys the image found.
     pub profile: String,
     /// The rule sets, in the order they were loaded.
     pub rules: Vec<Named>,
+    /// Version of the ATT&CK table that the rules name techniques of.
     pub attack_version: String,
+    /// The file of exceptions; null where none was given.
     pub exceptions: Option<Named>,
-    /// The simulated internet's recipe.
+    /// The scenario of the simulated internet; null where it was the usual one.
     pub world: Option<Named>,
 }
 
 /// A file by its name and the digest of its bytes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Named {
+    /// As it was given; `shipped` for the rules that come with lazaret.
     pub name: String,
     /// `sha256:…`
     pub digest: String,
@@ -93,10 +106,13 @@ pub struct Environment {
 /// How the run went.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
+    /// What the runner did with the image, in order.
     pub phases: Vec<PhaseTime>,
+    /// How the image's first program ended, and why the run did.
     pub exit: Exit,
     /// The image's own program ran past its loader or interpreter.
     pub entrypoint_ran: bool,
+    /// How many events there are.
     pub events: EventCount,
     /// How complete the event log is; findings beyond a truncated log still count.
     pub recording: Recording,
@@ -115,6 +131,7 @@ pub struct Run {
     /// Changed files that no event explains.
     #[schemars(length(max = "super::UNEXPLAINED_MAX"))]
     pub unexplained: Vec<String>,
+    /// Files that are not listed.
     #[serde(default)]
     pub unexplained_omitted: u64,
     /// What was executed and not in the image; null where it could not be captured.
@@ -127,6 +144,7 @@ pub struct Run {
 pub struct RanCommand {
     /// `healthcheck` or `exec`.
     pub purpose: String,
+    /// The command, without the shell that may have run it.
     #[schemars(length(max = "super::ARGUMENTS_MAX"))]
     pub argv: Vec<String>,
     /// Exit status. Null with `signal` null: it was never started.
@@ -141,7 +159,9 @@ pub struct RanCommand {
 /// as code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Captured {
+    /// How many are kept.
     pub files: u64,
+    /// Their sizes together.
     pub bytes: u64,
     /// Contents that found no room; of what was executed the hashes are known all the same.
     pub omitted: u64,
@@ -151,9 +171,12 @@ pub struct Captured {
     pub missed: u64,
 }
 
+/// A phase of the run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PhaseTime {
+    /// `setup`, `start`, `probe`, `idle`, `stop`.
     pub name: String,
+    /// How long it took.
     pub seconds: f64,
 }
 
@@ -164,6 +187,7 @@ pub struct Exit {
     pub code: Option<i32>,
     /// `SIGKILL`; null where it ended by itself.
     pub signal: Option<String>,
+    /// Why the run ended.
     pub reason: ExitReason,
 }
 
@@ -177,15 +201,17 @@ pub enum ExitReason {
     Deadline,
     /// A limit ended it.
     Limit,
-    /// Ended as soon as enough was known (`--stop-on`).
+    /// Ended as soon as enough was known.
     Stopped,
     /// Ended from outside: interrupted, or the runner died.
     #[default]
     Killed,
 }
 
+/// Events of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventCount {
+    /// How many were seen and judged; one that stands for repeats counts as often.
     pub seen: u64,
     /// Records that the kernel could not hand over.
     pub lost: u64,
@@ -200,6 +226,7 @@ pub struct EventCount {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Recording {
+    /// It holds every event.
     Complete,
     /// Its bound was reached; from then on it holds evidence only.
     Truncated,
@@ -211,7 +238,9 @@ pub enum Recording {
 /// Changes of the file system that an event explains, of all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Visibility {
+    /// Those that an event explains.
     pub explained: u64,
+    /// All changed files that were found.
     pub all: u64,
 }
 
@@ -220,15 +249,20 @@ pub struct Visibility {
 pub struct Coverage {
     /// Name of an event family.
     pub family: String,
+    /// How well.
     pub state: CoverageState,
     /// Empty where the state is `full`.
     pub reason: String,
 }
 
+/// How well a family of events was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CoverageState {
+    /// Not at all.
     None,
+    /// In part, for the reason beside it.
     Partial,
+    /// As far as the probes reach.
     Full,
 }

@@ -69,6 +69,7 @@ impl<R: BufRead> Reader<R> {
         Ok(reader)
     }
 
+    /// What was run, with what.
     pub fn header(&self) -> &Header {
         &self.header
     }

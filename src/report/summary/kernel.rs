@@ -105,6 +105,7 @@ fn is_of_note(what: ProcessCall) -> bool {
             | ProcessCall::Groups
             | ProcessCall::Name
             | ProcessCall::Sleep
+            | ProcessCall::PassDescriptor
             | ProcessCall::Control
     )
 }

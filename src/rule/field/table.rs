@@ -689,6 +689,7 @@ pub(super) static FIELDS: &[Field] = &[
             "write_memory",
             "advise_memory",
             "take_descriptor",
+            "pass_descriptor",
             "session",
             "seccomp",
             "personality",
@@ -749,6 +750,12 @@ pub(super) static FIELDS: &[Field] = &[
             }),
             "what the copied descriptor leads to",
         ),
+    ),
+    event(
+        PROCESS,
+        "dup.copied",
+        Read::Flag(|s| Some(!matches!(dup(s)?.1, DupSource::Socket { copied: false, .. }))),
+        "a descriptor was copied; else a connection was opened, and got the number because it was free",
     ),
     event(
         PROCESS,
@@ -1029,7 +1036,8 @@ pub(super) static FIELDS: &[Field] = &[
         SANDBOX,
         "visit.request",
         Read::Text(|s| Some(visit(s)?.request.as_bytes())),
-        "what a port of the image's was asked: greeting, http_get, http_post, tls_hello, redis_ping, line, datagram",
+        "what a port of the image's was asked: greeting, http_get, http_post, tls_hello, redis_ping, socks_hello, \
+         line, datagram",
     ),
     event(SANDBOX, "visit.answer", Read::Text(|s| Some(&visit(s)?.answer)), "the first bytes of its answer"),
     stable(event(
@@ -1039,12 +1047,12 @@ pub(super) static FIELDS: &[Field] = &[
         "the port that was called at",
     )),
     one_of(
-        &["deleted", "mapped"],
+        &["deleted", "mapped", "tried"],
         event(
             SANDBOX,
             "kept.why",
             Read::Text(|s| Some(kept(s)?.why.name().as_bytes())),
-            "why a file that was written in the run was kept: deleted (it lost its last name), mapped (as code)",
+            "why a file that was written in the run was kept: deleted (it lost its last name), mapped (as code), tried (to be executed, and no program came of it)",
         ),
     ),
     event(SANDBOX, "kept.path", Read::Text(|s| Some(&kept(s)?.path)), "its last name, from the kernel"),

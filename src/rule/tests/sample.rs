@@ -241,13 +241,15 @@ fn acts() -> Vec<Act> {
     }
     for remote in [Some("203.0.113.9:4444"), Some("127.0.0.1:4444"), None] {
         let remote = remote.map(|address| Endpoint::Inet(address.parse().unwrap()));
-        acts.extend(
-            [0, 1, 2]
-                .map(|onto| dup(onto, DupSource::Socket { protocol: Protocol::Tcp, remote: remote.clone() })),
-        );
+        acts.extend([0, 1, 2].map(|onto| (onto, remote.clone())).map(|(onto, remote)| {
+            dup(onto, DupSource::Socket { protocol: Protocol::Tcp, remote, copied: onto < 2 })
+        }));
     }
-    let other =
-        DupSource::Socket { protocol: Protocol::Other(30), remote: Some(Endpoint::Unix(bytes("\0x"))) };
+    let other = DupSource::Socket {
+        protocol: Protocol::Other(30),
+        remote: Some(Endpoint::Unix(bytes("\0x"))),
+        copied: true,
+    };
     acts.extend([
         dup(0, other),
         dup(1, DupSource::File(file("/dev/null", Origin::Kernel))),

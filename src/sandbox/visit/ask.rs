@@ -18,6 +18,8 @@ pub enum Ask {
     HttpPost,
     TlsHello,
     RedisPing,
+    /// What a client of a SOCKS proxy says first (RFC 1928).
+    SocksHello,
     /// A line of text; a shell behind the port would run it.
     Line,
     /// One datagram: a question where names are served, else a line.
@@ -29,12 +31,14 @@ impl Ask {
     pub fn all(transport: Transport) -> &'static [Ask] {
         match transport {
             Transport::Tcp => {
-                &[Ask::Greeting, Ask::HttpGet, Ask::HttpPost, Ask::TlsHello, Ask::RedisPing, Ask::Line]
+                use Ask::{Greeting, HttpGet, HttpPost, Line, RedisPing, SocksHello, TlsHello};
+                &[Greeting, HttpGet, HttpPost, TlsHello, RedisPing, SocksHello, Line]
             }
             Transport::Udp => &[Ask::Datagram],
         }
     }
 
+    /// The name in logs and reports.
     pub fn name(self) -> &'static str {
         match self {
             Ask::Greeting => "greeting",
@@ -42,6 +46,7 @@ impl Ask {
             Ask::HttpPost => "http_post",
             Ask::TlsHello => "tls_hello",
             Ask::RedisPing => "redis_ping",
+            Ask::SocksHello => "socks_hello",
             Ask::Line => "line",
             Ask::Datagram => "datagram",
         }
@@ -54,6 +59,7 @@ impl Ask {
             Ask::HttpGet => http(address, "GET", ""),
             Ask::HttpPost => http(address, "POST", "username=admin&password=admin"),
             Ask::TlsHello => tls_hello(),
+            Ask::SocksHello => b"\x05\x01\x00".to_vec(),
             Ask::RedisPing => b"*1\r\n$4\r\nPING\r\n".to_vec(),
             Ask::Line => LINE.to_vec(),
             Ask::Datagram if address.port() == 53 => question(),

@@ -40,6 +40,7 @@ pub struct Door {
     pub transport: Transport,
 }
 
+/// What a port speaks below the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Transport {
     Tcp,

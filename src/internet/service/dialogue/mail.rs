@@ -74,13 +74,67 @@ impl Dialogue for Pop {
 
 pub struct Imap {
     lines: Lines,
+    /// A text that the last line said the length of (RFC 3501, 4.3), while it comes.
+    literal: Option<Literal>,
     /// The tag of a log-in whose secret is the next line (RFC 3501, 6.2.2).
     login: Option<Vec<u8>>,
 }
 
 impl Imap {
     pub fn new() -> Imap {
-        Imap { lines: Lines::new(), login: None }
+        Imap { lines: Lines::new(), literal: None, login: None }
+    }
+
+    fn line(&mut self, line: &Line, turn: &mut Turn) {
+        if let Some(tag) = self.login.take() {
+            turn.command(b"AUTHENTICATE", &line.text, line.size);
+            return completed(&tag, turn);
+        }
+        self.literal = Literal::after(&line.text);
+        match &self.literal {
+            Some(literal) => {
+                let (_, rest) = split(&line.text);
+                let (verb, rest) = split(rest);
+                turn.command(&verb.to_ascii_uppercase(), rest, line.size);
+                turn.say(if literal.is_waited_for { "+ Ready for literal data\r\n" } else { "" });
+            }
+            None => self.login = imap(line, turn),
+        }
+    }
+}
+
+/// Of a text, so much is told.
+const LITERAL_KEPT: usize = 8 << 10;
+
+struct Literal {
+    tag: Vec<u8>,
+    size: u64,
+    /// Bytes that are to come.
+    left: u64,
+    kept: Vec<u8>,
+    /// The client sends it when it is told to.
+    is_waited_for: bool,
+}
+
+impl Literal {
+    /// `{12}` at the end of a line, or `{12+}` (RFC 7888).
+    fn after(line: &[u8]) -> Option<Literal> {
+        let begin = memchr::memrchr(b'{', line)?;
+        let number = line[begin + 1..].strip_suffix(b"}")?;
+        let bare = number.strip_suffix(b"+").unwrap_or(number);
+        let size = std::str::from_utf8(bare).ok()?.parse().ok()?;
+        let tag = split(line).0.to_vec();
+        Some(Literal { tag, size, left: size, kept: Vec::new(), is_waited_for: bare == number })
+    }
+
+    /// Takes what belongs to it, and gives the rest.
+    fn take<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let length = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let (text, rest) = bytes.split_at(length);
+        let room = LITERAL_KEPT - self.kept.len();
+        self.kept.extend(&text[..length.min(room)]);
+        self.left -= length as u64;
+        rest
     }
 }
 
@@ -128,16 +182,27 @@ impl Dialogue for Imap {
     }
 
     fn hear(&mut self, bytes: &[u8], turn: &mut Turn) {
-        for line in self.lines.take(bytes) {
-            if turn.close || turn.start_tls {
-                break;
-            }
-            match self.login.take() {
-                Some(tag) => {
-                    turn.command(b"AUTHENTICATE", &line.text, line.size);
-                    completed(&tag, turn);
+        let mut bytes = bytes;
+        while !turn.close && !turn.start_tls {
+            if let Some(literal) = &mut self.literal {
+                bytes = literal.take(bytes);
+                if literal.left > 0 {
+                    break;
                 }
-                None => self.login = imap(&line, turn),
+                turn.command(b"LITERAL", &literal.kept, literal.size);
+            }
+            let Some(line) = self.lines.next(&mut bytes) else { break };
+            match self.literal.take() {
+                // What follows the text ends the command, or has another.
+                Some(ended) => match Literal::after(&line.text) {
+                    Some(next) => {
+                        turn.say(if next.is_waited_for { "+ Ready for literal data\r\n" } else { "" });
+                        self.literal = Some(Literal { tag: ended.tag, ..next });
+                    }
+                    None => completed(&ended.tag, turn),
+                },
+                None if line.text.is_empty() => {}
+                None => self.line(&line, turn),
             }
         }
         if turn.start_tls {

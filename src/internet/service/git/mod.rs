@@ -96,8 +96,9 @@ fn writes(request: &Request<'_>, repository: &Repository) -> Answer {
             .status(401)
             .header("www-authenticate", "Basic realm=\"git\"");
     }
-    let head = repository.head();
-    let refs = line(&format!("{head} refs/heads/main\0{WRITES}\n"));
+    // Whoever pushes finds it empty, as one that was made for it: nothing there is newer than what he has.
+    let none = "0".repeat(repository.head().len());
+    let refs = line(&format!("{none} capabilities^{{}}\0{WRITES}\n"));
     let body = [line("# service=git-receive-pack\n"), FLUSH.to_vec(), refs, FLUSH.to_vec()].concat();
     message("application/x-git-receive-pack-advertisement", body)
 }

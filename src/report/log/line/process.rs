@@ -6,6 +6,7 @@ use super::call::CallDef;
 use super::file::FileDef;
 use super::net::{ProtocolDef, optional_endpoint};
 use super::optional::optional;
+use super::usual::{is_true, yes};
 use crate::event::{
     Bytes, Call, Capabilities, Credentials, DupSource, Endpoint, Exec, File, Ids, ProcessAct, ProcessCall,
     ProcessKey, Protocol, Relation, Target,
@@ -131,6 +132,7 @@ pub enum ProcessCallDef {
     WriteMemory,
     AdviseMemory,
     TakeDescriptor,
+    PassDescriptor,
     Session,
     Seccomp,
     Personality,
@@ -151,6 +153,8 @@ pub enum DupSourceDef {
         protocol: Protocol,
         #[serde(default, skip_serializing_if = "Option::is_none", with = "optional_endpoint")]
         remote: Option<Endpoint>,
+        #[serde(default = "yes", skip_serializing_if = "is_true")]
+        copied: bool,
     },
     Pipe,
     File(#[serde(with = "FileDef")] File),

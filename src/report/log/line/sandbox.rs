@@ -66,6 +66,7 @@ pub struct KeptDef {
 pub enum WhyDef {
     Deleted,
     Mapped,
+    Tried,
 }
 
 #[derive(Serialize, Deserialize)]

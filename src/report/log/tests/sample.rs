@@ -108,7 +108,7 @@ fn every_act() -> Vec<Act> {
         })),
     ];
     let kept = |why| Kept { path: bytes(b"/tmp/x\xff"), sha256: [7; 32], size: 9, why };
-    acts.extend([Why::Deleted, Why::Mapped].map(|why| Act::Sandbox(SandboxAct::Kept(kept(why)))));
+    acts.extend([Why::Deleted, Why::Mapped, Why::Tried].map(|why| Act::Sandbox(SandboxAct::Kept(kept(why)))));
     acts.extend(Family::ALL.map(|family| Act::Sandbox(SandboxAct::Lost { family, records: 5 })));
     acts.extend(dup_sources().into_iter().map(|source| Act::Process(ProcessAct::Dup { onto: 2, source })));
     acts.extend(process_acts().into_iter().map(Act::Process));
@@ -183,8 +183,8 @@ fn kernel_acts() -> Vec<KernelAct> {
 fn dup_sources() -> Vec<DupSource> {
     let remote = Some(Endpoint::Unix(bytes(b"\0abstract\xff")));
     vec![
-        DupSource::Socket { protocol: Protocol::Unix, remote },
-        DupSource::Socket { protocol: Protocol::Tcp, remote: None },
+        DupSource::Socket { protocol: Protocol::Unix, remote, copied: true },
+        DupSource::Socket { protocol: Protocol::Tcp, remote: None, copied: false },
         DupSource::Pipe,
         DupSource::File(plain(b"/dev/null")),
         DupSource::Other,
