@@ -193,7 +193,7 @@ SHARED int send_streams(void)
 		struct file *file = file_of(fd);
 
 		if (file && sock_of(file, &socket) && (socket.family == AF_INET || socket.family == AF_INET6))
-			send_dup(fd);
+			send_dup(fd, 0);
 	}
 	return 0;
 }
