@@ -13,7 +13,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::sys::socket::sockopt::{
-    IpTransparent, Ipv4OrigDstAddr, Ipv6OrigDstAddr, Ipv6RecvPacketInfo, Ipv6V6Only, OobInline, RcvBuf, ReuseAddr, RxqOvfl,
+    IpTransparent, Ipv4OrigDstAddr, Ipv6OrigDstAddr, Ipv6RecvPacketInfo, Ipv6V6Only, OobInline, RcvBuf,
+    ReuseAddr, RxqOvfl,
 };
 use nix::sys::socket::{
     AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn,

@@ -31,10 +31,12 @@ impl Decimal {
         for byte in bytes {
             match byte {
                 b'0'..=b'9' => {
-                    let number = self.number.unwrap_or(0).saturating_mul(10).saturating_add((byte - b'0').into());
+                    let number =
+                        self.number.unwrap_or(0).saturating_mul(10).saturating_add((byte - b'0').into());
                     self.number = Some(number);
                 }
-                b' ' | b'\t' | b'\r' | b'\n' | b',' | b';' | b'&' | b'#' | b'.' | b'-' | b':' | b'|' | b'/' => {
+                b' ' | b'\t' | b'\r' | b'\n' | b',' | b';' | b'&' | b'#' | b'.' | b'-' | b':' | b'|'
+                | b'/' => {
                     self.take(read);
                 }
                 _ => {

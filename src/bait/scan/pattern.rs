@@ -89,7 +89,8 @@ impl Patterns {
         self.differences.get_or_init(|| {
             let chunks = &self.chunks;
             let of = |key: usize| {
-                let texts = chunks.iter().map(move |(secret, chunk)| (*secret, "xor", differences(chunk, key)));
+                let texts =
+                    chunks.iter().map(move |(secret, chunk)| (*secret, "xor", differences(chunk, key)));
                 Automata::new(texts.filter(move |(.., text)| key == 1 || text.len() >= DIFFERENCES_LEAST))
             };
             (1..=KEY_MAX).map(of).collect()

@@ -48,7 +48,8 @@ fn base32(bytes: &[u8]) -> Vec<u8> {
 /// Ascii85.
 fn base85(bytes: &[u8]) -> Vec<u8> {
     let group = |group: &[u8]| {
-        let value = group.iter().chain(&[0; 4]).take(4).fold(0u32, |value, byte| value << 8 | u32::from(*byte));
+        let value =
+            group.iter().chain(&[0; 4]).take(4).fold(0u32, |value, byte| value << 8 | u32::from(*byte));
         let letter = move |place: u32| b'!' + (value / 85u32.pow(place) % 85) as u8;
         (0..=group.len() as u32).map(|at| 4 - at).map(letter).collect::<Vec<_>>()
     };

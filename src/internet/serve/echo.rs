@@ -55,7 +55,8 @@ fn readiness(listener: &EchoListener) -> io::Result<AsyncFd<OwnedFd>> {
 /// or with one byte.
 pub fn filling(bytes: &[u8]) -> Option<&[u8]> {
     let filled = bytes.get(TIME..)?;
-    let again = |length: &usize| filled.len() > *length && filled[*length..] == filled[..filled.len() - length];
+    let again =
+        |length: &usize| filled.len() > *length && filled[*length..] == filled[..filled.len() - length];
     let length = (1..=PATTERN_MAX).find(again).filter(|length| *length > 1)?;
     Some(&filled[..length])
 }
