@@ -1,7 +1,7 @@
 //! Many acts at once: counted, drained, or told as lost.
 
 use lazaret::event::Family;
-use lazaret::record::Body;
+use lazaret::record::{Body, Record};
 use lazaret::trace::Options;
 
 use crate::stage::{is_live, watch, watch_with};
@@ -15,7 +15,11 @@ fn a_flood_of_identical_opens_is_counted_exactly() {
     seen.assert_whole();
     let opens = seen.opens();
     assert_eq!(opens.iter().map(|(record, ..)| record.count).sum::<u64>(), 300_000);
-    assert!(opens.len() < 20, "{}", opens.len());
+    // A count leaves once in a quarter of a second to two and a half, by the kernel's HZ (ebpf/fold.h).
+    let time = |at: Option<&Record>| at.map_or(0, |record| record.time);
+    let (first, last) = (opens.first().map(|it| it.0), opens.last().map(|it| it.0));
+    let most = 8 + 4 * (time(last) - time(first)) / 1_000_000_000;
+    assert!(opens.len() as u64 <= most, "{} of at most {most}", opens.len());
 }
 
 #[test]

@@ -51,4 +51,9 @@ impl Dialogue for Shell {
             turn.say(self.type_next());
         }
     }
+
+    /// Others write to the same stream, and their words may have come behind the prompt.
+    fn prompt(&mut self) -> &'static str {
+        self.type_next()
+    }
 }

@@ -295,3 +295,15 @@ fn a_prompt_is_asked_who_it_is() {
     assert_eq!(say(b"/ # "), "uname -a\n");
     assert_eq!(say(b"Linux\n/ # "), "");
 }
+
+#[test]
+fn a_prompt_that_another_program_wrote_behind_is_asked_after_a_while() {
+    let mut shell = dialogue(&world(), 4444, b"bash: no job control in this shell\n");
+    let mut turn = Turn::default();
+    shell.hear(b"bash: no job control in this shell\n/ # started\n", &mut turn);
+    assert!(turn.say.is_empty());
+    assert_eq!(shell.prompt(), "id\n");
+    shell.hear(b"uid=0(root)\n/ # ", &mut turn);
+    assert_eq!(turn.say, b"uname -a\n");
+    assert_eq!(shell.prompt(), "");
+}
