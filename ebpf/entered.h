@@ -111,8 +111,9 @@ INLINE int is_barred(struct task_struct *task, const struct pt_regs *regs)
 
 	if (!has_own_filter(task) || !cage_of_calls.is_watched || !is_ours(task))
 		return 0;
-	/* Set before anything is judged: a task is judged from the second return on that finds it with as many
-	 * filters as the one before, and what it begins in between is looked at. */
+	/* Set before anything is judged, at the latest when the call returns that gave the first filter: a task is
+	 * judged from the second return on that finds it with as many filters as the one before, and what it
+	 * begins in between is looked at. */
 	if (!cage_of_calls.has_own_filters)
 		cage_of_calls.has_own_filters = 1;
 	entered = find_entered(task, BPF_LOCAL_STORAGE_GET_F_CREATE);

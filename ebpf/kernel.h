@@ -402,7 +402,7 @@ struct io_link___delayed {
 	struct delayed_filename newpath;
 };
 struct pt_regs {
-	unsigned long bp, bx, r10, r9, r8, cx, dx, si, di, orig_ax, ip, sp;
+	unsigned long bp, bx, r11, r10, r9, r8, cx, dx, si, di, orig_ax, ip, flags, sp;
 };
 
 #pragma clang attribute pop

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[cfg(feature = "live")]
-pub use live::{Analyze, CacheBound, Doctor, Gc, Network, Selftest};
+pub use live::{Analyze, CacheBound, Doctor, Format, Gc, Network, Selftest};
 
 /// Runs a suspicious container image in a sealed sandbox, watches it from the kernel, and gives a
 /// verdict with the evidence.
@@ -83,17 +83,20 @@ pub struct Judging {
     /// Findings that somebody answers for, until a date: a file of exceptions
     #[arg(long, value_name = "FILE")]
     pub exceptions: Option<PathBuf>,
-    /// What goes to standard output; json is the report itself
-    #[arg(long, value_enum, default_value_t = Format::Human)]
-    pub format: Format,
+    /// What goes to standard output
+    #[arg(long, value_enum, default_value_t = Rendering::Human)]
+    pub format: Rendering,
 }
 
+/// How a report is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// Text for a person
+pub enum Rendering {
+    /// Text for a terminal
     Human,
-    /// JSON for a program
+    /// The report itself
     Json,
+    /// A summary for a merge request or a ticket
+    Markdown,
 }
 
 #[derive(Debug, Args)]

@@ -44,7 +44,7 @@ impl Ending {
 
     /// Tells of a verdict, and of what went wrong besides it.
     pub fn with_report(&self, report: &Report, out: &RunDir, also: Option<&Failure>) -> Result<(), Failure> {
-        let files = [show::REPORT, "events.jsonl.zst", "stdout", "stderr"];
+        let files = [show::REPORT, "events.jsonl.zst", "capture.pcapng", "stdout", "stderr"];
         let evidence: Vec<Named> = files.into_iter().filter_map(|name| named(out, name)).collect();
         let exit_code = match also {
             Some(failure) => failure::exit_code(failure.kind),

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use super::args::Format;
+use super::args::Rendering;
 use super::failure::{Failure, Kind};
 use super::terminal;
 use crate::report::{self, document::Report};
@@ -17,10 +17,11 @@ pub fn json(report: &Report) -> Vec<u8> {
 }
 
 /// Prints the report. A reader that went away is no failure.
-pub fn print(report: &Report, format: Format, place: Option<&Path>) -> Result<(), Failure> {
+pub fn print(report: &Report, format: Rendering, place: Option<&Path>) -> Result<(), Failure> {
     let text = match format {
-        Format::Human => terminal::render(report, place.map(|place| place.to_string_lossy()).as_deref()),
-        Format::Json => report::to_json(report),
+        Rendering::Human => terminal::render(report, place.map(|place| place.to_string_lossy()).as_deref()),
+        Rendering::Json => report::to_json(report),
+        Rendering::Markdown => report::markdown(report),
     };
     let written = anstream::stdout().write_all(text.as_bytes());
     match written {

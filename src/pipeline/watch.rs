@@ -23,6 +23,7 @@ use crate::internet::process::Leaving;
 use crate::report::document::{Coverage, Exit, ExitReason, Run};
 use crate::sandbox::visit::Visitor;
 use crate::sandbox::{DISK_FLOOR, DiskMeter, DiskUse, Remains, RunningSandbox, SandboxError, Status};
+use crate::sys::process;
 use crate::trace::{Drained, Watch};
 
 /// What a ring does not ask for, the timer drains.
@@ -154,6 +155,16 @@ impl<'j, 't> Turning<'j, 't> {
 
     /// Turns until every task is gone, or a signal to lazaret itself ends it before.
     fn turn_until_gone(&mut self, signals: &Signals) -> Result<(), PipelineError> {
+        // Who empties the rings must not wait for those who fill them. Where that is not allowed, it does.
+        let nice = process::raise_priority();
+        let turned = self.turn_all(signals);
+        if let Ok(nice) = nice {
+            let _ = process::set_priority(nice);
+        }
+        turned
+    }
+
+    fn turn_all(&mut self, signals: &Signals) -> Result<(), PipelineError> {
         while !self.empty {
             self.wait(signals)?;
             // First, so that the records of its time come after it and let it through.

@@ -1,8 +1,9 @@
 //! What runner, helper and init say to each other.
 //!
-//! The runner sends one [`Order`](super::order::Order) in a memory file, and later [`START`]. All else are [`Message`]s, one
-//! each per SEQPACKET message. Helper and init speak for a hostile image, so the runner decodes totally:
-//! every length is checked, nothing is trusted to be text, what does not parse is [`Message::Unreadable`].
+//! The runner sends one [`Order`](super::order::Order) in a memory file, and later [`START`]. All else are
+//! [`Message`]s, one each per SEQPACKET message. Helper and init speak for a hostile image, so the runner
+//! decodes totally: every length is checked, nothing is trusted to be text, what does not parse is
+//! [`Message::Unreadable`].
 //!
 //! Not here: descriptors that travel along. See [`crate::sys::socket`].
 

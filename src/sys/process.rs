@@ -188,11 +188,22 @@ pub fn reset_signals() -> io::Result<()> {
     Ok(none.thread_set_mask()?)
 }
 
-/// Lets the calling thread run before ordinary ones. Needs CAP_SYS_NICE.
-pub fn raise_priority() -> io::Result<()> {
+/// Lets the calling thread run before ordinary ones; gives the niceness that it had. Needs CAP_SYS_NICE.
+pub fn raise_priority() -> io::Result<libc::c_int> {
     const NICE: libc::c_int = -15;
+    // SAFETY: takes two numbers; 0 is the calling thread. It answers 20 less the niceness, always above zero, where the
+    // C library does not stand between (getpriority(2)).
+    let before = unsafe { libc::syscall(libc::SYS_getpriority, libc::PRIO_PROCESS, 0) };
+    if before < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    set_priority(NICE).map(|()| 20 - before as libc::c_int)
+}
+
+/// Gives the calling thread this niceness.
+pub fn set_priority(nice: libc::c_int) -> io::Result<()> {
     // SAFETY: takes three numbers; 0 is the calling thread.
-    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) } < 0 {
+    if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) } < 0 {
         return Err(io::Error::last_os_error());
     }
     Ok(())

@@ -11,6 +11,7 @@ mod capture;
 mod changes;
 mod ends;
 mod errors;
+mod evasions;
 mod place;
 mod routes;
 mod said;

@@ -10,7 +10,7 @@ use crate::support::live;
 use crate::support::program;
 
 /// The events of the run in `out`.
-fn events(place: &Place) -> Vec<Value> {
+pub fn events(place: &Place) -> Vec<Value> {
     let file = fs::File::open(place.path("out/events.jsonl.zst")).unwrap();
     let mut text = String::new();
     zstd::stream::read::Decoder::new(file).unwrap().read_to_string(&mut text).unwrap();

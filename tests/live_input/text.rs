@@ -67,6 +67,13 @@ fn no_output_carries_what_the_image_would_say_to_a_terminal() {
 
     let again = place.call(&["replay", place.path("out").to_str().unwrap()]);
     assert_inert("the replay", &again.stdout);
+    let markdown = place.call(&["replay", "--format", "markdown", place.path("out").to_str().unwrap()]);
+    assert_inert("markdown", &markdown.stdout);
+    assert!(
+        markdown.stdout.starts_with("# Fail: ") && !markdown.stdout.contains("\n<"),
+        "{}",
+        markdown.stdout
+    );
     let json = place.call(&["replay", "--format", "json", place.path("out").to_str().unwrap()]);
     for (name, text) in [
         ("report.json", fs::read_to_string(place.path("out/report.json")).unwrap()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{Format, Judging};
+use super::Judging;
 
 #[derive(Debug, Args)]
 pub struct Analyze {
@@ -118,6 +118,15 @@ pub enum Network {
     Simulated,
     /// Loopback only; no link leads out
     None,
+}
+
+/// How answers about this host are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Text for a person
+    Human,
+    /// JSON for a program
+    Json,
 }
 
 #[derive(Debug, Args)]

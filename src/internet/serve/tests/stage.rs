@@ -31,7 +31,7 @@ use crate::bait::Baits;
 
 const NOW: u64 = 1_790_000_000;
 /// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub fn world() -> World {
     World {
