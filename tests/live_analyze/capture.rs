@@ -210,7 +210,7 @@ fn a_storm_of_executions_and_holds_ends_by_itself_and_no_hash_is_missing() {
     }
     let place = Place::new();
     let reference = place.image(shell(&STORM.replace("COUNT", "40")));
-    let said = place.analyze(&["--ring", "64k", "--duration", "60s", &reference]);
+    let said = place.analyze(&["--ring", "64k", "--duration", "240s", &reference]);
     let report = place.report();
     assert_eq!(report["run"]["exit"]["reason"], "exited", "{}{}", said.stdout, said.stderr);
     let programs = ran(&place, "/tmp/");

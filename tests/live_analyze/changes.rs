@@ -86,7 +86,7 @@ fn a_change_that_no_event_explains_is_named_and_inconclusive() {
     let reference = place.image(image("echo up; while ! [ -e /data/go ]; do usleep 20000; done"));
     let mut lazaret = place.command();
     let lazaret =
-        lazaret.args(["analyze", "--duration", "20s", "--out"]).arg(place.path("out")).arg(&reference);
+        lazaret.args(["analyze", "--duration", "120s", "--out"]).arg(place.path("out")).arg(&reference);
     let mut running = lazaret.spawn().unwrap();
     let until = Instant::now() + PATIENCE;
     while fs::read(place.path("out/stdout")).unwrap_or_default() != b"up\n" {

@@ -34,7 +34,7 @@ fn a_daemon_that_outlives_the_first_program_is_watched_to_its_end() {
     }
     let place = Place::new();
     let script = "(setsid sh -c 'sleep 1; cp /bin/busybox /tmp/late; /tmp/late true' &) ; exit 0";
-    let said = place.analyze(&["--duration", "20s", &place.image(shell(script))]);
+    let said = place.analyze(&["--duration", "120s", &place.image(shell(script))]);
     let report = place.report();
     let rules: Vec<_> = report["findings"].as_array().unwrap().iter().map(|it| it["rule"].clone()).collect();
     assert!(rules.contains(&"program-written-and-run".into()), "{rules:?} {}", said.stdout);

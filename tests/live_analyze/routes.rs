@@ -46,7 +46,7 @@ fn an_argument_that_is_rewritten_during_the_call_is_a_finding() {
     }
     let place = Place::new();
     let script = "for n in 1 2 3 4 5 6; do routes race 20000; done";
-    let events = analyze(&place, script, &["--duration", "60s"]);
+    let events = analyze(&place, script, &["--duration", "120s"]);
     let mismatches: Vec<_> =
         events.iter().filter_map(|event| event["act"]["kernel"].get("mismatch")).collect();
     assert!(!mismatches.is_empty());
@@ -71,7 +71,7 @@ fn what_does_not_lie_is_no_mismatch() {
     let script = "routes parents; mkdir sub; echo x > sub/inner; routes roots; routes absences; \
         routes attributes; cat link /proc/self/status /dev/stdin < target; ln -s /data/deep/er e; mkdir -p deep/er; \
         echo x > e/file; mv deep moved; cat moved/er/file; cd moved/er; cat ./file ../er/file; routes barred; routes faults";
-    let events = analyze(&place, script, &["--duration", "30s"]);
+    let events = analyze(&place, script, &["--duration", "120s"]);
     assert!(events.len() > 50);
     let mismatches: Vec<_> =
         events.iter().filter_map(|event| event["act"]["kernel"].get("mismatch")).collect();
@@ -104,7 +104,7 @@ fn calls_that_had_not_returned_at_the_end_are_told_once() {
     let place = Place::new();
     // Nothing here hears the signal that asks it to stop.
     let script = "trap '' TERM; routes waits";
-    let events = analyze(&place, script, &["--duration", "3s", "--network", "none"]);
+    let events = analyze(&place, script, &["--duration", "6s", "--network", "none"]);
     let unfinished: Vec<_> = events.iter().filter(|event| event["unfinished"] == true).collect();
     let of =
         |wanted: &dyn Fn(&Value) -> bool| unfinished.iter().filter(|event| wanted(&event["act"])).count();

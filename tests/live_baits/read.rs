@@ -103,7 +103,7 @@ fn a_profile_decides_what_lies_there() {
     let list = |profile: &str| {
         let script = "ls -A /root; echo token=$GITHUB_TOKEN";
         let image = place.image(run(crate::place::busybox(), &["/bin/sh", "-c", script]));
-        let said = place.analyze(&["--duration", "20s", "--disk", "256m", "--profile", profile, &image]);
+        let said = place.analyze(&["--duration", "120s", "--disk", "256m", "--profile", profile, &image]);
         let text = std::fs::read_to_string(place.path("out/stdout")).unwrap_or_default();
         let _ = std::fs::remove_dir_all(place.path("out"));
         (said.code, text, said.stderr)

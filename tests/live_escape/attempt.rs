@@ -55,7 +55,7 @@ pub fn attempt_in(place: Place, name: &str, arguments: &[&str]) -> Answers {
 
 pub fn attempt_of(place: Place, builder: ImageBuilder, network: &str) -> Answers {
     let reference = place.image(builder);
-    let said = place.analyze(&["--duration", "20s", "--network", network, &reference]);
+    let said = place.analyze(&["--duration", "120s", "--network", network, &reference]);
     let stdout = std::fs::read_to_string(place.path("out/stdout"));
     let stdout = stdout.unwrap_or_else(|error| panic!("{error}: {}", said.stderr));
     let mut lines: Vec<_> = stdout.lines().collect();

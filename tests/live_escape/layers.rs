@@ -21,7 +21,7 @@ fn bare() -> LayerBuilder {
 fn analyze(builder: ImageBuilder) -> (Place, Said) {
     let place = Place::new();
     let reference = place.image(builder);
-    let said = place.analyze(&["--duration", "10s", &reference]);
+    let said = place.analyze(&["--duration", "60s", &reference]);
     place.assert_clean();
     (place, said)
 }

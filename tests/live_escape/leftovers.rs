@@ -61,7 +61,7 @@ fn a_clean_up_that_fails_is_told_beside_the_verdict_and_gc_finishes_it() {
     }
     let place = Place::new();
     let reference = place.image(shell("mkdir /made; echo up; sleep 8"));
-    let run = start(&place, "out", &[&reference]);
+    let run = start(&place, "out", &["--no-skip", &reference]);
     let until = Instant::now() + PATIENCE;
     while fs::metadata(place.path("out/stdout")).map_or(0, |it| it.len()) == 0 {
         assert!(Instant::now() < until, "the image never printed anything");

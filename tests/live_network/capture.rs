@@ -51,7 +51,7 @@ fn what_was_on_the_wire_is_in_the_capture() {
     let place = Place::new();
     let script = "echo to-the-stream | nc -w 1 5.6.7.8 4444; nslookup to-the-datagram.example 9.8.7.6; \
                   wget -q -O - https://in-tls.example/path-in-tls";
-    let said = place.analyze(&["--duration", "20s", &place.image(shell(script))]);
+    let said = place.analyze(&["--duration", "120s", &place.image(shell(script))]);
     assert!([0, 1, 4].contains(&said.code), "{}{}", said.stdout, said.stderr);
     let path = place.path("out/capture.pcapng");
     assert!(holds(&[fs::read(&path).unwrap()], b"CLIENT_RANDOM "), "what it takes to read TLS");
@@ -76,7 +76,7 @@ fn a_capture_ends_at_its_bound_and_the_report_says_so() {
     let place = Place::new();
     let reference = place
         .image(shell("dd if=/dev/zero bs=64k count=800 | nc -w 2 5.6.7.8 80 | dd of=/dev/null; echo done"));
-    let said = place.analyze(&["--duration", "60s", "--capture-size", "1m", &reference]);
+    let said = place.analyze(&["--duration", "120s", "--capture-size", "1m", &reference]);
     assert!([0, 1, 4].contains(&said.code), "{}{}", said.stdout, said.stderr);
     let path = place.path("out/capture.pcapng");
     let size = fs::metadata(&path).unwrap().len();

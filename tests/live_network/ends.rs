@@ -40,7 +40,7 @@ fn await_output(place: &Place) {
 fn start(place: &Place, script: &str) -> std::process::Child {
     let mut command = place.command();
     command.arg("analyze").arg("--out").arg(place.path("out")).arg(place.image(shell(script)));
-    command.args(["--duration", "20s", "--no-skip"]);
+    command.args(["--duration", "60s", "--no-skip"]);
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     command.spawn().unwrap()
 }

@@ -60,7 +60,7 @@ fn a_scenario_decides_what_its_names_and_ports_do() {
     let scenario = place.path("world/scenario.yaml");
     fs::write(&scenario, SCENARIO).unwrap();
     let image = place.image(shell(SCRIPT));
-    let said = place.analyze(&["--duration", "30s", "--scenario", scenario.to_str().unwrap(), &image]);
+    let said = place.analyze(&["--duration", "120s", "--scenario", scenario.to_str().unwrap(), &image]);
     let printed = fs::read_to_string(place.path("out/stdout")).unwrap();
     assert_eq!(printed, PRINTED, "{}", said.stderr);
     let report = place.report();

@@ -61,7 +61,7 @@ fn services_answer_as_what_they_look_like() {
         layer = parents.fold(layer, |layer, parent| layer.directory(parent, 0o755)).file(path, file, 0o644);
     }
     let image = place.image(run(layer, &["/bin/sh", "-c", &script]));
-    let said = place.analyze(&["--duration", "60s", &image]);
+    let said = place.analyze(&["--duration", "240s", &image]);
     let printed = fs::read_to_string(place.path("out/stdout")).unwrap();
     for (at, (deed, expected)) in DEEDS.iter().enumerate() {
         let part =

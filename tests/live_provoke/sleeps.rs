@@ -20,7 +20,7 @@ pub fn sleeper(place: &Place, how: &str) -> ImageBuilder {
 
 fn analyze(place: &Place, image: ImageBuilder, more: &[&str]) -> (Value, String) {
     let reference = place.image(image);
-    let said = place.analyze(&[&["--duration", "25s", &reference][..], more].concat());
+    let said = place.analyze(&[&["--duration", "120s", &reference][..], more].concat());
     assert!(said.code != 5 && said.code != 2, "{}{}", said.stdout, said.stderr);
     let output = std::fs::read_to_string(place.path("out/stdout")).unwrap();
     (place.report(), output)
@@ -138,7 +138,7 @@ fn a_loop_of_sleeps_does_not_spin() {
     let reference = place.image(shell(script));
     place.analyze(&["--duration", "6s", "--stop-grace", "1s", &reference]);
     let rounds = std::fs::read_to_string(place.path("out/stdout")).unwrap().lines().count();
-    assert!((4..=14).contains(&rounds), "{rounds}");
+    assert!((2..=14).contains(&rounds), "{rounds}");
 }
 
 #[test]

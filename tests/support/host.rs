@@ -133,10 +133,21 @@ fn settings() -> BTreeSet<String> {
     FILES.iter().map(read).map(|text| text.split(" Live ").next().unwrap_or_default().to_owned()).collect()
 }
 
+/// Programs, and the maps that a process has open. Maps are not asked for by number: that opens each, and an array
+/// of programs whose last descriptor is closed a second time, before the kernel came to empty it, is never
+/// freed (kernel/bpf/arraymap.c, `prog_array_map_clear`: a reference for work that is queued already).
 fn bpf() -> BTreeSet<String> {
     let programs = aya::programs::loaded_programs().flatten().map(|it| format!("program {}", it.id()));
-    let maps = aya::maps::loaded_maps().flatten().map(|it| format!("map {}", it.id()));
-    programs.chain(maps).collect()
+    let pids = names(Path::new("/proc"));
+    let descriptors = pids.iter().flat_map(|pid| names(&Path::new(pid).join("fd")));
+    let is_map = |path: &String| fs::read_link(path).is_ok_and(|it| it.as_os_str() == "anon_inode:bpf-map");
+    let number = |path: String| {
+        let (process, descriptor) = path.rsplit_once("/fd/")?;
+        let text = fs::read_to_string(format!("{process}/fdinfo/{descriptor}")).ok()?;
+        let id = text.lines().find_map(|line| line.strip_prefix("map_id:"))?;
+        Some(format!("map {}", id.trim()))
+    };
+    programs.chain(descriptors.filter(is_map).filter_map(number)).collect()
 }
 
 /// Every namespace that a process is in.
