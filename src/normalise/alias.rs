@@ -214,6 +214,10 @@ impl<P: Provenance> Normaliser<P> {
             FileAct::Rename { to, .. } | FileAct::Link { to, .. } => (to, true),
             _ => return None,
         };
+        // A decoy is known under every name.
+        if !is_change && file.bait.is_some() {
+            return None;
+        }
         let is_of_file = matches!(act, FileAct::Open { .. } | FileAct::Chmod { .. } | FileAct::Change { .. });
         let first = self.aliases.first_name(&file.path, is_change).filter(|_| is_of_file);
         let name = match first {

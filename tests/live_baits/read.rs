@@ -118,6 +118,6 @@ fn a_profile_decides_what_lies_there() {
     assert_eq!(list(file.to_str().unwrap()).1, ".npmrc\ntoken=\n");
     std::fs::write(&file, "baits: [nmp-token]\n").unwrap();
     let (code, _, stderr) = list(file.to_str().unwrap());
-    assert!(code == 2 && stderr.contains("line 1: bait \"nmp-token\" is unknown"), "{code} {stderr}");
+    assert!(code == 2 && stderr.contains("profile.yaml:1: baits is \"nmp-token\""), "{code} {stderr}");
     place.assert_clean();
 }
