@@ -11,6 +11,9 @@ use super::pattern::{Automata, Hit, KEY_MAX, Patterns};
 /// Encodings in a row that are looked through.
 const DEPTH_MAX: u8 = 3;
 
+/// Bytes of a view in which the rarer ways to write are looked for.
+const EARLY: usize = 128 << 10;
+
 /// What a view is looked at with, and what comes of it.
 pub(super) struct Search<'s> {
     pub patterns: &'s Patterns,
@@ -29,6 +32,8 @@ pub(super) const RATIO: u64 = 16;
 #[derive(Debug)]
 pub(super) struct View {
     depth: u8,
+    /// Bytes so far.
+    seen: usize,
     quoted: Unquote,
     text: Text,
     signs: Option<StateID>,
@@ -55,12 +60,13 @@ impl View {
         };
         View {
             depth,
+            seen: 0,
             quoted: Unquote::default(),
             text: Text::default(),
             signs: None,
             differences: None,
             runs: if deeper { codings.map(run).collect() } else { Vec::new() },
-            decimal: deeper.then(Default::default),
+            decimal: (depth <= 1).then(Default::default),
             base58: None,
             inflater: deeper.then(|| (Inflater::default(), None)),
         }
@@ -71,10 +77,14 @@ impl View {
         let mut plain = Vec::with_capacity(bytes.len());
         self.quoted.feed(bytes, &mut plain);
         self.text.feed(&plain, search);
-        if self.depth <= 1 {
+        let is_early = self.seen < EARLY;
+        self.seen = self.seen.saturating_add(bytes.len());
+        if is_early && self.depth <= 1 {
             self.signs(bytes, search);
         }
-        if let Some(differences) = &mut self.differences {
+        if let Some(differences) = &mut self.differences
+            && (self.depth == 0 || differences.count < KEYED_MAX)
+        {
             differences.feed(bytes, search);
         }
         for (run, readings) in &mut self.runs {
@@ -84,15 +94,15 @@ impl View {
                 look(reading, &read, run.name(), self.depth, search);
             }
         }
-        if let Some((decimal, reading)) = &mut self.decimal {
+        if let Some((decimal, reading)) = self.decimal.as_mut().filter(|_| is_early) {
             let mut read = Vec::new();
             decimal.feed(plain.iter().map(|(byte, _)| *byte), &mut read);
-            look(reading, &read, "decimal", self.depth, search);
+            look_last(reading, &read, "decimal", search);
         }
-        if let Some((base58, reading)) = &mut self.base58 {
+        if let Some((base58, reading)) = self.base58.as_mut().filter(|_| is_early) {
             let mut read = Vec::new();
             base58.feed(plain.iter().map(|(byte, _)| *byte), &mut read);
-            look(reading, &read, "base58", self.depth, search);
+            look_last(reading, &read, "base58", search);
         }
         if let Some((inflater, reading)) = &mut self.inflater {
             let mut read = Vec::new();
@@ -129,6 +139,11 @@ fn look(view: &mut Option<Box<View>>, read: &[u8], name: &'static str, depth: u8
     };
     view.get_or_insert_with(new).feed(read, search);
     search.chain.pop();
+}
+
+/// The same, and no further: what is written so is hardly ever around something else.
+fn look_last(view: &mut Option<Box<View>>, read: &[u8], name: &'static str, search: &mut Search<'_>) {
+    look(view, read, name, DEPTH_MAX - 1, search);
 }
 
 /// A byte, and what it was before.
@@ -242,7 +257,7 @@ impl Text {
 }
 
 /// Bytes of a view in which keys of more than one byte are looked for.
-const KEYED_MAX: usize = 64 << 10;
+const KEYED_MAX: usize = 32 << 10;
 
 /// Looks for them as a XOR with a short key leaves them.
 #[derive(Debug, Default)]
