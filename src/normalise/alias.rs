@@ -223,7 +223,7 @@ impl<P: Provenance> Normaliser<P> {
         let name = match first {
             None if is_change => self.aliases.watched_name(&file.path, &mut self.names, &mut self.provenance),
             first => first,
-        };
+        }?;
         let mut act = act.clone();
         match &mut act {
             FileAct::Open { file, .. }
@@ -231,7 +231,7 @@ impl<P: Provenance> Normaliser<P> {
             | FileAct::Change { file, .. }
             | FileAct::Symlink { file, .. }
             | FileAct::Rename { to: file, .. }
-            | FileAct::Link { to: file, .. } => file.path = Bytes::from(name?),
+            | FileAct::Link { to: file, .. } => file.path = Bytes::from(name),
             _ => return None,
         }
         Some(act)

@@ -14,8 +14,11 @@ use super::{Body, Record, Task};
 
 /// Bytes of pieces that may wait for their exec.
 const PIECES_MAX: usize = 16 << 20;
-/// Records that are remembered because a count may follow: up to 32 for each thread that is alive.
+/// Records that are remembered because a count may follow: up to 32 for each thread that is alive. Beyond it,
+/// those of the threads that ended first go first.
 const REMEMBERED_MAX: usize = 1 << 15;
+/// Places in the fold table of a thread (ebpf/task.h).
+const SLOTS: u16 = 16;
 
 /// Bytes go in, in any order across rings; records come out by time.
 #[derive(Debug, Default)]
@@ -24,8 +27,10 @@ pub struct Stream {
     pieces: HashMap<u64, Pieces>,
     pieces_size: usize,
     remembered: HashMap<Slot, Record>,
-    /// Slots in the order in which they were first used.
+    /// Slots in the order in which they were first used; some may be forgotten already.
     order: VecDeque<Slot>,
+    /// Threads that ended, number and start, the first first.
+    ended: VecDeque<(u32, u64)>,
     watermark: u64,
     turn: u64,
     counters: Counters,
@@ -106,6 +111,9 @@ impl Stream {
 
     fn act(&mut self, head: &Head, body: Body) {
         let record = record(head, body);
+        if matches!(record.body, Body::Exit { .. }) {
+            self.ended.push_back((head.tid, head.start));
+        }
         if head.slot != wire::NO_SLOT {
             self.remember(slot(head, Ring::of(head.kind)), &record);
         }
@@ -186,9 +194,28 @@ impl Stream {
         if self.remembered.insert(slot, record.clone()).is_none() {
             self.order.push_back(slot);
         }
-        if self.order.len() > REMEMBERED_MAX {
-            let oldest = self.order.pop_front();
-            oldest.and_then(|oldest| self.remembered.remove(&oldest));
+        while self.remembered.len() > REMEMBERED_MAX {
+            self.forget();
+        }
+        if self.order.len() > 2 * REMEMBERED_MAX {
+            self.order.retain(|slot| self.remembered.contains_key(slot));
+        }
+        if self.ended.len() > REMEMBERED_MAX {
+            self.ended.pop_front();
+        }
+    }
+
+    /// A thread that has ended has told its counts; one that lives long, as the shell of a long script, has
+    /// not, however many others came and went.
+    fn forget(&mut self) {
+        if let Some((tid, start)) = self.ended.pop_front() {
+            for slot in 0..SLOTS {
+                for ring in Ring::ALL {
+                    self.remembered.remove(&(tid, start, slot, ring));
+                }
+            }
+        } else if let Some(oldest) = self.order.pop_front() {
+            self.remembered.remove(&oldest);
         }
     }
 

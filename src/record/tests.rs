@@ -219,6 +219,30 @@ fn a_count_repeats_the_record_that_its_slot_holds() {
 }
 
 #[test]
+fn a_count_finds_its_record_however_many_threads_came_and_went_meanwhile() {
+    let of = |mut bytes: Vec<u8>, tid: u32| {
+        bytes[24..28].copy_from_slice(&tid.to_ne_bytes());
+        bytes[28..32].copy_from_slice(&tid.to_ne_bytes());
+        bytes
+    };
+    let check = |do_end: bool, orphaned| {
+        let mut stream = Stream::new();
+        stream.push(&of(timed(kind::DENIED, 5, 3, &[1; 64]), 1));
+        for tid in 2..4_000 {
+            (0..16).for_each(|slot| stream.push(&of(timed(kind::DENIED, 6, slot, &[1; 64]), tid)));
+            if do_end {
+                stream.push(&of(timed(kind::EXIT, 7, wire::NO_SLOT, &[0; 8]), tid));
+            }
+        }
+        stream.push(&of(fold(9, 3, 5, 2), 1));
+        assert_eq!(stream.counters().orphaned, orphaned);
+    };
+    check(true, 0);
+    // What is alive is bounded, and what is given up is counted.
+    check(false, 2);
+}
+
+#[test]
 fn a_count_finds_its_record_when_the_thread_took_the_number_of_its_process() {
     let of = |mut bytes: Vec<u8>, pid: u32, tid: u32| {
         bytes[24..28].copy_from_slice(&pid.to_ne_bytes());

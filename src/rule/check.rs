@@ -77,6 +77,22 @@ impl Test {
         }
     }
 
+    /// What asking it takes, in comparisons of a word.
+    pub fn cost(&self) -> usize {
+        let read = match self.field.read {
+            Read::Number(_) | Read::Flag(_) | Read::Text(_) | Read::Address(_) => 1,
+            Read::Texts(_) => 4,
+            Read::Made(_) => 16,
+        };
+        let check = match &self.check {
+            Check::Text(Pattern::Matches(_)) => 32,
+            Check::Text(Pattern::Contains(_)) => 8,
+            Check::Text(_) => 2,
+            _ => 1,
+        };
+        read * check
+    }
+
     fn is_present(&self, subject: Subject<'_>) -> bool {
         let mut present = false;
         self.field.show(subject, &mut |_| present = true);

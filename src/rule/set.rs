@@ -31,10 +31,19 @@ pub struct RuleSet {
 /// A detection, and who asks for it.
 struct Pattern {
     category: Category,
+    /// As the rule has it, which is the order of its facts.
     detection: Arc<Expr>,
+    /// The same, as it is asked.
+    asked: Expr,
     /// The rule that reports it; `None`: it is only a part of correlations.
     rule: Option<usize>,
     feeds: Vec<Feed>,
+}
+
+impl Pattern {
+    fn new(category: Category, detection: Arc<Expr>, rule: Option<usize>, feeds: Vec<Feed>) -> Pattern {
+        Pattern { category, asked: detection.cheapest_first(), detection, rule, feeds }
+    }
 }
 
 /// A place in a correlation: the plan in its set, the step in its plan.
@@ -158,7 +167,7 @@ fn patterns(rules: &[Rule], plans: &[Plan]) -> Vec<Pattern> {
         let Body::Event { category, detection } = &rule.body else { continue };
         of_rule.insert(at, patterns.len());
         let (category, detection) = (*category, detection.clone());
-        patterns.push(Pattern { category, detection, rule: Some(at), feeds: Vec::new() });
+        patterns.push(Pattern::new(category, detection, Some(at), Vec::new()));
     }
     for (plan_at, plan) in plans.iter().enumerate() {
         let Body::Correlation(correlation) = &rules[plan.rule].body else { continue };
@@ -168,7 +177,7 @@ fn patterns(rules: &[Rule], plans: &[Plan]) -> Vec<Pattern> {
                 BaseRef::Rule(at) => patterns[of_rule[&at]].feeds.push(feed),
                 BaseRef::Own(at) => {
                     let (category, detection) = (it.category, correlation.base[at].detection.clone());
-                    patterns.push(Pattern { category, detection, rule: None, feeds: vec![feed] });
+                    patterns.push(Pattern::new(category, detection, None, vec![feed]));
                 }
             }
         }
@@ -285,7 +294,7 @@ impl<'r> Matcher<'r> {
             let mark = &mut seen[at as usize];
             if *mark != generation {
                 *mark = generation;
-                if all[at as usize].detection.holds(subject) {
+                if all[at as usize].asked.holds(subject) {
                     found.push(at);
                 }
             }
